@@ -1,0 +1,80 @@
+"""The table a person watches while training runs."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+
+from rlmpc.learners.base import OnPolicyLearner
+
+COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("return", ("episode/return",), "8.2f"),
+    ("length", ("episode/length",), "7.0f"),
+    ("falls", ("episode/fall_rate",), "6.0%"),
+    ("v error", ("command/error_vel_xy", "command/target_error"), "8.3f"),
+    ("level", ("curriculum/terrain_levels", "curriculum/level"), "6.2f"),
+    ("KL", ("train/kl",), "7.4f"),
+    ("lr", ("train/learning_rate",), "8.1e"),
+    ("noise", ("train/noise_std",), "6.2f"),
+)
+"""Title, report keys in order of preference and format of each column after the first three."""
+
+ROWS_PER_HEADER = 20
+
+
+class ConsoleTable(Callback):
+    """Prints one row every `every` iterations, with the header repeated now and then; a `-` where nothing was observed yet.
+
+    Args:
+        every: iterations between rows; the last iteration always gets one.
+        console: where to print.
+    """
+
+    def __init__(self, every: int, console: Console) -> None:
+        self.every = every
+        self.console = console
+        self._start = 0.0
+        self._first_iteration = 0
+        self._num_rows = 0
+        self._latest: dict[str, float] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the clock of the remaining time."""
+        self._start = time.monotonic()
+        self._first_iteration = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
+        """Print a row if it is due."""
+        self._latest |= pl_module.report
+        done = trainer.current_epoch + 1
+        is_last = done == trainer.max_epochs or trainer.should_stop
+        if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
+            return
+        if self._num_rows % ROWS_PER_HEADER == 0:
+            self._print(self._header())
+        self._print(self._row(done, trainer.max_epochs or done))
+        self._num_rows += 1
+
+    def _header(self) -> str:
+        titles = [f"{'iteration':>13}", f"{'steps/s':>8}", f"{'ETA':>9}"]
+        return " ".join(titles + [f"{title:>{_width(spec)}}" for title, _, spec in COLUMNS])
+
+    def _row(self, done: int, total: int) -> str:
+        per_iteration = (time.monotonic() - self._start) / (done - self._first_iteration)
+        remaining = timedelta(seconds=round(per_iteration * (total - done)))
+        cells = [f"{done:>6}/{total:<6}", f"{self._latest['perf/steps_per_s']:8.0f}", f"{remaining!s:>9}"]
+        for _, keys, spec in COLUMNS:
+            value = next((self._latest[key] for key in keys if key in self._latest), None)
+            cells.append(f"{'-':>{_width(spec)}}" if value is None else format(value, spec))
+        return " ".join(cells)
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _width(spec: str) -> int:
+    return int(spec.split(".")[0])

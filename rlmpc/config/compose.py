@@ -1,0 +1,126 @@
+"""Builds the config of a command from files under `conf/` and `key=value` arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlmpc.config.overrides import parse_value, split_override
+from rlmpc.config.schema import PlayCfg, TrainCfg
+from rlmpc.errors import UserError, nearest
+
+CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
+GROUPS = ("stage", "task", "agent")
+
+Cfg = TypeVar("Cfg", TrainCfg, PlayCfg)
+
+
+def choices(group: str) -> list[str]:
+    """Names that `<group>=` accepts: the files of that folder."""
+    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+
+
+def list_choices() -> str:
+    """A line for each of stage, task and agent with the names it accepts."""
+    return "\n".join(f"{group}: {', '.join(choices(group))}" for group in GROUPS)
+
+
+def compose_train(arguments: Sequence[str]) -> TrainCfg:
+    """The config of a training run: schema, `conf/config.yaml`, then the chosen stage, agent and task, then the arguments.
+
+    Each file holds only what it changes, from the root of the config; a task therefore may adjust its agent's numbers.
+
+    Raises:
+        UserError: for an unknown name or key, or a value of another type.
+    """
+    overrides = _read_arguments(arguments)
+    base = OmegaConf.merge(OmegaConf.structured(TrainCfg), _load(CONF_DIR / "config.yaml"))
+    picked = {group: overrides.pop(group, None) for group in GROUPS}
+    stage = _load_choice("stage", picked["stage"] or base.stage)
+    task = _load_choice("task", picked["task"] or base.task.name)
+    agent = _load_choice("agent", picked["agent"] or task.task.default_agent)
+    return _finish(base, [stage, agent, task], overrides, TrainCfg)
+
+
+def compose_play(arguments: Sequence[str]) -> PlayCfg:
+    """The config of `play.py`.
+
+    Raises:
+        UserError: as `compose_train`, and when no task or no policy is given.
+    """
+    overrides = _read_arguments(arguments)
+    name = overrides.pop("task", None)
+    if name is None:
+        raise UserError(f"play.py needs a task: task=<name> with one of {', '.join(choices('task'))}")
+    task = OmegaConf.create({"task": _load_choice("task", name).task})
+    cfg = _finish(OmegaConf.structured(PlayCfg), [task], {"policy": "", **overrides}, PlayCfg)
+    if cfg.policy not in ("zero", "random"):
+        hint = nearest(cfg.policy, ("zero", "random"))
+        raise UserError(f"unknown policy '{cfg.policy}'; accepted: policy=zero, policy=random{hint}")
+    return cfg
+
+
+def _read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for argument in arguments:
+        key, text = split_override(argument)
+        if key in overrides:
+            raise UserError(f"'{key}' is given twice")
+        overrides[key] = parse_value(key, text)
+    return overrides
+
+
+def _load(path: Path) -> DictConfig:
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig), f"{path} holds no mapping"
+    return config
+
+
+def _load_choice(group: str, name: Any) -> DictConfig:
+    valid = choices(group)
+    if name not in valid:
+        raise UserError(f"unknown {group} '{name}'; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
+    return _load(CONF_DIR / group / f"{name}.yaml")
+
+
+def _finish(base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg]) -> Cfg:
+    try:
+        config = OmegaConf.merge(base, *layers)
+    except OmegaConfBaseException as error:
+        raise UserError(f"a file under {CONF_DIR.name}/ does not fit the schema: {first_line(error)}") from error
+    for key, value in overrides.items():
+        _check_key(kind, key)
+        try:
+            OmegaConf.update(config, key, value, merge=True)
+        except OmegaConfBaseException as error:
+            raise UserError(f"'{key}' cannot be {value!r}: {first_line(error)}") from error
+    composed = OmegaConf.to_object(config)
+    assert isinstance(composed, kind)
+    return composed
+
+
+def first_line(error: Exception) -> str:
+    """The sentence of an OmegaConf error, without its trailer of keys and types."""
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _check_key(kind: type, key: str) -> None:
+    """Refuse a dotted key that the schema does not have; what is below `env` is checked against the environment's config."""
+    walked: list[str] = []
+    section: Any = kind
+    for name in key.split("."):
+        if section is dict:
+            return
+        fields = get_type_hints(section) if hasattr(section, "__dataclass_fields__") else {}
+        if name not in fields:
+            where = ".".join(walked)
+            valid = [".".join([*walked, field]) for field in fields]
+            accepted = f"accepted: {', '.join(valid)}" if valid else f"'{where}' has no fields"
+            raise UserError(f"unknown key '{key}'{nearest('.'.join([*walked, name]), valid)} ({accepted})")
+        walked.append(name)
+        section = fields[name]
+        section = getattr(section, "__origin__", section)

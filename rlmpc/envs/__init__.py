@@ -1,0 +1,1 @@
+"""Vectorised environments: the contract, the Isaac Lab adapter and the toy environment."""

@@ -1,0 +1,211 @@
+"""The adapter over Isaac Lab's `ManagerBasedRLEnv`: the only place that touches it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import gymnasium as gym
+import torch
+import warp as wp
+from isaaclab.envs import ManagerBasedRLEnv
+from torch import Tensor
+
+import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
+from rlmpc.envs.vec_env import Obs, ObsSchema, ObsTerm, Step
+
+ACTION_LIMIT = 100.0
+"""Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
+
+
+def load_env_cfg(env_id: str) -> Any:
+    """A fresh env config object of a registered gymnasium id."""
+    module, name = gym.spec(env_id).kwargs["env_cfg_entry_point"].split(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+class _EpisodeEndEnv(ManagerBasedRLEnv):
+    """Isaac Lab's environment, which also keeps what an episode ended with.
+
+    Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the reasons
+    of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
+    """
+
+    terminal_obs: Obs | None = None
+    """Groups `value_groups` at the end of the episodes that ended in this step."""
+    value_groups: tuple[str, ...] = ()
+    is_recording: bool = False
+    """Off while everything is reset at once, which ends no episode."""
+    episode_names: tuple[str, ...]
+    episode_sums: Tensor
+    """Sums over ended episodes of `episode_names`, followed by their count."""
+
+    def load_managers(self) -> None:
+        super().load_managers()
+        commands = [self.command_manager.get_term(name) for name in self.command_manager.active_terms]
+        self._command_metrics = tuple(metric for term in commands for metric in term.metrics)
+        self.episode_names = (
+            *(f"reward/{name}" for name in self.reward_manager.active_terms),
+            *(f"termination/{name}" for name in self.termination_manager.active_terms),
+            *(f"command/{name}" for name in self._command_metrics),
+        )
+        self.episode_sums = torch.zeros(len(self.episode_names) + 1, device=self.device)
+
+    def _reset_idx(self, env_ids: Tensor | slice) -> None:
+        if not self.is_recording:
+            super()._reset_idx(env_ids)
+            return
+        self.terminal_obs = {group: self._observe_now(group) for group in self.value_groups}
+        # An episode that became non-finite ends here; its numbers must not spoil the means of the others.
+        for numbers in (self.reward_buf, self.reward_manager._episode_sum_buf):
+            numbers.nan_to_num_(0.0, 0.0, 0.0)
+        reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
+        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
+        ended = torch.cat([rewards[env_ids], reasons[env_ids].float()], dim=1)
+        super()._reset_idx(env_ids)
+        self._add_episodes(ended)
+
+    def _observe_now(self, group: str) -> Tensor:
+        """The group's observation (N, D_g) with the current frame in its histories, which are left as they were."""
+        buffers = self.observation_manager._group_obs_term_history_buffer[group].values()
+        saved = [(b, b._buffer.clone(), b._num_pushes.clone(), b._need_reset) for b in buffers if b._buffer is not None]
+        observed = self.observation_manager.compute_group(group, update_history=True)
+        for buffer, frames, num_pushes, need_reset in saved:
+            buffer._buffer.copy_(frames)
+            buffer._num_pushes.copy_(num_pushes)
+            buffer._need_reset = need_reset
+        assert isinstance(observed, Tensor)
+        return observed
+
+    def _add_episodes(self, ended: Tensor) -> None:
+        """Add rewards and reasons (episodes, terms), and the command metrics that Isaac Lab has just logged."""
+        logged = {name.split("/")[-1]: value for name, value in self.extras["log"].items() if name.startswith("Metrics/")}
+        count = float(ended.shape[0])
+        means = [torch.as_tensor(logged[name], device=ended.device).float() for name in self._command_metrics]
+        self.episode_sums += torch.cat(
+            [ended.sum(dim=0), torch.stack(means).nan_to_num() * count, ended.new_tensor([count])]
+        )
+
+
+class IsaacLabEnv:
+    """N environments of one Isaac Lab task; implements `rlmpc.envs.vec_env.VecEnv`.
+
+    Args:
+        cfg: an env config with a `finalize()` method that derives fields from others.
+        num_envs: N.
+        device: where physics and tensors live.
+        seed: of the environment's random numbers (torch, NumPy and Python are seeded by Isaac Lab).
+        value_groups: groups that make up a terminal observation.
+    """
+
+    def __init__(
+        self, cfg: Any, num_envs: int, device: torch.device, seed: int, value_groups: tuple[str, ...] = ("critic",)
+    ) -> None:
+        cfg.scene.num_envs = num_envs
+        cfg.sim.device = str(device)
+        cfg.seed = seed
+        cfg.finalize()
+        self._env = _EpisodeEndEnv(cfg)
+        self.num_envs = num_envs
+        self.num_actions = self._env.action_manager.total_action_dim
+        self.device = torch.device(self._env.device)
+        self.step_dt = self._env.step_dt
+        self.max_episode_length = self._env.max_episode_length
+        self.obs_schema = _schema(self._env)
+        self._env.value_groups = value_groups
+        self._solver = self._env.sim.physics_manager._solver.mjw_data
+        self._solver_peaks = torch.zeros(2, device=self.device)
+
+    @property
+    def unwrapped(self) -> ManagerBasedRLEnv:
+        """Isaac Lab's environment, for tests and tools that look into the simulation."""
+        return self._env
+
+    def reset(self) -> Obs:
+        """Start a new episode everywhere."""
+        self._env.is_recording = False
+        obs, _ = self._env.reset()
+        self._env.is_recording = True
+        return obs
+
+    def step(self, actions: Tensor) -> Step:
+        """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
+        self._env.terminal_obs = None
+        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-ACTION_LIMIT, ACTION_LIMIT)
+        obs, reward, terminated, truncated, _ = self._env.step(safe)
+        self._watch_solver()
+        return Step(obs, reward.clone(), terminated.clone(), truncated & ~terminated, self._env.terminal_obs)
+
+    def stagger_episodes(self) -> None:
+        """Give every environment a random episode age."""
+        self._env.episode_length_buf = torch.randint_like(self._env.episode_length_buf, self.max_episode_length)
+
+    def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Episode means since the last call, curricula as they are now, and how full the solver's buffers became."""
+        *sums, episodes = self._env.episode_sums.clone().unbind()
+        metrics = {name: (total, episodes) for name, total in zip(self._env.episode_names, sums, strict=True)}
+        one = torch.ones((), device=self.device)
+        for name, value in self._curriculum().items():
+            metrics[f"curriculum/{name}"] = (torch.as_tensor(value, dtype=torch.float, device=self.device), one)
+        constraints, contacts = self._solver_peaks.clone().unbind()
+        metrics["sim/constraints_peak"] = (constraints, one)
+        metrics["sim/contacts_peak"] = (contacts, one)
+        self._env.episode_sums.zero_()
+        self._solver_peaks.zero_()
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Curriculum (terrain levels, command ranges and what the curriculum terms keep) and the step counter."""
+        state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
+        terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
+        terrain = self._env.scene.terrain
+        if terrain.terrain_origins is not None:
+            state["terrain_levels"] = terrain.terrain_levels.clone()
+        return state | {"terms": terms}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; robots stand on their levels from the next `reset` on."""
+        self._env.common_step_counter = state["step_counter"]
+        for name, term in self._stateful_terms().items():
+            term.load_state_dict(state["terms"][name])
+        terrain = self._env.scene.terrain
+        if "terrain_levels" in state:
+            terrain.terrain_levels.copy_(state["terrain_levels"])
+            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+
+    def close(self) -> None:
+        """Shut the simulation down."""
+        self._env.close()
+
+    def _stateful_terms(self) -> dict[str, Any]:
+        """Command and curriculum terms that keep state across episodes, by name."""
+        commands, curriculum = self._env.command_manager, self._env.curriculum_manager
+        terms = {name: commands.get_term(name) for name in commands.active_terms}
+        terms |= {name: cfg.func for name, cfg in zip(curriculum.active_terms, curriculum._term_cfgs, strict=True)}
+        return {name: term for name, term in terms.items() if hasattr(term, "state_dict")}
+
+    def _curriculum(self) -> dict[str, Any]:
+        """What the curriculum terms last reported, flattened to `<term>` or `<term>/<quantity>`."""
+        flat: dict[str, Any] = {}
+        for name, value in self._env.curriculum_manager._curriculum_state.items():
+            flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+        return flat
+
+    def _watch_solver(self) -> None:
+        """Peaks of constraint rows in one environment and of contacts per environment, to size `njmax` and `nconmax`."""
+        constraints = wp.to_torch(self._solver.nefc).max().float()
+        contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
+        torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
+
+
+def _schema(env: ManagerBasedRLEnv) -> ObsSchema:
+    manager = env.observation_manager
+    groups = {}
+    for group, names in manager.active_terms.items():
+        cfgs = manager._group_obs_term_cfgs[group]
+        widths = [shape[0] for shape in manager.group_obs_term_dim[group]]
+        histories = [max(cfg.history_length, 1) for cfg in cfgs]
+        groups[group] = tuple(
+            ObsTerm(name, width // history, history) for name, width, history in zip(names, widths, histories, strict=True)
+        )
+    return ObsSchema(groups)

@@ -1,0 +1,110 @@
+"""Chooses this process's device, and starts the simulator with what it prints turned into one clear message."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import torch
+
+from rlmpc.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+def resolve_device(device: str, num_processes: int = 1) -> torch.device:
+    """The device that `device=` means here.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:<index>`.
+        num_processes: processes of this machine; each takes a GPU of its own.
+
+    Raises:
+        UserError: for another name, or a GPU that is not there.
+    """
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        device = "cuda" if available else "cpu"
+    if device == "cpu":
+        return torch.device("cpu")
+    match = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if match is None:
+        raise UserError(f"unknown device '{device}'; accepted: auto, cpu, cuda, cuda:<index>")
+    if not available:
+        raise UserError(f"device={device}, but this machine has no usable GPU; use device=cpu or device=auto")
+    first = int(match[1] or 0)
+    if first + num_processes > available:
+        raise UserError(f"device={device} with {num_processes} processes, but this machine has {available} GPUs")
+    if num_processes > 1 and match[1]:
+        raise UserError(f"device={device} names one GPU, but trainer.devices={num_processes}; use device=cuda")
+    return torch.device("cuda", first + local_rank())
+
+
+def local_rank() -> int:
+    """Number of this process among those of this machine; 0 when it is alone."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def global_rank(num_processes: int) -> int:
+    """Number of this process among those of all machines, `num_processes` on each; 0 when it is alone."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if name in os.environ:
+            return int(os.environ[name])
+    return int(os.environ.get("NODE_RANK", 0)) * num_processes + local_rank()
+
+
+class _SimulatorOutput(io.TextIOBase):
+    """Takes what the simulator prints: keeps it in a file if there is one, and reports compiled kernels as they come."""
+
+    def __init__(self, path: Path | None, report: Callable[[str], None]) -> None:
+        self._file = path.open("a") if path is not None else None
+        self._report = report
+        self.num_compiled = 0
+
+    def write(self, text: str) -> int:
+        if self._file is not None:
+            self._file.write(text)
+        compiled = text.count("(compiled)")
+        if compiled:
+            self.num_compiled += compiled
+            self._report(f"compiling simulation kernels: {self.num_compiled} modules so far")
+        return len(text)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextmanager
+def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> Iterator[None]:
+    """Run the body (creating and first stepping an environment) with the simulator's text sent to `log_file`.
+
+    Args:
+        log_file: where Isaac Lab's and Warp's start-up text goes; None drops it.
+        report: called with a short sentence when something is worth telling.
+    """
+    quiet_simulator()
+    report("starting the simulator; the first start on a machine compiles kernels for one to two minutes, later ones take seconds")
+    output = _SimulatorOutput(log_file, report)
+    start = time.monotonic()
+    try:
+        with redirect_stdout(output):
+            yield
+    finally:
+        output.close()
+    compiled = f", {output.num_compiled} kernel modules compiled" if output.num_compiled else ""
+    report(f"simulator ready after {time.monotonic() - start:.0f} s{compiled}")
+
+
+def quiet_simulator() -> None:
+    """Silence deprecation warnings that come from inside Isaac Lab and Newton and that no user can act upon."""
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"(isaaclab|newton|warp|mujoco).*")

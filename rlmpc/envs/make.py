@@ -1,0 +1,85 @@
+"""From a task's name to an environment: first its config object with the user's overrides, then the environment itself."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rlmpc.config.overrides import override_object
+from rlmpc.config.schema import TaskCfg
+from rlmpc.envs.launch import starting_simulator
+from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError
+
+def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) -> Any:
+    """The environment's config object with `env.*` overrides applied and checked; starts nothing.
+
+    Args:
+        task: which environment.
+        overrides: paths below `env`, nested or dotted.
+        play: take the play variant, where the task has one.
+
+    Raises:
+        UserError: for a path that does not exist or a value that does not fit.
+    """
+    cfg = _isaaclab_config(task, play) if task.simulator == "isaaclab" else ToyEnvCfg()
+    override_object(cfg, overrides, "env")
+    return cfg
+
+
+def observation_groups(task: TaskCfg, cfg: Any) -> list[str]:
+    """Names of the observation groups that an environment with this config will have."""
+    if task.simulator == "toy":
+        return ["policy", "critic", "teacher"]
+    return [name for name, group in vars(cfg.observations).items() if group is not None]
+
+
+def make_env(
+    task: TaskCfg,
+    cfg: Any,
+    num_envs: int,
+    device: torch.device,
+    seed: int,
+    log_file: Path | None,
+    report: Callable[[str], None],
+) -> VecEnv:
+    """The environment of `task`, running; everything that compiles on first use has been compiled.
+
+    Args:
+        task: which environment.
+        cfg: what `env_config` returned for it.
+        num_envs: N.
+        device: where it runs.
+        seed: of everything random in it.
+        log_file: takes what the simulator prints while it starts; None drops it.
+        report: called with short sentences about the start.
+    """
+    if task.simulator == "toy":
+        return ToyEnv(cfg, num_envs, device, seed)
+    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+
+    with starting_simulator(log_file, report):
+        env = IsaacLabEnv(cfg, num_envs, device, seed)
+        env.reset()
+        env.step(torch.zeros(num_envs, env.num_actions, device=device))
+    return env
+
+
+def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> int:
+    """The number asked for, or the task's own for this kind of device."""
+    if requested is not None:
+        return requested
+    return task.num_envs.cuda if device.type == "cuda" else task.num_envs.cpu
+
+
+def _isaaclab_config(task: TaskCfg, play: bool) -> Any:
+    if importlib.util.find_spec("isaaclab") is None:
+        raise UserError(f"task '{task.name}' needs Isaac Lab, which is not installed; task=toy runs without it")
+    from rlmpc.envs.isaaclab_env import load_env_cfg
+
+    return load_env_cfg(task.play_env_id if play else task.env_id)

@@ -1,0 +1,195 @@
+"""A point mass that follows a target: the whole contract in a few tensors, without a simulator.
+
+The point (2 position, 2 velocity) lives in a square arena and is pushed by the action. Its motor gain and drag are
+drawn per environment and hidden from the `policy` group, as friction and masses are on a robot; its velocity is not
+measured either, but can be estimated from the history of positions. The target jumps to a new place when an episode
+starts; a curriculum moves it farther away as the point learns. Leaving the arena ends the episode; standing long enough
+times it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlmpc.envs.vec_env import Obs, ObsSchema, ObsTerm, Step
+
+
+@dataclass
+class ToyEnvCfg:
+    """Numbers of the toy task; positions in m, times in s."""
+
+    step_dt: float = 0.05
+    episode_length_s: float = 5.0
+    arena_half_size: float = 2.0
+    """Distance from the centre at which the point is lost (a true end of the episode)."""
+    max_accel: float = 4.0
+    gain_range: tuple[float, float] = (0.7, 1.3)
+    drag_range: tuple[float, float] = (0.1, 0.6)
+    position_noise: float = 0.01
+    history: int = 10
+    """Frames of position and action in every group."""
+    num_levels: int = 5
+    """The target of level k lies within (k + 1) / num_levels of the reachable square."""
+    promote_error: float = 0.15
+    """Mean distance to the target over an episode's second half below which an environment moves up a level."""
+    demote_error: float = 0.6
+
+
+class ToyEnv:
+    """N independent point masses; implements `rlmpc.envs.vec_env.VecEnv`."""
+
+    def __init__(self, cfg: ToyEnvCfg, num_envs: int, device: str | torch.device, seed: int) -> None:
+        self.cfg = cfg
+        self.num_envs = num_envs
+        self.num_actions = 2
+        self.device = torch.device(device)
+        self.step_dt = cfg.step_dt
+        self.max_episode_length = round(cfg.episode_length_s / cfg.step_dt)
+        frames = cfg.history
+        sensed = (ObsTerm("target_error", 2, frames), ObsTerm("last_action", 2, frames), ObsTerm("position", 2))
+        hidden = (ObsTerm("velocity", 2), ObsTerm("gain", 1), ObsTerm("drag", 1))
+        self.obs_schema = ObsSchema({"policy": sensed, "critic": hidden + sensed, "teacher": hidden + sensed})
+        self._rng = torch.Generator(device=self.device).manual_seed(seed)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(num_envs, *shape, device=self.device)
+
+        self.position, self.velocity, self.target = zeros(2), zeros(2), zeros(2)
+        self.gain = self._uniform(*cfg.gain_range, num_envs, 1)
+        self.drag = self._uniform(*cfg.drag_range, num_envs, 1)
+        self.level = zeros().long()
+        self.episode_length = zeros().long()
+        self._error_sum, self._error_count = zeros(), zeros()
+        self._error_history, self._noisy_history = zeros(frames, 2), zeros(frames, 2)
+        self._action_history = zeros(frames, 2)
+        self._reward_terms = {"track_target": zeros(), "action_size": zeros()}
+        self._metrics = self._empty_metrics()
+
+    def reset(self) -> Obs:
+        """Start a new episode everywhere, at the current curriculum levels."""
+        self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+        return self._observe()
+
+    def step(self, actions: Tensor) -> Step:
+        """Push every point by `actions` (N, 2), in units of `max_accel`, clipped to [-1, 1]."""
+        cfg = self.cfg
+        action = torch.nan_to_num(actions).clamp(-1.0, 1.0)
+        accel = cfg.max_accel * self.gain * action - self.drag * self.velocity
+        self.velocity += cfg.step_dt * accel
+        self.position += cfg.step_dt * self.velocity
+        self.episode_length += 1
+
+        error = (self.target - self.position).norm(dim=1)
+        tracking = torch.exp(-(error**2) / 0.25) * cfg.step_dt
+        effort = -0.05 * (action**2).sum(dim=1) * cfg.step_dt
+        self._reward_terms["track_target"] += tracking
+        self._reward_terms["action_size"] += effort
+        late = self.episode_length > self.max_episode_length // 2
+        self._error_sum += error * late
+        self._error_count += late
+
+        terminated = self.position.abs().amax(dim=1) > cfg.arena_half_size
+        truncated = (self.episode_length >= self.max_episode_length) & ~terminated
+        self._remember(action)
+        ended = terminated | truncated
+        terminal_obs = {"critic": self._observe()["critic"]}
+        self._end_episodes(ended, terminated, truncated)
+        return Step(self._observe(), tracking + effort, terminated, truncated, terminal_obs)
+
+    def stagger_episodes(self) -> None:
+        """Give every environment a random episode age."""
+        ages = self._uniform(0.0, float(self.max_episode_length), self.num_envs)
+        self.episode_length.copy_(ages.long())
+
+    def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Episode means since the last call, and the curriculum now; see the contract."""
+        popped, self._metrics = self._metrics, self._empty_metrics()
+        count = torch.tensor(float(self.num_envs), device=self.device)
+        return popped | {"curriculum/level": (self.level.sum().float(), count)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Curriculum levels, hidden parameters, episode ages and the random stream."""
+        return {
+            "level": self.level.clone(),
+            "gain": self.gain.clone(),
+            "drag": self.drag.clone(),
+            "rng": self._rng.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; episodes restart with the next `reset`."""
+        self.level.copy_(state["level"])
+        self.gain.copy_(state["gain"])
+        self.drag.copy_(state["drag"])
+        self._rng.set_state(state["rng"])
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(*shape, generator=self._rng, device=self.device)
+
+    def _empty_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        keys = [f"reward/{name}" for name in self._reward_terms]
+        keys += ["termination/time_out", "termination/left_arena", "command/target_error"]
+        zero = torch.zeros((), device=self.device)
+        return {key: (zero, zero) for key in keys}
+
+    def _count(self, name: str, values: Tensor, mask: Tensor) -> None:
+        total, weight = self._metrics[name]
+        self._metrics[name] = (total + (values * mask).sum(), weight + mask.sum())
+
+    def _end_episodes(self, ended: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        mean_error = self._error_sum / self._error_count.clamp(min=1.0)
+        for name, total in self._reward_terms.items():
+            self._count(f"reward/{name}", total / self.cfg.episode_length_s, ended)
+        self._count("termination/time_out", truncated.float(), ended)
+        self._count("termination/left_arena", terminated.float(), ended)
+        self._count("command/target_error", mean_error, truncated)
+        up = truncated & (self._error_count > 0) & (mean_error < self.cfg.promote_error)
+        down = terminated | (truncated & (mean_error > self.cfg.demote_error))
+        self.level += up.long() - down.long()
+        self.level.clamp_(0, self.cfg.num_levels - 1)
+        self._restart(ended)
+
+    def _restart(self, mask: Tensor) -> None:
+        """Put the masked environments (N,) at rest in the middle, with a new target."""
+        column = mask.unsqueeze(1)
+        reach = 0.8 * self.cfg.arena_half_size * (self.level + 1).unsqueeze(1) / self.cfg.num_levels
+        self.target = torch.where(column, self._uniform(-1.0, 1.0, self.num_envs, 2) * reach, self.target)
+        keep = ~column
+        self.position *= keep
+        self.velocity *= keep
+        self.episode_length *= ~mask
+        for total in (self._error_sum, self._error_count, *self._reward_terms.values()):
+            total *= ~mask
+        self._action_history *= keep.unsqueeze(2)
+        first = self._measure().unsqueeze(1)
+        frames = mask.view(-1, 1, 1)
+        self._noisy_history = torch.where(frames, first, self._noisy_history)
+        self._error_history = torch.where(frames, (self.target - self.position).unsqueeze(1), self._error_history)
+
+    def _measure(self) -> Tensor:
+        """Noisy distance to the target, (N, 2)."""
+        noise = torch.randn(self.num_envs, 2, generator=self._rng, device=self.device)
+        return self.target - self.position + self.cfg.position_noise * noise
+
+    def _remember(self, action: Tensor) -> None:
+        def push(history: Tensor, newest: Tensor) -> Tensor:
+            return torch.cat([history[:, 1:], newest.unsqueeze(1)], dim=1)
+
+        self._noisy_history = push(self._noisy_history, self._measure())
+        self._error_history = push(self._error_history, self.target - self.position)
+        self._action_history = push(self._action_history, action)
+
+    def _observe(self) -> Obs:
+        actions = self._action_history.flatten(1)
+        measured_position = self.target - self._noisy_history[:, -1]
+        policy = torch.cat([self._noisy_history.flatten(1), actions, measured_position], dim=1)
+        hidden = [self.velocity, self.gain - 1.0, self.drag]
+        full = torch.cat([*hidden, self._error_history.flatten(1), actions, self.position], dim=1)
+        return {"policy": policy, "critic": full, "teacher": full.clone()}

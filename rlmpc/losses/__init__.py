@@ -1,0 +1,1 @@
+"""Losses and learning rules: pure functions on tensors."""

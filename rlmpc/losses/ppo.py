@@ -1,0 +1,43 @@
+"""Proximal policy optimization (Schulman et al., "Proximal policy optimization algorithms", 2017)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def surrogate_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    """Clipped surrogate objective, negated; equation 7 of the paper.
+
+    Args:
+        log_prob: of the actions taken under the policy being trained, (B,).
+        old_log_prob: under the policy that acted, (B,).
+        advantage: (B,).
+        clip: largest change of the probability ratio that is still rewarded.
+    """
+    ratio = (log_prob - old_log_prob).exp()
+    return -torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage).mean()
+
+
+def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | None) -> Tensor:
+    """Mean squared error to the return `target` (B,).
+
+    With `clip`, the larger of the plain error and the error of the value kept within `clip` of the `old_value` counts,
+    as in the authors' implementation of PPO.
+    """
+    error = (value - target) ** 2
+    if clip is not None:
+        near = old_value + (value - old_value).clamp(-clip, clip)
+        error = torch.max(error, (near - target) ** 2)
+    return error.mean()
+
+
+def adapt_lr(lr: Tensor, kl: Tensor, target: float, bounds: tuple[float, float], factor: float = 1.5) -> Tensor:
+    """Learning rate that keeps the policy's step near `target`: divided by `factor` above twice the target, multiplied below half.
+
+    A KL of exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars; nothing
+    is read by the host.
+    """
+    slower = torch.where(kl > 2.0 * target, lr / factor, lr)
+    faster = torch.where((kl < 0.5 * target) & (kl > 0.0), lr * factor, slower)
+    return faster.clamp(*bounds)

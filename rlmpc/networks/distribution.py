@@ -1,0 +1,32 @@
+"""The action distribution: a diagonal Gaussian whose spread does not depend on the observation."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+
+class GaussianHead(nn.Module):
+    """Holds the log standard deviation of A independent Gaussians, kept between a floor and a ceiling.
+
+    The floor keeps exploration (and the KL estimate) alive, the ceiling stops the entropy bonus from inflating the noise
+    without end. The bounds are applied to the parameter after each optimizer step (`project`), because a clamp inside
+    the forward pass would leave a parameter beyond a bound without gradient for ever.
+    """
+
+    def __init__(self, num_actions: int, init_std: float, min_std: float, max_std: float) -> None:
+        super().__init__()
+        self.log_bounds = (math.log(min_std), math.log(max_std))
+        self.log_std = nn.Parameter(torch.full((num_actions,), math.log(init_std)))
+
+    def forward(self, mean: Tensor) -> Normal:
+        """Distribution with `mean` (..., A)."""
+        return Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Bring the parameter back between its bounds."""
+        self.log_std.clamp_(*self.log_bounds)

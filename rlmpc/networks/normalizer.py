@@ -1,0 +1,49 @@
+"""Running normalisation of observation groups."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class RunningNormalizer(nn.Module):
+    """Shifts and scales features by running mean and variance.
+
+    The statistics are buffers that change only in `merge`, in place, so that a rollout and the update after it see the
+    same numbers. Batches are merged by the parallel formula of Chan, Golub and LeVeque (1979), from sums taken about the
+    current mean; such sums can be added over ranks before merging.
+    """
+
+    mean: Tensor
+    var: Tensor
+    count: Tensor
+
+    def __init__(self, num_features: int, clip: float = 10.0, eps: float = 1e-4) -> None:
+        super().__init__()
+        self.clip = clip
+        self.eps = eps
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("var", torch.ones(num_features))
+        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` (..., D) and clip it to +-`clip` standard deviations."""
+        return ((x - self.mean) / (self.var + self.eps).sqrt()).clamp(-self.clip, self.clip)
+
+    @torch.no_grad()
+    def centred_sums(self, x: Tensor) -> Tensor:
+        """First and second sums of `x` (..., D) about the current mean, and the sample count: (2 D + 1,) float64."""
+        centred = (x.flatten(0, -2) - self.mean).double()
+        count = centred.new_full((1,), float(centred.shape[0]))
+        return torch.cat([centred.sum(dim=0), (centred**2).sum(dim=0), count])
+
+    @torch.no_grad()
+    def merge(self, sums: Tensor) -> None:
+        """Merge `centred_sums` (added over ranks where there are several) into the running statistics."""
+        first, second, count = sums[: self.mean.numel()], sums[self.mean.numel() : -1], sums[-1]
+        shift = first / count
+        total = self.count + count
+        spread = self.var * self.count + second - count * shift**2 + shift**2 * self.count * count / total
+        self.mean.add_((shift * count / total).to(self.mean.dtype))
+        self.var.copy_((spread / total).clamp(min=0.0))
+        self.count.copy_(total)

@@ -1,0 +1,1 @@
+"""Robots: measured descriptions, and how each becomes an Isaac Lab articulation."""

@@ -1,0 +1,1 @@
+"""From environment and policy to one batch of experience."""

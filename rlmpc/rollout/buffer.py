@@ -1,0 +1,40 @@
+"""Preallocated storage of one rollout."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+Tree = dict[str, "Tensor | Tree"]
+
+
+class RolloutBuffer:
+    """T steps of named tensors, nested as they come, each stored as (T, N, ...).
+
+    The first write allocates; every later one copies in place, so that addresses stay the same over iterations.
+    """
+
+    def __init__(self, num_steps: int) -> None:
+        self.num_steps = num_steps
+        self._storage: Tree = {}
+
+    def write(self, step: int, values: Tree) -> None:
+        """Copy `values`, tensors (N, ...) or dicts of such, to row `step`."""
+        self._copy(self._storage, values, step)
+
+    def views(self) -> Tree:
+        """The whole rollout without a copy; valid until the next write."""
+        return dict(self._storage)
+
+    def _copy(self, storage: Tree, values: Tree, step: int) -> None:
+        for name, value in values.items():
+            if isinstance(value, dict):
+                nested = storage.setdefault(name, {})
+                assert isinstance(nested, dict)
+                self._copy(nested, value, step)
+                continue
+            if name not in storage:
+                storage[name] = torch.zeros(self.num_steps, *value.shape, dtype=value.dtype, device=value.device)
+            rows = storage[name]
+            assert isinstance(rows, Tensor)
+            rows[step].copy_(value)

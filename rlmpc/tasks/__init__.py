@@ -1,0 +1,35 @@
+"""Tasks: environment configurations and the terms they are made of.
+
+Importing this package registers every task with gymnasium and nothing else: the configurations are named as
+``"module:Class"`` strings, so that Isaac Lab is imported only when a task is made. Each task has a training and a play
+variant; a flat variant of it is for quick checks.
+"""
+
+import gymnasium
+
+
+def _register(task_id: str, env_cfg: str, rsl_rl_cfg: str) -> None:
+    """Registers one task under the keys that Isaac Lab's own clients look up.
+
+    Args:
+        task_id: Gymnasium id.
+        env_cfg: ``"module:Class"`` of the environment configuration.
+        rsl_rl_cfg: ``"module:Class"`` of the default agent of the rsl_rl library.
+    """
+    if task_id in gymnasium.registry:
+        return
+    gymnasium.register(
+        id=task_id,
+        entry_point="isaaclab.envs:ManagerBasedRLEnv",
+        disable_env_checker=True,
+        kwargs={"env_cfg_entry_point": env_cfg, "rsl_rl_cfg_entry_point": rsl_rl_cfg},
+    )
+
+
+_BLIND = "rlmpc.tasks.blind_rl"
+_BLIND_AGENT = f"{_BLIND}.rsl_rl_cfg:BlindPpoRunnerCfg"
+
+_register("RLMPC-Blind-G1-v0", f"{_BLIND}.env_cfg:BlindEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-G1-Play-v0", f"{_BLIND}.env_cfg:BlindPlayEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-Flat-G1-v0", f"{_BLIND}.env_cfg:BlindFlatEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-Flat-G1-Play-v0", f"{_BLIND}.env_cfg:BlindFlatPlayEnvCfg", _BLIND_AGENT)

@@ -1,0 +1,47 @@
+"""Environments of ``blind_rl``: training, playing, and both on flat ground."""
+
+from isaaclab.utils import configclass
+
+from ..locomotion_env_cfg import LocomotionEnvCfg
+from ..terrains import BLIND_TERRAIN_CFG, FLAT_TERRAIN_CFG
+
+
+@configclass
+class BlindEnvCfg(LocomotionEnvCfg):
+    """Stairs up, stairs down and random boxes, from the easiest level on."""
+
+    def __post_init__(self) -> None:
+        """Chooses the terrain."""
+        super().__post_init__()
+        self.scene.terrain.terrain_generator = BLIND_TERRAIN_CFG.copy()
+
+
+@configclass
+class BlindPlayEnvCfg(BlindEnvCfg):
+    """The training environment in play mode."""
+
+    def __post_init__(self) -> None:
+        """Enters play mode."""
+        super().__post_init__()
+        self.play_mode()
+
+
+@configclass
+class BlindFlatEnvCfg(BlindEnvCfg):
+    """Flat ground: no terrain levels; for quick checks."""
+
+    def __post_init__(self) -> None:
+        """Replaces the terrain."""
+        super().__post_init__()
+        self.scene.terrain.terrain_generator = FLAT_TERRAIN_CFG.copy()
+        self.curriculum.terrain_levels = None
+
+
+@configclass
+class BlindFlatPlayEnvCfg(BlindFlatEnvCfg):
+    """Flat ground in play mode."""
+
+    def __post_init__(self) -> None:
+        """Enters play mode."""
+        super().__post_init__()
+        self.play_mode()

@@ -1,0 +1,141 @@
+"""Base environment of the locomotion tasks: a G1 that tracks a velocity command over a grid of terrain tiles.
+
+A task derives from :class:`LocomotionEnvCfg`, gives it a terrain and overrides what differs.
+"""
+
+from dataclasses import MISSING
+
+import isaaclab.sim as sim_utils
+from isaaclab.assets import ArticulationCfg, AssetBaseCfg
+from isaaclab.envs import ManagerBasedRLEnvCfg
+from isaaclab.managers import CurriculumTermCfg, TerminationTermCfg
+from isaaclab.scene import InteractiveSceneCfg
+from isaaclab.sensors import ContactSensorCfg
+from isaaclab.sim import SimulationCfg
+from isaaclab.terrains import TerrainImporterCfg
+from isaaclab.utils import configclass
+
+from rlmpc.robots.g1.articulation import ACTION_SCALE, G1_CFG
+
+from . import mdp
+from .events_cfg import EventsCfg
+from .observations_cfg import ObservationsCfg
+from .physics import PHYSICS_CFG, select_manager
+from .rewards_cfg import RewardsCfg
+
+
+@configclass
+class LocomotionSceneCfg(InteractiveSceneCfg):
+    """Ground, robot, contact sensor and light; nothing that has to be downloaded."""
+
+    terrain = TerrainImporterCfg(
+        prim_path="/World/ground",
+        terrain_type="generator",
+        terrain_generator=MISSING,
+        max_init_terrain_level=0,
+        visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.35, 0.33, 0.30)),
+    )
+    """Ground. Its own friction has no effect: the robot's collision shapes have priority over it."""
+
+    robot: ArticulationCfg = G1_CFG.replace(prim_path="{ENV_REGEX_NS}/Robot")
+
+    contact_forces = ContactSensorCfg(
+        prim_path="{ENV_REGEX_NS}/Robot/[^/]*",
+        # The physics steps of almost one environment step.
+        history_length=3,
+        track_air_time=True,
+    )
+    light = AssetBaseCfg(prim_path="/World/light", spawn=sim_utils.DomeLightCfg(intensity=1000.0))
+
+
+@configclass
+class ActionsCfg:
+    """29 joint position targets around the default pose [rad], then one action for the gait period."""
+
+    joint_pos = mdp.JointPositionActionCfg(
+        asset_name="robot", joint_names=[".*"], scale=ACTION_SCALE, use_default_offset=True
+    )
+    gait_cycle = mdp.GaitCycleActionCfg()
+
+
+@configclass
+class CommandsCfg:
+    """The commanded velocity."""
+
+    base_velocity = mdp.WideningVelocityCommandCfg(
+        asset_name="robot",
+        heading_command=False,
+        rel_standing_envs=0.05,
+        resampling_time_range=(2.0, 12.0),
+        ranges=mdp.WideningVelocityCommandCfg.Ranges(
+            lin_vel_x=(-0.1, 0.1), lin_vel_y=(-0.1, 0.1), ang_vel_z=(-0.1, 0.1)
+        ),
+    )
+
+
+@configclass
+class TerminationsCfg:
+    """Why an episode ends. Time-outs, and leaving the tile, are truncations: the value function is bootstrapped."""
+
+    time_out = TerminationTermCfg(func=mdp.time_out, time_out=True)
+    left_tile = TerminationTermCfg(func=mdp.left_tile, time_out=True)
+    fell_below = TerminationTermCfg(func=mdp.root_height_below_minimum, params={"minimum_height": -5.0})
+    bad_orientation = TerminationTermCfg(func=mdp.bad_orientation, params={"limit_angle": 0.8})
+    non_finite = TerminationTermCfg(func=mdp.non_finite_state)
+
+
+@configclass
+class CurriculumCfg:
+    """What becomes harder during training."""
+
+    terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
+        func=mdp.terrain_levels, params={"command_name": "base_velocity"}
+    )
+    command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
+        func=mdp.WidenCommandRanges,
+        params={
+            "command_name": "base_velocity",
+            "lin_vel_reward": "track_lin_vel_xy",
+            "ang_vel_reward": "track_ang_vel_z",
+        },
+    )
+
+
+@configclass
+class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
+    """The whole MDP except the terrain: 50 Hz control over 200 Hz physics, episodes of 12 s."""
+
+    cpu_graph: bool = True
+    """Whether physics on the CPU is replayed as a recorded graph. Without effect on CUDA, where Isaac Lab does it."""
+
+    sim: SimulationCfg = SimulationCfg(dt=0.005, physics=PHYSICS_CFG)
+    decimation: int = 4
+    episode_length_s: float = 12.0
+
+    scene: LocomotionSceneCfg = LocomotionSceneCfg(num_envs=4096, env_spacing=2.5)
+    observations: ObservationsCfg = ObservationsCfg()
+    actions: ActionsCfg = ActionsCfg()
+    commands: CommandsCfg = CommandsCfg()
+    rewards: RewardsCfg = RewardsCfg()
+    terminations: TerminationsCfg = TerminationsCfg()
+    events: EventsCfg = EventsCfg()
+    curriculum: CurriculumCfg = CurriculumCfg()
+
+    def __post_init__(self) -> None:
+        """Derives the dependent fields of the default configuration."""
+        self.finalize()
+
+    def finalize(self) -> None:
+        """Derives the fields that depend on others. Idempotent; call it again after overriding fields."""
+        self.sim.render_interval = self.decimation
+        self.scene.contact_forces.update_period = self.sim.dt
+        select_manager(self.sim.physics, self.cpu_graph)
+
+    def play_mode(self) -> None:
+        """Turns training into playing: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
+        super().play_mode()
+        self.events.push = None
+        self.curriculum.terrain_levels = None
+        self.curriculum.command_ranges = None
+        self.scene.terrain.max_init_terrain_level = None
+        self.commands.base_velocity.ranges = self.commands.base_velocity.limits

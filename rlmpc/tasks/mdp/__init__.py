@@ -1,0 +1,26 @@
+"""Terms of the tasks: Isaac Lab's own, those of its velocity tasks, and ours, under one name."""
+# ruff: noqa: F401, F403
+
+from isaaclab.envs.mdp import *
+from isaaclab_tasks.core.velocity.mdp import (
+    feet_slide,
+    track_ang_vel_z_world_exp,
+    track_lin_vel_xy_yaw_frame_exp,
+)
+
+from .actions import GaitCycleAction, GaitCycleActionCfg
+from .commands import WideningVelocityCommand, WideningVelocityCommandCfg
+from .curriculums import WidenCommandRanges, terrain_levels
+from .events import push_at_speed, reset_root_four_headings
+from .observations import (
+    BodyComOffset,
+    BodyMass,
+    FrictionCoefficient,
+    JointDamping,
+    JointStiffness,
+    base_height,
+    foot_contact,
+    gait_phase,
+)
+from .rewards import downward_velocity_l2, gait_period_exp, gait_phase_agreement, joint_power, joint_torques_mean_l2
+from .terminations import left_tile, non_finite_state

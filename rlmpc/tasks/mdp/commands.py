@@ -1,0 +1,75 @@
+"""Velocity commands whose ranges widen during training."""
+
+from isaaclab.envs import ManagerBasedEnv
+from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
+from isaaclab.utils import configclass
+
+_AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
+
+
+class WideningVelocityCommand(UniformVelocityCommand):
+    """Uniform velocity command (vx, vy in m/s, yaw rate in rad/s, base frame) that starts narrow.
+
+    The current ranges are the term's own copy of ``cfg.ranges``: plain floats, because they change at most once an
+    episode length and are read on the host when commands are drawn.
+    """
+
+    cfg: "WideningVelocityCommandCfg"
+
+    def __init__(self, cfg: "WideningVelocityCommandCfg", env: ManagerBasedEnv) -> None:
+        """Creates the term.
+
+        Args:
+            cfg: Configuration of the term.
+            env: Environment that owns the term.
+
+        Raises:
+            ValueError: If a start range is not inside its limits.
+        """
+        for axis in _AXES:
+            (low, high), (lowest, highest) = getattr(cfg.ranges, axis), getattr(cfg.limits, axis)
+            if not lowest <= low <= high <= highest:
+                raise ValueError(f"Command range {axis}={(low, high)} is not inside its limits {(lowest, highest)}.")
+        super().__init__(cfg, env)
+
+    @property
+    def ranges(self) -> UniformVelocityCommandCfg.Ranges:
+        """Current ranges from which commands are drawn [m/s, m/s, rad/s]."""
+        return self.cfg.ranges
+
+    def widen(self, axis: str, step: float) -> None:
+        """Moves both ends of a range outward, as far as its limits.
+
+        Args:
+            axis: ``lin_vel_x``, ``lin_vel_y`` or ``ang_vel_z``.
+            step: How far each end moves [m/s or rad/s].
+        """
+        (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
+        # Rounded, because 0.1 added up misses thresholds such as 0.5 by a rounding error.
+        setattr(self.ranges, axis, (max(round(low - step, 6), lowest), min(round(high + step, 6), highest)))
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """Returns the current ranges: ``{axis: [low, high]}``."""
+        return {axis: list(getattr(self.ranges, axis)) for axis in _AXES}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Restores the ranges that :meth:`state_dict` returned.
+
+        Args:
+            state: ``{axis: [low, high]}`` for every axis.
+        """
+        for axis in _AXES:
+            low, high = state[axis]
+            setattr(self.ranges, axis, (low, high))
+
+
+@configclass
+class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
+    """Configuration of the widening velocity command; ``ranges`` are the ranges at the start of training."""
+
+    class_type: type = WideningVelocityCommand
+
+    limits: UniformVelocityCommandCfg.Ranges = UniformVelocityCommandCfg.Ranges(
+        lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-2.0, 2.0)
+    )
+    """Ranges at the end of training [m/s, m/s, rad/s]."""

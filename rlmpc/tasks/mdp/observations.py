@@ -1,0 +1,185 @@
+"""Observations that Isaac Lab does not have: randomised physics, gait phase, height and contact.
+
+The physics parameters change only at start-up, so they are read from the simulation once per reset of the whole
+environment and served from memory in between.
+"""
+
+from abc import abstractmethod
+
+import torch
+import warp as wp
+from isaaclab.envs import ManagerBasedEnv
+from isaaclab.managers import ManagerTermBase, ObservationTermCfg, SceneEntityCfg
+from isaaclab.sensors import ContactSensor
+
+
+class PhysicsParameter(ManagerTermBase):
+    """A parameter of the robot that is randomised at start-up and constant from then on.
+
+    The manager creates its terms before it randomises, so the value at creation is the default. Whoever changes physics
+    later, as when a checkpoint is loaded, calls :meth:`reset` without arguments.
+    """
+
+    def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
+        """Reads the default value.
+
+        Args:
+            cfg: Configuration of the term; ``asset_cfg`` in its params selects joints or bodies.
+            env: Environment that owns the term.
+        """
+        super().__init__(cfg, env)
+        self._asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
+        self._asset = env.scene[self._asset_cfg.name]
+        self._default = self.read().clone()
+        self._value = self.encode(self._default)
+
+    @abstractmethod
+    def read(self) -> torch.Tensor:
+        """Returns what the simulation holds now. Shape is (N, D)."""
+
+    def encode(self, value: torch.Tensor) -> torch.Tensor:
+        """Turns a value into an observation; raw unless a subclass says otherwise.
+
+        Args:
+            value: What :meth:`read` returned, shape (N, D).
+
+        Returns:
+            Observation, shape (N, D).
+        """
+        return value.clone()
+
+    def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
+        """Reads the simulation again when the whole environment is reset.
+
+        Args:
+            env_ids: Environments that were reset; None or a slice when it was all of them.
+        """
+        if env_ids is None or isinstance(env_ids, slice):
+            self._value = self.encode(self.read())
+
+    def __call__(self, env: ManagerBasedEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
+        """Returns the observation. Shape is (N, D)."""
+        return self._value
+
+
+class _RelativeParameter(PhysicsParameter):
+    """A parameter seen as (value - default) / (0.2 default): within +-1 for a randomisation of 0.8 to 1.2."""
+
+    def encode(self, value: torch.Tensor) -> torch.Tensor:
+        return (value - self._default) / (0.2 * self._default)
+
+
+class JointStiffness(_RelativeParameter):
+    """Position gain of each joint, relative to its default. Shape is (N, J)."""
+
+    def read(self) -> torch.Tensor:
+        """Returns the position gains [N m/rad]. Shape is (N, J)."""
+        return self._asset.data.joint_stiffness.torch[:, self._asset_cfg.joint_ids]
+
+
+class JointDamping(_RelativeParameter):
+    """Velocity gain of each joint, relative to its default. Shape is (N, J)."""
+
+    def read(self) -> torch.Tensor:
+        """Returns the velocity gains [N m s/rad]. Shape is (N, J)."""
+        return self._asset.data.joint_damping.torch[:, self._asset_cfg.joint_ids]
+
+
+class BodyMass(_RelativeParameter):
+    """Mass of each selected body, relative to its default. Shape is (N, B)."""
+
+    def read(self) -> torch.Tensor:
+        """Returns the masses [kg]. Shape is (N, B)."""
+        return self._asset.data.body_mass.torch[:, self._asset_cfg.body_ids]
+
+
+class BodyComOffset(PhysicsParameter):
+    """Displacement of the centre of mass of each selected body from its default, body frame [m]. Shape is (N, 3 B)."""
+
+    def read(self) -> torch.Tensor:
+        """Returns the centres of mass in their body frames [m]. Shape is (N, 3 B)."""
+        return self._asset.data.body_com_pos_b.torch[:, self._asset_cfg.body_ids].flatten(1)
+
+    def encode(self, value: torch.Tensor) -> torch.Tensor:
+        """Returns the displacement from the default [m]. Shape is (N, 3 B)."""
+        return value - self._default
+
+
+class FrictionCoefficient(PhysicsParameter):
+    """Friction coefficient of each selected body, which must have one collision shape each. Shape is (N, B).
+
+    MuJoCo has a single tangential coefficient a shape: static and dynamic friction are the same.
+    """
+
+    def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
+        """Finds the collision shape of each body.
+
+        Args:
+            cfg: Configuration of the term; ``asset_cfg`` in its params selects the bodies.
+            env: Environment that owns the term.
+
+        Raises:
+            ValueError: If a body does not have exactly one collision shape.
+        """
+        asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
+        asset = env.scene[asset_cfg.name]
+        shapes = [asset.root_view.body_shapes[body] for body in asset.map_body_ids_to_backend(asset_cfg.body_ids)]
+        if any(len(shapes_of_body) != 1 for shapes_of_body in shapes):
+            raise ValueError(f"Bodies {asset_cfg.body_names} must have one collision shape each, not {shapes}.")
+        self._shape_ids = [shape for (shape,) in shapes]
+        super().__init__(cfg, env)
+
+    def read(self) -> torch.Tensor:
+        """Returns the coefficients [-]. Shape is (N, B)."""
+        model = self._env.sim.physics_manager.get_model()
+        friction = wp.to_torch(self._asset.root_view.get_attribute("shape_material_mu", model))
+        return friction[:, 0, self._shape_ids]
+
+
+def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
+    """Sines, then cosines, of each leg's gait phase; legs in the order left, right.
+
+    Args:
+        env: Environment that owns the term.
+        action_name: Name of a :class:`GaitCycleAction`.
+
+    Returns:
+        (sin left, sin right, cos left, cos right), shape (N, 4).
+    """
+    angle = 2.0 * torch.pi * env.action_manager.get_term(action_name).leg_phase
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:
+    """Height of the root above the lower sole.
+
+    Args:
+        env: Environment that owns the term.
+        asset_cfg: Robot, with the foot bodies selected.
+        sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
+
+    Returns:
+        Height [m], shape (N, 1).
+    """
+    data = env.scene[asset_cfg.name].data
+    quat = data.body_quat_w.torch[:, asset_cfg.body_ids]
+    # Vertical component of the foot's z axis, from the quaternion (XYZW).
+    upright = 1.0 - 2.0 * quat[..., :2].square().sum(dim=-1)
+    sole_height = data.body_pos_w.torch[:, asset_cfg.body_ids, 2] - sole_offset * upright
+    return data.root_pos_w.torch[:, 2:3] - sole_height.amin(dim=1, keepdim=True)
+
+
+def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: float = 1.0) -> torch.Tensor:
+    """Whether each selected body presses on something at the end of the step.
+
+    Args:
+        env: Environment that owns the term.
+        sensor_cfg: Contact sensor, with the foot bodies selected.
+        threshold: Normal force above which a body is in contact [N].
+
+    Returns:
+        1 in contact, else 0, shape (N, F).
+    """
+    sensor: ContactSensor = env.scene.sensors[sensor_cfg.name]
+    force = sensor.data.net_normal_forces_w.torch[:, sensor_cfg.body_ids]
+    return (force.norm(dim=-1) > threshold).float()

@@ -1,0 +1,75 @@
+"""Rewards that Isaac Lab does not have. All return shape (N,); weights and the time step are applied by the manager."""
+
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.managers import SceneEntityCfg
+
+from .observations import foot_contact
+
+
+def downward_velocity_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
+    """Square of the root's vertical velocity in the world frame while it falls [m^2/s^2]; climbing is free.
+
+    Args:
+        env: Environment that owns the term.
+        asset_cfg: Robot.
+    """
+    return env.scene[asset_cfg.name].data.root_lin_vel_w.torch[:, 2].clamp(max=0.0).square()
+
+
+def joint_power(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
+    """Sum of the joints' absolute mechanical powers [W].
+
+    Args:
+        env: Environment that owns the term.
+        asset_cfg: Robot, with joints selected.
+    """
+    robot = env.scene[asset_cfg.name]
+    torque = robot.actuators.applied_effort.torch[:, asset_cfg.joint_ids]
+    return (torque * robot.data.joint_vel.torch[:, asset_cfg.joint_ids]).abs().sum(dim=1)
+
+
+def joint_torques_mean_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg) -> torch.Tensor:
+    """Mean of the selected joints' squared torques [N^2 m^2].
+
+    Args:
+        env: Environment that owns the term.
+        asset_cfg: Robot, with joints selected.
+    """
+    return env.scene[asset_cfg.name].actuators.applied_effort.torch[:, asset_cfg.joint_ids].square().mean(dim=1)
+
+
+def gait_period_exp(env: ManagerBasedRLEnv, action_name: str, period_s: float, rate: float) -> torch.Tensor:
+    """exp(-rate |period - preferred period|): 1 at the preferred gait period.
+
+    Args:
+        env: Environment that owns the term.
+        action_name: Name of a :class:`GaitCycleAction`.
+        period_s: Preferred period [s].
+        rate: Decay [1/s].
+    """
+    return torch.exp(-rate * (env.action_manager.get_term(action_name).period_s - period_s).abs())
+
+
+def gait_phase_agreement(
+    env: ManagerBasedRLEnv,
+    action_name: str,
+    command_name: str,
+    sensor_cfg: SceneEntityCfg,
+    stance_share: float,
+    min_command: float,
+) -> torch.Tensor:
+    """Number of feet that do what the gait clock asks: on the ground in stance, in the air in swing.
+
+    Args:
+        env: Environment that owns the term.
+        action_name: Name of a :class:`GaitCycleAction`.
+        command_name: Name of the velocity command.
+        sensor_cfg: Contact sensor, with the feet selected in the order of the legs: left, right.
+        stance_share: A leg is in stance while its phase is below this.
+        min_command: No reward unless the norm of the whole command (vx, vy, yaw rate) exceeds this.
+    """
+    is_stance = env.action_manager.get_term(action_name).leg_phase < stance_share
+    agrees = foot_contact(env, sensor_cfg).bool() == is_stance
+    is_commanded = env.command_manager.get_command(command_name).norm(dim=1) > min_command
+    return agrees.sum(dim=1) * is_commanded

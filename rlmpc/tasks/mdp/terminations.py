@@ -1,0 +1,33 @@
+"""Terminations that Isaac Lab does not have. All return booleans of shape (N,)."""
+
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.managers import SceneEntityCfg
+
+
+def left_tile(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
+    """Whether the root has left the square tile around the environment's origin.
+
+    Args:
+        env: Environment that owns the term; its terrain comes from a generator.
+        asset_cfg: Robot.
+    """
+    size = env.scene.terrain.cfg.terrain_generator.size
+    offset = (env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]).abs()
+    return (offset[:, 0] > 0.5 * size[0]) | (offset[:, 1] > 0.5 * size[1])
+
+
+def non_finite_state(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
+    """Whether any joint position or velocity, or any component of the root's pose or velocity, is NaN or infinite.
+
+    Physics never heals such a state by itself, and comparisons with NaN are false, so no other term would end the
+    episode.
+
+    Args:
+        env: Environment that owns the term.
+        asset_cfg: Robot.
+    """
+    data = env.scene[asset_cfg.name].data
+    state = (data.joint_pos, data.joint_vel, data.root_pose_w, data.root_vel_w)
+    # A sum is non-finite as soon as one summand is: one flag per environment in few kernels.
+    return ~torch.isfinite(sum(part.torch.sum(dim=1) for part in state))

@@ -1,0 +1,118 @@
+"""Observation groups of the locomotion tasks: what the deployed policy senses, and what only the simulator knows.
+
+Terms are concatenated in the order written here, the privileged ones first; a term with a history contributes its
+frames from oldest to newest. Noise is applied before scale, and only in groups with ``enable_corruption``.
+"""
+
+from isaaclab.managers import ObservationGroupCfg, ObservationTermCfg, SceneEntityCfg
+from isaaclab.utils import configclass
+from isaaclab.utils.noise import UniformNoiseCfg
+
+from rlmpc.robots.g1.articulation import FOOT_BODIES, TORSO_BODY
+
+from . import mdp
+
+_SOLE_OFFSET_M = 0.035
+"""How far the sole of the foot's collision box is below the ankle-roll frame."""
+
+
+@configclass
+class SensedTermsCfg(ObservationGroupCfg):
+    """What a real robot senses or knows: joints, IMU, command, its own actions and gait clock. 779 values."""
+
+    joint_pos = ObservationTermCfg(
+        func=mdp.joint_pos_rel, noise=UniformNoiseCfg(n_min=-0.01, n_max=0.01), history_length=10
+    )
+    """Joint positions minus the default pose [rad]; 29 x 10 frames."""
+
+    joint_vel = ObservationTermCfg(
+        func=mdp.joint_vel_rel, noise=UniformNoiseCfg(n_min=-1.5, n_max=1.5), scale=0.05, history_length=10
+    )
+    """Joint velocities [rad/s]; 29 x 10 frames."""
+
+    base_ang_vel = ObservationTermCfg(
+        func=mdp.base_ang_vel, noise=UniformNoiseCfg(n_min=-0.2, n_max=0.2), scale=0.2, history_length=5
+    )
+    """Angular velocity of the pelvis in its own frame [rad/s]; 3 x 5 frames."""
+
+    projected_gravity = ObservationTermCfg(
+        func=mdp.projected_gravity, noise=UniformNoiseCfg(n_min=-0.05, n_max=0.05), history_length=5
+    )
+    """Direction of gravity in the pelvis frame; 3 x 5 frames."""
+
+    velocity_command = ObservationTermCfg(
+        func=mdp.generated_commands, params={"command_name": "base_velocity"}, history_length=5
+    )
+    """Commanded vx, vy [m/s] and yaw rate [rad/s] in the base frame; 3 x 5 frames."""
+
+    last_action = ObservationTermCfg(func=mdp.last_action, history_length=5)
+    """Raw actions of the last step; 30 x 5 frames."""
+
+    gait_phase: ObservationTermCfg | None = ObservationTermCfg(
+        func=mdp.gait_phase, params={"action_name": "gait_cycle"}
+    )
+    """Sine and cosine of each leg's phase, 4 values. The reference hides the phase: None does too."""
+
+
+@configclass
+class PolicyCfg(SensedTermsCfg):
+    """What the deployed policy sees: the sensed terms with noise. 779 values."""
+
+    def __post_init__(self) -> None:
+        """Turns noise on."""
+        self.enable_corruption = True
+
+
+@configclass
+class PrivilegedTermsCfg(ObservationGroupCfg):
+    """What only the simulator knows: true velocity, randomised physics, height and contacts. 70 values."""
+
+    base_lin_vel = ObservationTermCfg(func=mdp.base_lin_vel)
+    """Linear velocity of the pelvis in its own frame [m/s]; 3."""
+
+    joint_stiffness = ObservationTermCfg(func=mdp.JointStiffness)
+    """(value - default) / (0.2 default); 29."""
+
+    joint_damping = ObservationTermCfg(func=mdp.JointDamping)
+    """(value - default) / (0.2 default); 29."""
+
+    torso_mass = ObservationTermCfg(
+        func=mdp.BodyMass, params={"asset_cfg": SceneEntityCfg("robot", body_names=TORSO_BODY)}
+    )
+    """(value - default) / (0.2 default); 1."""
+
+    torso_com = ObservationTermCfg(
+        func=mdp.BodyComOffset, params={"asset_cfg": SceneEntityCfg("robot", body_names=TORSO_BODY)}
+    )
+    """Displacement of the torso's centre of mass from its default, torso frame [m]; 3."""
+
+    foot_friction = ObservationTermCfg(
+        func=mdp.FrictionCoefficient, params={"asset_cfg": SceneEntityCfg("robot", body_names=FOOT_BODIES)}
+    )
+    """Friction coefficient of each foot, left, right; 2."""
+
+    base_height = ObservationTermCfg(
+        func=mdp.base_height,
+        params={"asset_cfg": SceneEntityCfg("robot", body_names=FOOT_BODIES), "sole_offset": _SOLE_OFFSET_M},
+    )
+    """Height of the pelvis above the lower sole [m]; 1."""
+
+    foot_contact = ObservationTermCfg(
+        func=mdp.foot_contact,
+        params={"sensor_cfg": SceneEntityCfg("contact_forces", body_names=FOOT_BODIES), "threshold": 1.0},
+    )
+    """Whether each foot presses on the ground with more than 1 N, left, right; 2."""
+
+
+@configclass
+class PrivilegedCfg(SensedTermsCfg, PrivilegedTermsCfg):
+    """Everything, without noise: the privileged terms, then the sensed ones. 849 values."""
+
+
+@configclass
+class ObservationsCfg:
+    """Observation groups: the deployed policy's, the critic's and the teacher's."""
+
+    policy: PolicyCfg = PolicyCfg()
+    critic: PrivilegedCfg = PrivilegedCfg()
+    teacher: PrivilegedCfg = PrivilegedCfg()

@@ -1,0 +1,36 @@
+"""Physics settings shared by the tasks: Newton with the MuJoCo-Warp solver."""
+
+from isaaclab.utils import ResolvableString
+from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonCollisionPipelineCfg, NewtonShapeCfg
+
+PHYSICS_CFG = NewtonCfg(
+    solver_cfg=MJWarpSolverCfg(
+        # Constraint rows and contacts per environment; an overflow is printed and the excess dropped.
+        njmax=160,
+        nconmax=40,
+        cone="pyramidal",
+        impratio=1.0,
+        integrator="implicitfast",
+        # MuJoCo's own collision detection does not handle the generated terrain meshes.
+        use_mujoco_contacts=False,
+    ),
+    collision_cfg=NewtonCollisionPipelineCfg(),
+    num_substeps=1,
+    # Contact stiffness [N/m] and damping [N s/m] of Isaac Lab's own rough-terrain preset.
+    default_shape_cfg=NewtonShapeCfg(margin=0.0, ke=1.6e5, kd=1100.0),
+)
+"""One solver step per physics step, contacts from Newton's collision pipeline, stiff ground."""
+
+
+def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
+    """Chooses the class that steps physics, in place.
+
+    Args:
+        physics: Physics configuration of one environment.
+        cpu_graph: Whether a simulation on the CPU replays its steps as a recorded graph.
+    """
+    manager = (
+        "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "isaaclab_newton.physics:NewtonMJWarpManager"
+    )
+    physics.solver_cfg.class_type = ResolvableString(manager)
+    physics.class_type = ResolvableString(manager)

@@ -1,0 +1,100 @@
+"""Rewards of the locomotion tasks. A term's contribution to a step is weight x value x step time (0.02 s)."""
+
+import math
+
+from isaaclab.managers import RewardTermCfg, SceneEntityCfg
+from isaaclab.utils import configclass
+
+from rlmpc.robots.g1.articulation import (
+    ANKLE_BODIES,
+    ANKLE_JOINTS,
+    ANKLE_PITCH_JOINTS,
+    ARM_JOINTS,
+    FOOT_BODIES,
+    HIP_ROLL_YAW_JOINTS,
+    WAIST_JOINTS,
+)
+
+from . import mdp
+
+_TRACKING_STD = math.sqrt(0.25)
+"""Width of both tracking kernels [m/s, rad/s]."""
+
+
+def _deviation(joints: list[str], weight: float) -> RewardTermCfg:
+    """Penalty on the sum of absolute distances of some joints from the default pose [rad]."""
+    return RewardTermCfg(
+        func=mdp.joint_deviation_l1, weight=weight, params={"asset_cfg": SceneEntityCfg("robot", joint_names=joints)}
+    )
+
+
+@configclass
+class RewardsCfg:
+    """Rewards in four groups: the task, how smoothly, in what posture, and with what gait."""
+
+    alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
+    track_lin_vel_xy = RewardTermCfg(
+        func=mdp.track_lin_vel_xy_yaw_frame_exp,
+        weight=3.0,
+        params={"command_name": "base_velocity", "std": _TRACKING_STD},
+    )
+    track_ang_vel_z = RewardTermCfg(
+        func=mdp.track_ang_vel_z_world_exp,
+        weight=2.5,
+        params={"command_name": "base_velocity", "std": _TRACKING_STD},
+    )
+
+    ang_vel_xy = RewardTermCfg(func=mdp.ang_vel_xy_l2, weight=-0.05)
+    downward_velocity = RewardTermCfg(func=mdp.downward_velocity_l2, weight=-3.0)
+    joint_vel = RewardTermCfg(func=mdp.joint_vel_l2, weight=-1.0e-3)
+    joint_acc = RewardTermCfg(func=mdp.joint_acc_l2, weight=-2.5e-7)
+    action_rate = RewardTermCfg(func=mdp.action_rate_l2, weight=-0.15)
+    joint_pos_limits = RewardTermCfg(func=mdp.joint_pos_limits, weight=-5.0)
+    joint_vel_limits = RewardTermCfg(func=mdp.joint_vel_limits, weight=-5.0, params={"soft_ratio": 0.9})
+    energy = RewardTermCfg(func=mdp.joint_power, weight=-2.0e-5)
+    ankle_torque = RewardTermCfg(
+        func=mdp.joint_torques_mean_l2,
+        weight=-0.005,
+        params={"asset_cfg": SceneEntityCfg("robot", joint_names=ANKLE_JOINTS)},
+    )
+
+    flat_orientation = RewardTermCfg(func=mdp.flat_orientation_l2, weight=-15.0)
+    arm_deviation = _deviation(ARM_JOINTS, -0.45)
+    waist_deviation = _deviation(WAIST_JOINTS, -1.0)
+    hip_deviation = _deviation(HIP_ROLL_YAW_JOINTS, -1.1)
+    ankle_pitch_deviation = _deviation(ANKLE_PITCH_JOINTS, -0.05)
+
+    gait_period = RewardTermCfg(
+        # At rate 4.6 / s a period off by 0.5 s earns a tenth.
+        func=mdp.gait_period_exp,
+        weight=1.0,
+        params={"action_name": "gait_cycle", "period_s": 0.5, "rate": 4.6},
+    )
+    gait_phase = RewardTermCfg(
+        func=mdp.gait_phase_agreement,
+        weight=1.5,
+        params={
+            "action_name": "gait_cycle",
+            "command_name": "base_velocity",
+            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=FOOT_BODIES),
+            "stance_share": 0.55,
+            "min_command": 0.1,
+        },
+    )
+    feet_slide = RewardTermCfg(
+        func=mdp.feet_slide,
+        weight=-0.2,
+        params={
+            "asset_cfg": SceneEntityCfg("robot", body_names=FOOT_BODIES),
+            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=FOOT_BODIES),
+        },
+    )
+    undesired_contacts = RewardTermCfg(
+        func=mdp.undesired_contacts,
+        weight=-1.0,
+        params={
+            # Every body but the ankles; force threshold in N.
+            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=f"(?!{ANKLE_BODIES}).*"),
+            "threshold": 1.0,
+        },
+    )

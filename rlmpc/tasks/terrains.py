@@ -1,0 +1,44 @@
+"""Terrains: grids of square tiles, one column a kind, one row a level of difficulty."""
+
+from isaaclab.terrains import (
+    MeshInvertedPyramidStairsTerrainCfg,
+    MeshPlaneTerrainCfg,
+    MeshPyramidStairsTerrainCfg,
+    MeshRandomGridTerrainCfg,
+    TerrainGeneratorCfg,
+)
+
+TILE_SIZE_M = (8.0, 8.0)
+"""Size of a tile; robots start at its centre and leave it after 4 m."""
+
+_BORDER_WIDTH_M = 8.0
+"""Flat ground around the grid: an episode ends within a step of leaving a tile, so one tile is plenty."""
+
+BLIND_TERRAIN_CFG = TerrainGeneratorCfg(
+    size=TILE_SIZE_M,
+    border_width=_BORDER_WIDTH_M,
+    num_rows=10,
+    num_cols=3,
+    # Rows in order of difficulty; without it kinds and difficulties are scattered at random.
+    curriculum=True,
+    sub_terrains={
+        # Kinds are named by what a robot meets that starts in the middle: of a pit, or of a hill.
+        "stairs_up": MeshInvertedPyramidStairsTerrainCfg(
+            step_height_range=(0.01, 0.17), step_width=0.3, platform_width=1.5
+        ),
+        "stairs_down": MeshPyramidStairsTerrainCfg(step_height_range=(0.01, 0.17), step_width=0.3, platform_width=1.25),
+        "random_boxes": MeshRandomGridTerrainCfg(grid_height_range=(0.01, 0.125), grid_width=0.75, platform_width=1.5),
+    },
+)
+"""Stairs up, stairs down and random boxes in ten levels; heights and widths in m."""
+
+FLAT_TERRAIN_CFG = TerrainGeneratorCfg(
+    size=TILE_SIZE_M,
+    border_width=_BORDER_WIDTH_M,
+    num_rows=1,
+    num_cols=1,
+    curriculum=True,
+    # As a mesh, a plane has no volume and Newton rejects it.
+    sub_terrains={"flat": MeshPlaneTerrainCfg(convert_to_heightfield=True)},
+)
+"""One flat tile."""

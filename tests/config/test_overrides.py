@@ -1,0 +1,78 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from rlmpc.config.overrides import override_object, parse_value, split_override
+from rlmpc.errors import UserError
+
+
+@dataclass
+class Scene:
+    num_envs: int = 4
+    spacing: float = 2.5
+    is_flat: bool = False
+
+
+@dataclass
+class EnvCfg:
+    scene: Scene = field(default_factory=Scene)
+    speed_range: tuple[float, float] = (-1.0, 1.0)
+    scale: dict[str, float] = field(default_factory=lambda: {"hip": 0.5, "knee": 0.3})
+    push: Scene | None = field(default_factory=Scene)
+    anything: float | None = None
+    name: str = "g1"
+
+
+def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
+    cfg = EnvCfg()
+    override_object(
+        cfg, {"scene": {"num_envs": 8}, "scene.spacing": 3, "speed_range": [0, 2], "scale.hip": 1, "push": None}, "env"
+    )
+    assert (cfg.scene.num_envs, cfg.scene.spacing, cfg.speed_range, cfg.push) == (8, 3.0, (0, 2), None)
+    assert cfg.scale == {"hip": 1.0, "knee": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"scene.num_env": 8}, "unknown key 'env.scene.num_env'; did you mean 'env.scene.num_envs'?"),
+        ({"scenes.num_envs": 8}, "unknown key 'env.scenes'; did you mean 'env.scene'?"),
+        ({"scale.hips": 1.0}, "unknown key 'env.scale.hips'; did you mean 'env.scale.hip'?"),
+        ({"scene.num_envs": 1.5}, "'env.scene.num_envs' takes a int like 4, not 1.5"),
+        ({"scene.num_envs": True}, "'env.scene.num_envs' takes a int like 4, not True"),
+        ({"scene.is_flat": 1}, "'env.scene.is_flat' takes a bool like False, not 1"),
+        ({"scene.spacing": "far"}, "'env.scene.spacing' takes a float like 2.5, not 'far'"),
+        ({"scene": 3}, "'env.scene' takes a section"),
+        ({"name.first": "x"}, "'env.name' has no fields"),
+        ({"speed_range.0": 2.0}, "give the whole list"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(overrides, sentence):
+    cfg = EnvCfg()
+    with pytest.raises(UserError) as caught:
+        override_object(cfg, overrides, "env")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_may_hold_equals_signs():
+    assert split_override("ckpt=runs/epoch=10.ckpt") == ("ckpt", "runs/epoch=10.ckpt")
+    assert parse_value("ckpt", "runs/epoch=10.ckpt") == "runs/epoch=10.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 1e-3), ("3", 3), ("[1, 2.5]", [1, 2.5]), ("null", None), ("true", True), ("a b", "a b")]
+)
+def test_values_are_read_as_yaml(text: str, value):
+    assert parse_value("key", text) == value
+
+
+@pytest.mark.parametrize("argument", ["seed", "=3", "--seed 3"])
+def test_an_argument_without_key_and_value_is_refused(argument: str):
+    with pytest.raises(UserError, match="key=value"):
+        split_override(argument)
+
+
+def test_a_value_that_is_no_yaml_is_refused():
+    with pytest.raises(UserError, match="'seed'"):
+        parse_value("seed", "[1, 2")

@@ -1,0 +1,37 @@
+"""Fixtures on the toy environment. The fast suite (`-m "not sim"`) runs with Isaac Lab blocked from import."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from rlmpc.config.compose import compose_train
+from rlmpc.config.schema import AgentCfg
+from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+
+SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="write the golden curve instead of comparing with it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "not sim":
+        for package in SIMULATOR_PACKAGES:
+            sys.modules[package] = None  # type: ignore[assignment]
+    # One thread makes sums, and with them every number below, independent of the machine's cores.
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def toy_env() -> ToyEnv:
+    torch.manual_seed(0)
+    return ToyEnv(ToyEnvCfg(), num_envs=16, device="cpu", seed=0)
+
+
+@pytest.fixture
+def toy_agent() -> AgentCfg:
+    return compose_train(["task=toy"]).agent

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from rlmpc.learners.metrics import IterationMeans
+
+
+def pair(total: float, weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(total), torch.tensor(weight)
+
+
+def test_updates_are_weighted_and_names_without_weight_are_left_out():
+    means = IterationMeans(["a", "b"])
+    means.update({"a": pair(2.0, 1.0), "b": pair(0.0, 0.0)})
+    means.update({"a": pair(4.0, 3.0), "b": pair(0.0, 0.0)})
+    assert means.to_host() == {"a": 1.5}
+
+
+def test_reading_starts_over():
+    means = IterationMeans(["a"])
+    means.update({"a": pair(2.0, 1.0)})
+    means.to_host()
+    means.update({"a": pair(9.0, 3.0)})
+    assert means.to_host() == {"a": 3.0}
+
+
+def test_other_names_are_refused():
+    means = IterationMeans(["a"])
+    with pytest.raises(ValueError, match="b"):
+        means.update({"b": pair(1.0, 1.0)})

@@ -1,0 +1,46 @@
+import torch
+
+from rlmpc.networks.normalizer import RunningNormalizer
+
+
+def test_merged_batches_have_the_moments_of_all_samples_together():
+    torch.manual_seed(0)
+    batches = [3.0 + 2.0 * torch.randn(4, 25, 6), -1.0 + 0.1 * torch.randn(4, 50, 6)]
+    normalizer = RunningNormalizer(6)
+    for batch in batches:
+        normalizer.merge(normalizer.centred_sums(batch))
+    samples = torch.cat([batch.reshape(-1, 6) for batch in batches])
+    torch.testing.assert_close(normalizer.mean, samples.mean(dim=0), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(normalizer.var, samples.var(dim=0, unbiased=False), rtol=1e-5, atol=1e-6)
+    assert normalizer.count == samples.shape[0]
+
+
+def test_sums_of_two_ranks_added_give_what_one_rank_with_both_gives():
+    torch.manual_seed(0)
+    left, right = torch.randn(30, 3), 5.0 + torch.randn(70, 3)
+    together, apart = RunningNormalizer(3), RunningNormalizer(3)
+    together.merge(together.centred_sums(torch.cat([left, right])))
+    apart.merge(apart.centred_sums(left) + apart.centred_sums(right))
+    torch.testing.assert_close(apart.mean, together.mean)
+    torch.testing.assert_close(apart.var, together.var)
+
+
+def test_small_variance_around_a_large_mean_is_not_lost():
+    torch.manual_seed(0)
+    normalizer = RunningNormalizer(1)
+    for _ in range(3):
+        normalizer.merge(normalizer.centred_sums(1000.0 + 0.1 * torch.randn(20000, 1)))
+    assert abs(normalizer.var.sqrt().item() - 0.1) < 0.002
+
+
+def test_forward_centres_scales_and_clips():
+    normalizer = RunningNormalizer(1, clip=5.0, eps=0.0)
+    normalizer.mean.fill_(2.0)
+    normalizer.var.fill_(4.0)
+    assert normalizer(torch.tensor([[4.0], [1000.0]])).flatten().tolist() == [1.0, 5.0]
+
+
+def test_forward_changes_no_statistics():
+    normalizer = RunningNormalizer(2)
+    normalizer(torch.randn(8, 2))
+    assert normalizer.count == 0

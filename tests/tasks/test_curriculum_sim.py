@@ -1,0 +1,213 @@
+"""Curricula, pushes and rewards of blind_rl, with states forced on a real environment."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.sim
+
+NUM_ENVS = 12
+ALL = torch.arange(NUM_ENVS)
+
+
+@pytest.fixture(scope="module")
+def shared_env(make_env):
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+
+    return make_env(BlindEnvCfg(), NUM_ENVS, num_rows=3)
+
+
+@pytest.fixture
+def env(shared_env):
+    """The environment after a reset, on level 1, with narrow ranges and no episode seen by the curriculum."""
+    shared_env.reset()
+    shared_env.scene.terrain.terrain_levels[:] = 1
+    command = shared_env.command_manager.get_term("base_velocity")
+    command.load_state_dict(dict.fromkeys(("lin_vel_x", "lin_vel_y", "ang_vel_z"), [-0.1, 0.1]))
+    widening(shared_env).load_state_dict({"tracked": [0.0, 0.0], "num_episodes": 0.0, "last_check_step": 0})
+    shared_env.common_step_counter = 0
+    return shared_env
+
+
+def widening(env):
+    """The curriculum term that widens command ranges."""
+    manager = env.curriculum_manager
+    return manager._term_cfgs[manager.active_terms.index("command_ranges")].func
+
+
+def end_episodes(env, *reasons: str, distance: float = 0.0, speed: float = 1.0, length: int = 100) -> list[int]:
+    """Forces how all episodes ended, applies the terrain curriculum and returns the terrain levels."""
+    from rlmpc.tasks import mdp
+
+    terminations = env.termination_manager
+    for index, name in enumerate(terminations.active_terms):
+        terminations._term_dones[:, index] = name in reasons
+    env.episode_length_buf[:] = length
+    env.command_manager.get_command("base_velocity")[:] = torch.tensor([speed, 0.0, 0.0])
+    robot = env.scene["robot"]
+    pose = robot.data.root_pose_w.torch.clone()
+    pose[:, :2] = env.scene.env_origins[:, :2] + torch.tensor([0.0, distance])
+    robot.write_root_pose_to_sim_index(root_pose=pose, env_ids=None)
+    mdp.terrain_levels(env, ALL, command_name="base_velocity")
+    return env.scene.terrain.terrain_levels.unique().tolist()
+
+
+def check_ranges(env, lin_share: float, ang_share: float, episodes: torch.Tensor = ALL) -> dict[str, float]:
+    """Forces the tracking of ended episodes (share of the best reward over 12 s) and runs the curriculum."""
+    env.episode_length_buf[:] = env.max_episode_length
+    sums = env.reward_manager._episode_sums
+    sums["track_lin_vel_xy"][episodes] = lin_share * 3.0 * 12.0
+    sums["track_ang_vel_z"][episodes] = ang_share * 2.5 * 12.0
+    return widening(env)(env, episodes, **env.cfg.curriculum.command_ranges.params)
+
+
+def test_leaving_the_tile_raises_the_level(env) -> None:
+    assert end_episodes(env, "left_tile") == [2]
+    torch.testing.assert_close(
+        env.scene.env_origins, env.scene.terrain.terrain_origins[2, env.scene.terrain.terrain_types]
+    )
+
+
+def test_a_time_out_raises_the_level_only_after_walking_on_command(env) -> None:
+    assert end_episodes(env, "time_out", distance=1.9) == [1]
+    assert end_episodes(env, "time_out", distance=2.1, speed=0.4) == [1]
+    assert end_episodes(env, "time_out", distance=2.1, speed=0.6) == [2]
+
+
+def test_falling_lowers_the_level(env) -> None:
+    assert end_episodes(env, "bad_orientation") == [0]
+    assert end_episodes(env, "bad_orientation") == [0]
+
+
+@pytest.mark.parametrize(
+    "reasons", [("bad_orientation", "left_tile"), ("time_out", "bad_orientation"), ("non_finite",), ("fell_below",), ()]
+)
+def test_mixed_or_other_endings_leave_the_level(env, reasons: tuple[str, ...]) -> None:
+    assert end_episodes(env, *reasons, distance=3.0) == [1]
+
+
+def test_a_reset_before_the_first_step_leaves_the_level(env) -> None:
+    assert end_episodes(env, "left_tile", length=0) == [1]
+
+
+def test_ranges_widen_once_an_episode_length_and_only_for_what_is_tracked(env) -> None:
+    env.common_step_counter = 599
+    assert check_ranges(env, 0.9, 0.9) == {"lin_vel_x": 0.1, "lin_vel_y": 0.1, "ang_vel_z": 0.1}
+    env.common_step_counter = 601
+    assert check_ranges(env, 0.9, 0.6) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
+    env.common_step_counter = 1200
+    assert check_ranges(env, 0.9, 0.9) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
+    env.common_step_counter = 1201
+    assert check_ranges(env, 0.1, 0.9) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.2}
+
+
+def test_the_share_is_a_mean_over_all_episodes_since_the_last_check(env) -> None:
+    check_ranges(env, 0.99, 0.99, episodes=ALL[:4])
+    env.common_step_counter = 600
+    ranges = check_ranges(env, 0.75, 0.6, episodes=ALL[4:8])
+    # Means: (0.99 + 0.75) / 2 = 0.87 and (0.99 + 0.6) / 2 = 0.795.
+    assert ranges == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
+
+
+def test_an_episode_without_a_step_and_one_that_became_non_finite_do_not_count_as_tracked(env) -> None:
+    env.common_step_counter = 600
+    assert check_ranges(env, math.nan, 0.9)["lin_vel_x"] == 0.1
+    env.episode_length_buf[:] = 0
+    env.reward_manager._episode_sums["track_lin_vel_xy"][:] = 36.0
+    term = widening(env)
+    term(env, ALL, **env.cfg.curriculum.command_ranges.params)
+    assert term.state_dict()["num_episodes"] == 0.0
+
+
+def test_ranges_stop_at_their_limits(env) -> None:
+    for check in range(1, 25):
+        env.common_step_counter = 600 * check
+        check_ranges(env, 0.9, 0.9)
+    state = env.command_manager.get_term("base_velocity").state_dict()
+    assert state == {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.5, 0.5], "ang_vel_z": [-2.0, 2.0]}
+
+
+def test_commands_are_drawn_from_the_current_ranges(env) -> None:
+    command = env.command_manager.get_term("base_velocity")
+    command.load_state_dict({"lin_vel_x": [0.8, 0.9], "lin_vel_y": [0.3, 0.4], "ang_vel_z": [-1.5, -1.4]})
+    env.reset()
+    moving = command.command[~command.is_standing_env]
+    low, high = torch.tensor([0.8, 0.3, -1.5]), torch.tensor([0.9, 0.4, -1.4])
+    assert len(moving) > 0 and ((moving >= low) & (moving <= high)).all()
+
+
+def test_a_start_range_outside_its_limits_is_refused(env) -> None:
+    from rlmpc.tasks import mdp
+
+    cfg = env.cfg.commands.base_velocity.copy()
+    cfg.ranges.lin_vel_y = (-0.6, 0.1)
+    with pytest.raises(ValueError, match="lin_vel_y"):
+        mdp.WideningVelocityCommand(cfg, env)
+
+
+def test_pushes_begin_when_the_speed_range_is_wide_enough(env) -> None:
+    from rlmpc.tasks import mdp
+
+    params = env.cfg.events.push.params
+    velocity = env.scene["robot"].data.root_vel_w.torch
+    before = velocity.clone()
+    mdp.push_at_speed(env, ALL, **params)
+    assert torch.equal(env.scene["robot"].data.root_vel_w.torch, before)
+    command = env.command_manager.get_term("base_velocity")
+    for _ in range(4):
+        command.widen("lin_vel_x", 0.1)
+    mdp.push_at_speed(env, ALL, **params)
+    change = env.scene["robot"].data.root_vel_w.torch - before
+    assert 0.0 < change[:, :2].abs().max() <= 0.5
+    assert change[:, 2:].abs().max() < 1e-6
+
+
+def test_gait_phase_reward_counts_the_feet_that_agree() -> None:
+    from rlmpc.tasks import mdp
+
+    # Left in stance below 0.55; forces in N, order left, right.
+    leg_phase = torch.tensor([[0.1, 0.6], [0.1, 0.6], [0.5, 0.54], [0.1, 0.6], [0.1, 0.6]])
+    force_z = torch.tensor([[200.0, 0.0], [0.0, 200.0], [200.0, 0.5], [200.0, 0.0], [200.0, 0.0]])
+    command = torch.tensor([[0.3, 0, 0], [0.3, 0, 0], [0.3, 0, 0], [0.06, 0.06, 0.0], [0.06, 0.06, 0.06]])
+    force = torch.zeros(5, 2, 3)
+    force[..., 2] = force_z
+    sensor = SimpleNamespace(data=SimpleNamespace(net_normal_forces_w=SimpleNamespace(torch=force)))
+    env = SimpleNamespace(
+        action_manager=SimpleNamespace(get_term=lambda name: SimpleNamespace(leg_phase=leg_phase)),
+        command_manager=SimpleNamespace(get_command=lambda name: command),
+        scene=SimpleNamespace(sensors={"contact_forces": sensor}),
+    )
+    reward = mdp.gait_phase_agreement(
+        env,
+        action_name="gait_cycle",
+        command_name="base_velocity",
+        sensor_cfg=SimpleNamespace(name="contact_forces", body_ids=[0, 1]),
+        stance_share=0.55,
+        min_command=0.1,
+    )
+    assert reward.tolist() == [2.0, 0.0, 1.0, 0.0, 2.0]
+
+
+def test_rewards_equal_hand_computed_values(env) -> None:
+    from rlmpc.tasks import mdp
+
+    clock = env.action_manager.get_term("gait_cycle")
+    clock.process_actions(torch.full((NUM_ENVS, 1), 2.0))
+    period_reward = mdp.gait_period_exp(env, action_name="gait_cycle", period_s=0.5, rate=4.6)
+    torch.testing.assert_close(period_reward, torch.full((NUM_ENVS,), math.exp(-2.3)))
+
+    velocity = torch.zeros(NUM_ENVS, 6)
+    velocity[:, 2] = torch.linspace(-1.1, 1.1, NUM_ENVS)
+    env.scene["robot"].write_root_velocity_to_sim_index(root_velocity=velocity, env_ids=None)
+    falling = velocity[:, 2].clamp(max=0.0) ** 2
+    torch.testing.assert_close(mdp.downward_velocity_l2(env), falling, atol=1e-5, rtol=1e-4)
+
+
+def test_the_reward_counts_contacts_of_every_body_but_the_ankles(env) -> None:
+    term = env.reward_manager.get_term_cfg("undesired_contacts")
+    names = env.scene["contact_forces"].sensor_names
+    ids = term.params["sensor_cfg"].body_ids
+    assert {name for name in names if "ankle" in name} == set(names) - {names[i] for i in ids}
+    assert len(names) == 30

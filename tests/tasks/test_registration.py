@@ -1,0 +1,34 @@
+"""Registration of the tasks, without Isaac Lab."""
+
+import subprocess
+import sys
+
+import gymnasium
+import pytest
+
+import rlmpc.tasks  # noqa: F401
+
+TASKS = {
+    "RLMPC-Blind-G1-v0": "BlindEnvCfg",
+    "RLMPC-Blind-G1-Play-v0": "BlindPlayEnvCfg",
+    "RLMPC-Blind-Flat-G1-v0": "BlindFlatEnvCfg",
+    "RLMPC-Blind-Flat-G1-Play-v0": "BlindFlatPlayEnvCfg",
+}
+
+
+@pytest.mark.parametrize(("task_id", "cfg_name"), TASKS.items())
+def test_each_task_names_its_environment_and_agent_configuration(task_id: str, cfg_name: str) -> None:
+    spec = gymnasium.spec(task_id)
+    assert spec.entry_point == "isaaclab.envs:ManagerBasedRLEnv"
+    assert spec.disable_env_checker
+    assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.blind_rl.env_cfg:{cfg_name}"
+    assert spec.kwargs["rsl_rl_cfg_entry_point"] == "rlmpc.tasks.blind_rl.rsl_rl_cfg:BlindPpoRunnerCfg"
+
+
+def test_importing_the_tasks_twice_warns_of_nothing_and_imports_no_simulator() -> None:
+    code = (
+        "import importlib, sys, rlmpc.tasks; importlib.reload(rlmpc.tasks); "
+        "loaded = {name.split('.')[0] for name in sys.modules}; "
+        "assert not loaded & {'isaaclab', 'isaaclab_newton', 'warp', 'torch'}, loaded"
+    )
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], check=True)

@@ -1,0 +1,96 @@
+"""Flat and play variants, and physics replayed as a CPU graph."""
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.sim
+
+
+def rollout(cfg, num_steps: int) -> list[torch.Tensor]:
+    """Steps a small environment with fixed actions and returns everything it produced, then closes it."""
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    cfg.scene.num_envs, cfg.sim.device, cfg.seed = 8, "cpu", 3
+    cfg.scene.terrain.terrain_generator.num_rows = 2
+    cfg.finalize()
+    env = ManagerBasedRLEnv(cfg)
+    generator = torch.Generator().manual_seed(0)
+    produced = [env.reset()[0]["critic"]]
+    for _ in range(num_steps):
+        groups, reward, terminated, truncated, _ = env.step(torch.randn(8, 30, generator=generator))
+        # The environment reuses its buffers.
+        step = (groups["policy"], groups["critic"], reward, terminated, truncated)
+        produced += [part.clone() for part in step]
+    recording = getattr(env.sim.physics_manager, "_recording", None)
+    produced.append(torch.tensor(recording is not None))
+    env.close()
+    return produced
+
+
+def test_a_replayed_graph_equals_eager_physics_bit_for_bit() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+
+    eager_cfg = BlindEnvCfg()
+    eager_cfg.cpu_graph = False
+    eager, graph = rollout(eager_cfg, num_steps=40), rollout(BlindEnvCfg(), num_steps=40)
+    # The last entry says whether a recording was in use.
+    assert not eager.pop() and graph.pop()
+    assert all(torch.equal(a, b) for a, b in zip(eager, graph, strict=True))
+    assert any(terminated.any() for terminated in graph[4::5])
+
+
+def test_the_flat_variant_steps_on_one_flat_tile() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindFlatEnvCfg
+
+    produced = rollout(BlindFlatEnvCfg(), num_steps=10)
+    assert all(torch.isfinite(part).all() for part in produced)
+    assert BlindFlatEnvCfg().curriculum.terrain_levels is None
+    assert BlindFlatEnvCfg().curriculum.command_ranges is not None
+
+
+def test_finalize_follows_overrides_and_may_be_repeated() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+
+    cfg = BlindEnvCfg()
+    assert cfg.sim.physics.class_type.__name__ == "NewtonCpuGraphManager"
+    cfg.decimation, cfg.sim.dt, cfg.cpu_graph = 10, 0.002, False
+    for _ in range(2):
+        cfg.finalize()
+        assert cfg.sim.render_interval == 10
+        assert cfg.scene.contact_forces.update_period == 0.002
+        assert cfg.sim.physics.class_type.__name__ == "NewtonMJWarpManager"
+        assert cfg.sim.physics.solver_cfg.class_type.__name__ == "NewtonMJWarpManager"
+    assert BlindEnvCfg().cpu_graph
+
+
+@pytest.mark.parametrize("variant", ["BlindPlayEnvCfg", "BlindFlatPlayEnvCfg"])
+def test_play_has_no_noise_pushes_or_curricula_and_all_commands(variant: str) -> None:
+    from rlmpc.tasks.blind_rl import env_cfg
+
+    cfg = getattr(env_cfg, variant)()
+    assert cfg.scene.num_envs == 50
+    assert not cfg.observations.policy.enable_corruption
+    assert cfg.events.push is None and cfg.events.friction is not None
+    assert cfg.curriculum.terrain_levels is None and cfg.curriculum.command_ranges is None
+    assert cfg.scene.terrain.max_init_terrain_level is None
+    assert cfg.commands.base_velocity.ranges.lin_vel_x == (-0.5, 1.0)
+    assert cfg.commands.base_velocity.ranges.ang_vel_z == (-2.0, 2.0)
+
+
+def test_the_gym_id_makes_the_play_environment() -> None:
+    import gymnasium
+    from isaaclab_tasks.utils.parse_cfg import load_cfg_from_registry
+
+    import rlmpc.tasks  # noqa: F401
+
+    cfg = load_cfg_from_registry("RLMPC-Blind-G1-Play-v0", "env_cfg_entry_point")
+    agent = load_cfg_from_registry("RLMPC-Blind-G1-Play-v0", "rsl_rl_cfg_entry_point")
+    assert agent.obs_groups == {"actor": ["teacher"], "critic": ["critic"]}
+    cfg.scene.num_envs, cfg.sim.device, cfg.seed = 6, "cpu", 1
+    cfg.scene.terrain.terrain_generator.num_rows = 2
+    cfg.finalize()
+    env = gymnasium.make("RLMPC-Blind-G1-Play-v0", cfg=cfg)
+    groups, _ = env.reset()
+    torch.testing.assert_close(groups["policy"], groups["critic"][:, 70:])
+    assert env.unwrapped.scene.terrain.terrain_levels.unique().tolist() == [0, 1]
+    env.close()

@@ -1,0 +1,148 @@
+"""Whole commands, in this process, on the toy environment."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+import play
+import train
+from rlmpc.errors import run_command
+
+TOY = ["task=toy", "device=cpu", "num_envs=16"]
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    """Runs an entry point in an empty folder; gives its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(main, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        try:
+            run_command(main)
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_a_run_leaves_config_versions_git_state_metrics_events_and_checkpoints(command, tmp_path):
+    code, out, _ = command(train.main, *TOY, "trainer.max_epochs=7", "checkpoint.every=3", "run.dir=run")
+    assert code == 0
+    run = tmp_path / "run"
+    assert OmegaConf.load(run / "config.yaml").trainer.max_epochs == 7
+    assert json.loads((run / "versions.json").read_text())["lightning"] == L.__version__
+    assert (run / "git.txt").read_text()
+    assert len(list(run.glob("events.out.tfevents*"))) == 1
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == [str(i) for i in range(7)]
+    assert {"train/kl", "episode/reward_per_step", "perf/steps_per_s", "reward/track_target"} <= set(rows[0])
+    saved = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert saved == ["epoch=2.ckpt", "epoch=5.ckpt", "epoch=6.ckpt", "last.ckpt"]
+    assert (run / "checkpoints/last.ckpt").resolve().name == "epoch=6.ckpt"
+    assert "7/7" in out
+
+
+def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(command, tmp_path):
+    command(train.main, *TOY, "trainer.max_epochs=2", "run.dir=run")
+    checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint["hyper_parameters"]["agent"]["gamma"] == 0.99
+    assert checkpoint["RolloutDataModule"]["env"][0]["level"].shape == (16,)
+
+
+def test_only_the_newest_checkpoints_are_kept_when_asked_for(command, tmp_path):
+    command(
+        train.main, *TOY, "trainer.max_epochs=6", "checkpoint.every=1", "checkpoint.keep_last=2", "run.dir=run"
+    )
+    saved = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
+    assert saved == ["epoch=4.ckpt", "epoch=5.ckpt", "last.ckpt"]
+
+
+def test_the_run_folder_is_named_by_task_stage_and_time(command, tmp_path):
+    command(train.main, *TOY, "trainer.max_epochs=1", "logger=[]")
+    (folder,) = tmp_path.glob("logs/toy/teacher/*")
+    assert folder.name.startswith("20")
+    assert not (folder / "metrics.csv").exists()
+
+
+def test_list_names_what_can_be_chosen(command):
+    code, out, _ = command(train.main, "list=true")
+    assert code == 0
+    assert "task: blind_rl, blind_rl_flat, toy" in out
+
+
+def test_zero_and_random_actions_step_a_task(command):
+    for policy in ("zero", "random"):
+        code, out, _ = command(play.main, "task=toy", f"policy={policy}", "steps=120", "device=cpu")
+        assert code == 0
+        assert "termination/time_out" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["stage=student"], "unknown stage 'student'"),
+        (["task=walk"], "unknown task 'walk'"),
+        (["agent=sac"], "unknown agent 'sac'"),
+        (["task=toy", "agent.lerning_rate=1"], "did you mean 'agent.learning_rate'"),
+        (["task=toy", "env.arena_half_sice=1"], "did you mean 'env.arena_half_size'"),
+        (["task=toy", "env.arena_half_size=big"], "takes a float"),
+        (["task=toy", "seed=-1"], "'seed' must be at least 0"),
+        (["task=toy", "num_envs=0"], "'num_envs' must be at least 1"),
+        (["task=toy", "num_envs=-4"], "'num_envs' must be at least 1"),
+        (["task=toy", "num_envs=many"], "'num_envs' cannot be 'many'"),
+        (["task=toy", "trainer.max_epochs=0"], "'trainer.max_epochs' must be at least 1"),
+        (["task=toy", "trainer.devices=0"], "'trainer.devices' must be at least 1"),
+        (["task=toy", "checkpoint.every=0"], "'checkpoint.every' must be at least 1"),
+        (["task=toy", "checkpoint.keep_last=0"], "'checkpoint.keep_last' must be at least 1"),
+        (["task=toy", "agent.num_steps=0"], "'agent.num_steps' must be at least 1"),
+        (["task=toy", "agent.gamma=1.5"], "'agent.gamma' must lie in [0, 1]"),
+        (["task=toy", "agent.init_std=9"], "'agent.init_std' must lie between"),
+        (["task=toy", "agent.activation=elo"], "did you mean 'elu'"),
+        (["task=toy", "agent.actor_group=techer"], "did you mean 'teacher'"),
+        (["task=toy", "num_envs=5", "agent.num_steps=5"], "5 x 5 = 25 is not divisible into agent.num_minibatches = 4"),
+        (["task=toy", "logger=[tensorbord]"], "did you mean 'tensorboard'"),
+        (["task=toy", "device=gpu"], "unknown device 'gpu'"),
+        (["task=toy", "seed"], "'seed' is not an override"),
+        (["task=toy", "run.dir=full"], "not empty"),
+        (["task=toy", "run.dir=full/file"], "is a file"),
+        (["task=toy", "run.dir=full/file/below"], "cannot be written"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence_exit_code_2_and_nothing_written(command, tmp_path, arguments, sentence):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").write_text("kept")
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = command(train.main, *arguments)
+    assert code == 2
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert Path("full/file").read_text() == "kept"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(command, tmp_path):
+    code, _, err = command(train.main, "task=toy", "device=cuda")
+    assert code == 2
+    assert "no usable GPU" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_task_of_the_simulator_says_so_where_the_simulator_is_missing(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "isaaclab", None)
+    code, _, err = command(train.main, "task=blind_rl", "device=cpu")
+    assert code == 2
+    assert "needs Isaac Lab, which is not installed" in err

@@ -1,0 +1,111 @@
+"""Train a policy: `python train.py stage=teacher task=blind_rl`.
+
+Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.98 env.episode_length_s=20`;
+`python train.py list=true` lists tasks, stages and agents.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from rich.console import Console
+
+from callbacks.checkpoint import IterationCheckpoint
+from callbacks.console import ConsoleTable
+from callbacks.throughput import Throughput
+from rlmpc.config.checks import check_groups, check_minibatches, check_new_folder, check_train
+from rlmpc.config.compose import compose_train, list_choices
+from rlmpc.config.schema import TrainCfg
+from rlmpc.envs.launch import global_rank, resolve_device
+from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_groups
+from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import run_command
+from rlmpc.learners.teacher import TeacherLearner
+from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.datamodule import RolloutDataModule
+from rlmpc.run_folder import create_run_folder, run_folder
+
+
+def main(arguments: list[str]) -> None:
+    """Compose the config, refuse what cannot run, start the environment, train."""
+    console = Console(soft_wrap=True, highlight=False)
+    if arguments == ["list=true"]:
+        console.print(list_choices())
+        return
+    cfg = compose_train(arguments)
+    check_train(cfg)
+    device = resolve_device(cfg.device, cfg.trainer.devices)
+    num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
+    check_minibatches(num_envs, cfg.agent)
+    env_cfg = env_config(cfg.task, cfg.env)
+    check_groups(cfg.agent, observation_groups(cfg.task, env_cfg))
+    rank = global_rank(cfg.trainer.devices)
+    folder = run_folder(cfg)
+    if rank == 0:
+        check_new_folder(folder)
+        create_run_folder(folder, cfg)
+        console.print(f"run folder {folder}")
+    seed = L.seed_everything(cfg.seed + rank, verbose=False)
+    log_file = folder / "simulator.log" if rank == 0 else None
+    env = make_env(cfg.task, env_cfg, num_envs, device, seed, log_file, console.print)
+    try:
+        fit(cfg, env, folder, console)
+    finally:
+        env.close()
+
+
+def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
+    """Train in `env` and leave everything that is worth keeping in `folder`."""
+    agent = cfg.agent
+    learner = TeacherLearner(asdict(agent), env.obs_schema.dims(), env.num_actions)
+    collector = Collector(env, agent.num_steps, agent.gamma, agent.lam, agent.stagger_episodes)
+    trainer = L.Trainer(
+        accelerator="gpu" if env.device.type == "cuda" else "cpu",
+        devices=_devices(cfg, env),
+        num_nodes=cfg.trainer.num_nodes,
+        strategy=DDPStrategy(broadcast_buffers=False) if _num_processes(cfg) > 1 else "auto",
+        max_epochs=cfg.trainer.max_epochs,
+        logger=_loggers(cfg.logger, folder),
+        callbacks=[
+            Throughput(env.num_envs * agent.num_steps),
+            ConsoleTable(cfg.console.every, console),
+            IterationCheckpoint(folder / "checkpoints", cfg.checkpoint.every, cfg.checkpoint.keep_last),
+        ],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(learner, datamodule=RolloutDataModule(env, collector))
+
+
+def _num_processes(cfg: TrainCfg) -> int:
+    return cfg.trainer.devices * cfg.trainer.num_nodes
+
+
+def _devices(cfg: TrainCfg, env: VecEnv) -> int | list[int]:
+    """One process: exactly the environment's GPU. Several: as many as asked for, each with the GPU of its rank."""
+    if env.device.type == "cuda" and _num_processes(cfg) == 1:
+        return [env.device.index or 0]
+    return cfg.trainer.devices
+
+
+def _loggers(names: list[str], folder: Path) -> list[Logger]:
+    makers = {
+        "tensorboard": lambda: TensorBoardLogger(folder, name="", version=""),
+        "csv": lambda: CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1),
+    }
+    return [makers[name]() for name in names]
+
+
+if __name__ == "__main__":
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"lightning\.")
+    run_command(main)
