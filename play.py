@@ -50,12 +50,16 @@ def step(cfg: PlayCfg, env: VecEnv) -> Table:
     episodes = torch.zeros((), device=env.device)
     start = time.perf_counter()
     for _ in range(cfg.steps):
-        actions = torch.randn(shape, device=env.device) if cfg.policy == "random" else torch.zeros(shape, device=env.device)
+        actions = (
+            torch.randn(shape, device=env.device) if cfg.policy == "random" else torch.zeros(shape, device=env.device)
+        )
         outcome = env.step(actions)
         reward += outcome.reward.mean()
         episodes += (outcome.terminated | outcome.truncated).sum()
     speed = cfg.steps * env.num_envs / (time.perf_counter() - start)
-    table = Table(title=f"{cfg.task.name}, {cfg.policy} actions: {env.num_envs} environments x {cfg.steps} steps", min_width=60)
+    table = Table(
+        title=f"{cfg.task.name}, {cfg.policy} actions: {env.num_envs} environments x {cfg.steps} steps", min_width=60
+    )
     table.add_column("quantity")
     table.add_column("value", justify="right")
     table.add_row("environment steps/s", f"{speed:.0f}")

@@ -27,7 +27,9 @@ class Throughput(Callback):
         """The rollout comes next."""
         self._epoch_start = time.perf_counter()
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """The rollout is there."""
         self._learn_start = time.perf_counter()
 

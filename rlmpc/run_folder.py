@@ -17,7 +17,17 @@ import rlmpc
 from rlmpc.config.schema import TrainCfg
 from rlmpc.errors import UserError
 
-PACKAGES = ("isaaclab", "newton", "mujoco-warp", "warp-lang", "torch", "lightning", "torchmetrics", "omegaconf", "gymnasium")
+PACKAGES = (
+    "isaaclab",
+    "newton",
+    "mujoco-warp",
+    "warp-lang",
+    "torch",
+    "lightning",
+    "torchmetrics",
+    "omegaconf",
+    "gymnasium",
+)
 
 
 def run_folder(cfg: TrainCfg) -> Path:

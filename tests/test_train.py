@@ -63,9 +63,7 @@ def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(comman
 
 
 def test_only_the_newest_checkpoints_are_kept_when_asked_for(command, tmp_path):
-    command(
-        train.main, *TOY, "trainer.max_epochs=6", "checkpoint.every=1", "checkpoint.keep_last=2", "run.dir=run"
-    )
+    command(train.main, *TOY, "trainer.max_epochs=6", "checkpoint.every=1", "checkpoint.keep_last=2", "run.dir=run")
     saved = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
     assert saved == ["epoch=4.ckpt", "epoch=5.ckpt", "last.ckpt"]
 

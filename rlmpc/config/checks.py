@@ -35,7 +35,17 @@ def check_agent(agent: AgentCfg) -> None:
     """Refuse networks and learning numbers that make no sense; see `check_train`."""
     for key in ("num_steps", "num_epochs", "num_minibatches"):
         _at_least(1, f"agent.{key}", getattr(agent, key))
-    for key in ("init_std", "min_std", "max_std", "learning_rate", "min_lr", "max_lr", "desired_kl", "clip", "max_grad_norm"):
+    for key in (
+        "init_std",
+        "min_std",
+        "max_std",
+        "learning_rate",
+        "min_lr",
+        "max_lr",
+        "desired_kl",
+        "clip",
+        "max_grad_norm",
+    ):
         if not getattr(agent, key) > 0.0:
             raise UserError(f"'agent.{key}' must be above 0, not {getattr(agent, key)}")
     for key in ("gamma", "lam"):
@@ -46,7 +56,9 @@ def check_agent(agent: AgentCfg) -> None:
             raise UserError(f"'agent.{key}' must not be negative, not {getattr(agent, key)}")
     for low, middle, high in (("min_std", "init_std", "max_std"), ("min_lr", "learning_rate", "max_lr")):
         if not getattr(agent, low) <= getattr(agent, middle) <= getattr(agent, high):
-            raise UserError(f"'agent.{middle}' must lie between 'agent.{low}' and 'agent.{high}', not {getattr(agent, middle)}")
+            raise UserError(
+                f"'agent.{middle}' must lie between 'agent.{low}' and 'agent.{high}', not {getattr(agent, middle)}"
+            )
     for key in ("actor_hidden", "critic_hidden"):
         if any(width < 1 for width in getattr(agent, key)):
             raise UserError(f"'agent.{key}' must list layer widths of at least 1, not {getattr(agent, key)}")

@@ -79,7 +79,9 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
 
     def _add_episodes(self, ended: Tensor) -> None:
         """Add rewards and reasons (episodes, terms), and the command metrics that Isaac Lab has just logged."""
-        logged = {name.split("/")[-1]: value for name, value in self.extras["log"].items() if name.startswith("Metrics/")}
+        logged = {
+            name.split("/")[-1]: value for name, value in self.extras["log"].items() if name.startswith("Metrics/")
+        }
         count = float(ended.shape[0])
         means = [torch.as_tensor(logged[name], device=ended.device).float() for name in self._command_metrics]
         self.episode_sums += torch.cat(
@@ -206,6 +208,7 @@ def _schema(env: ManagerBasedRLEnv) -> ObsSchema:
         widths = [shape[0] for shape in manager.group_obs_term_dim[group]]
         histories = [max(cfg.history_length, 1) for cfg in cfgs]
         groups[group] = tuple(
-            ObsTerm(name, width // history, history) for name, width, history in zip(names, widths, histories, strict=True)
+            ObsTerm(name, width // history, history)
+            for name, width, history in zip(names, widths, histories, strict=True)
         )
     return ObsSchema(groups)

@@ -92,7 +92,9 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
         report: called with a short sentence when something is worth telling.
     """
     quiet_simulator()
-    report("starting the simulator; the first start on a machine compiles kernels for one to two minutes, later ones take seconds")
+    report(
+        "starting the simulator; the first start on a machine compiles kernels for one to two minutes, later ones take seconds"
+    )
     output = _SimulatorOutput(log_file, report)
     start = time.monotonic()
     try:

@@ -16,6 +16,7 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 
+
 def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) -> Any:
     """The environment's config object with `env.*` overrides applied and checked; starts nothing.
 

@@ -137,7 +137,7 @@ class ToyEnv:
         keys = [f"reward/{name}" for name in self._reward_terms]
         keys += ["termination/time_out", "termination/left_arena", "command/target_error"]
         zero = torch.zeros((), device=self.device)
-        return {key: (zero, zero) for key in keys}
+        return dict.fromkeys(keys, (zero, zero))
 
     def _count(self, name: str, values: Tensor, mask: Tensor) -> None:
         total, weight = self._metrics[name]

@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor
 
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.rollout.collector import Collector
@@ -47,7 +46,9 @@ class RolloutDataModule(L.LightningDataModule):
         assert self.trainer is not None
         return self.collector.collect(self.trainer.lightning_module.policy)
 
-    def transfer_batch_to_device(self, batch: dict[str, Any], device: torch.device, dataloader_idx: int) -> dict[str, Any]:
+    def transfer_batch_to_device(
+        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Any]:
         """The rollout already lies where the learner is."""
         return batch
 
@@ -64,5 +65,3 @@ class RolloutDataModule(L.LightningDataModule):
         """Give this rank's environments the state that they had."""
         assert self.trainer is not None
         self.env.load_state_dict(state_dict["env"][self.trainer.global_rank])
-
-

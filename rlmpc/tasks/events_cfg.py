@@ -6,8 +6,7 @@ from isaaclab.managers import EventTermCfg, SceneEntityCfg
 from isaaclab.utils import configclass
 
 from rlmpc.robots.g1.articulation import TORSO_BODY
-
-from . import mdp
+from rlmpc.tasks import mdp
 
 
 @configclass
@@ -40,7 +39,7 @@ class EventsCfg:
         mode="startup",
         params={
             "asset_cfg": SceneEntityCfg("robot", body_names=TORSO_BODY),
-            "com_range": {axis: (-0.05, 0.05) for axis in ("x", "y", "z")},
+            "com_range": dict.fromkeys(("x", "y", "z"), (-0.05, 0.05)),
         },
     )
     """Displacement of the torso's centre of mass [m]. The reference has it off: None."""

@@ -16,12 +16,11 @@ from isaaclab.terrains import TerrainImporterCfg
 from isaaclab.utils import configclass
 
 from rlmpc.robots.g1.articulation import ACTION_SCALE, G1_CFG
-
-from . import mdp
-from .events_cfg import EventsCfg
-from .observations_cfg import ObservationsCfg
-from .physics import PHYSICS_CFG, select_manager
-from .rewards_cfg import RewardsCfg
+from rlmpc.tasks import mdp
+from rlmpc.tasks.events_cfg import EventsCfg
+from rlmpc.tasks.observations_cfg import ObservationsCfg
+from rlmpc.tasks.physics import PHYSICS_CFG, select_manager
+from rlmpc.tasks.rewards_cfg import RewardsCfg
 
 
 @configclass

@@ -9,8 +9,7 @@ from isaaclab.utils import configclass
 from isaaclab.utils.noise import UniformNoiseCfg
 
 from rlmpc.robots.g1.articulation import FOOT_BODIES, TORSO_BODY
-
-from . import mdp
+from rlmpc.tasks import mdp
 
 _SOLE_OFFSET_M = 0.035
 """How far the sole of the foot's collision box is below the ankle-roll frame."""

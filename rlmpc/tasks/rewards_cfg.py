@@ -14,8 +14,7 @@ from rlmpc.robots.g1.articulation import (
     HIP_ROLL_YAW_JOINTS,
     WAIST_JOINTS,
 )
-
-from . import mdp
+from rlmpc.tasks import mdp
 
 _TRACKING_STD = math.sqrt(0.25)
 """Width of both tracking kernels [m/s, rad/s]."""

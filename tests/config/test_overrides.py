@@ -61,7 +61,8 @@ def test_a_value_may_hold_equals_signs():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1e-3", 1e-3), ("3", 3), ("[1, 2.5]", [1, 2.5]), ("null", None), ("true", True), ("a b", "a b")]
+    ("text", "value"),
+    [("1e-3", 1e-3), ("3", 3), ("[1, 2.5]", [1, 2.5]), ("null", None), ("true", True), ("a b", "a b")],
 )
 def test_values_are_read_as_yaml(text: str, value):
     assert parse_value("key", text) == value

@@ -11,7 +11,14 @@ def test_gae_of_a_terminal_a_time_out_and_an_unbroken_episode_matches_the_hand_c
     truncated = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=torch.bool)
     terminal_value = torch.tensor([[9.0, 9.0, 9.0], [7.0, 3.0, 9.0], [9.0, 9.0, 9.0]])
     advantage, returns = gae(
-        torch.ones(3, 3), torch.full((3, 3), 0.5), torch.full((3,), 2.0), terminal_value, terminated, truncated, GAMMA, LAM
+        torch.ones(3, 3),
+        torch.full((3, 3), 0.5),
+        torch.full((3,), 2.0),
+        terminal_value,
+        terminated,
+        truncated,
+        GAMMA,
+        LAM,
     )
     last = 1 + 0.9 * 2.0 - 0.5  # 2.3: bootstraps with the value after the rollout
     into_next = 1 + 0.9 * 0.5 - 0.5  # 0.95

@@ -2,8 +2,8 @@
 
 from isaaclab.utils import configclass
 
-from ..locomotion_env_cfg import LocomotionEnvCfg
-from ..terrains import BLIND_TERRAIN_CFG, FLAT_TERRAIN_CFG
+from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg
+from rlmpc.tasks.terrains import BLIND_TERRAIN_CFG, FLAT_TERRAIN_CFG
 
 
 @configclass

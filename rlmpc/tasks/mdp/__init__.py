@@ -8,11 +8,11 @@ from isaaclab_tasks.core.velocity.mdp import (
     track_lin_vel_xy_yaw_frame_exp,
 )
 
-from .actions import GaitCycleAction, GaitCycleActionCfg
-from .commands import WideningVelocityCommand, WideningVelocityCommandCfg
-from .curriculums import WidenCommandRanges, terrain_levels
-from .events import push_at_speed, reset_root_four_headings
-from .observations import (
+from rlmpc.tasks.mdp.actions import GaitCycleAction, GaitCycleActionCfg
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand, WideningVelocityCommandCfg
+from rlmpc.tasks.mdp.curriculums import WidenCommandRanges, terrain_levels
+from rlmpc.tasks.mdp.events import push_at_speed, reset_root_four_headings
+from rlmpc.tasks.mdp.observations import (
     BodyComOffset,
     BodyMass,
     FrictionCoefficient,
@@ -22,5 +22,11 @@ from .observations import (
     foot_contact,
     gait_phase,
 )
-from .rewards import downward_velocity_l2, gait_period_exp, gait_phase_agreement, joint_power, joint_torques_mean_l2
-from .terminations import left_tile, non_finite_state
+from rlmpc.tasks.mdp.rewards import (
+    downward_velocity_l2,
+    gait_period_exp,
+    gait_phase_agreement,
+    joint_power,
+    joint_torques_mean_l2,
+)
+from rlmpc.tasks.mdp.terminations import left_tile, non_finite_state
