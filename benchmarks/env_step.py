@@ -1,7 +1,8 @@
-"""Speed of `env.step` with random actions, without learning: `python benchmarks/env_step.py task=blind_rl device=cpu num_envs=64`.
+"""Speed of `env.step` with random actions, without learning.
 
-Prints environment steps per second, memory and the solver's peaks as one JSON line. Takes the arguments of `play.py`
-except `policy`; `env.cpu_graph=false` compares with eager physics. The train variant of the task is measured.
+`python benchmarks/env_step.py task=blind_rl device=cpu num_envs=64` prints environment steps per second, memory and the
+solver's peaks as one JSON line. Takes the arguments of `play.py` except `policy`; `env.cpu_graph=false` compares with
+eager physics. The train variant of the task is measured.
 """
 
 from __future__ import annotations

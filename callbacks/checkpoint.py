@@ -9,12 +9,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 
 class IterationCheckpoint(ModelCheckpoint):
-    """Saves `epoch=<index>.ckpt` every N iterations and after the last one, keeps the newest k or all, and links `last.ckpt`.
+    """Saves `epoch=<index>.ckpt` every N iterations and after the last one, and links `last.ckpt` to the newest.
 
     Args:
         folder: where the files go.
         every: iterations between checkpoints.
-        keep_last: how many to keep; None keeps all.
+        keep_last: how many of the newest to keep; None keeps all.
     """
 
     def __init__(self, folder: Path, every: int, keep_last: int | None) -> None:

@@ -27,7 +27,9 @@ ROWS_PER_HEADER = 20
 
 
 class ConsoleTable(Callback):
-    """Prints one row every `every` iterations, with the header repeated now and then; a `-` where nothing was observed yet.
+    """Prints one row every `every` iterations, with the header repeated now and then.
+
+    A `-` stands where nothing was observed yet.
 
     Args:
         every: iterations between rows; the last iteration always gets one.

@@ -10,6 +10,7 @@ import torch
 from rlmpc.config.compose import compose_train
 from rlmpc.config.schema import AgentCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.errors import run_command
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
 
@@ -35,3 +36,21 @@ def toy_env() -> ToyEnv:
 @pytest.fixture
 def toy_agent() -> AgentCfg:
     return compose_train(["task=toy"]).agent
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    """Runs an entry point in an empty folder; gives its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(main, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        try:
+            run_command(main)
+            code = 0
+        except SystemExit as error:
+            code = error.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

@@ -14,27 +14,8 @@ from omegaconf import OmegaConf
 
 import play
 import train
-from rlmpc.errors import run_command
 
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
-
-
-@pytest.fixture
-def command(monkeypatch, tmp_path, capsys):
-    """Runs an entry point in an empty folder; gives its exit code and what it printed."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(main, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        try:
-            run_command(main)
-            code = 0
-        except SystemExit as error:
-            code = error.code
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def test_a_run_leaves_config_versions_git_state_metrics_events_and_checkpoints(command, tmp_path):

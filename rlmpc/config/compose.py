@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,8 +15,6 @@ from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("stage", "task", "agent")
-
-Cfg = TypeVar("Cfg", TrainCfg, PlayCfg)
 
 
 def choices(group: str) -> list[str]:
@@ -30,7 +28,7 @@ def list_choices() -> str:
 
 
 def compose_train(arguments: Sequence[str]) -> TrainCfg:
-    """The config of a training run: schema, `conf/config.yaml`, then the chosen stage, agent and task, then the arguments.
+    """The config of a training run: schema, `conf/config.yaml`, chosen stage, agent and task, then the arguments.
 
     Each file holds only what it changes, from the root of the config; a task therefore may adjust its agent's numbers.
 
@@ -87,7 +85,9 @@ def _load_choice(group: str, name: Any) -> DictConfig:
     return _load(CONF_DIR / group / f"{name}.yaml")
 
 
-def _finish(base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg]) -> Cfg:
+def _finish[Cfg: (TrainCfg, PlayCfg)](
+    base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg]
+) -> Cfg:
     try:
         config = OmegaConf.merge(base, *layers)
     except OmegaConfBaseException as error:
@@ -109,7 +109,7 @@ def first_line(error: Exception) -> str:
 
 
 def _check_key(kind: type, key: str) -> None:
-    """Refuse a dotted key that the schema does not have; what is below `env` is checked against the environment's config."""
+    """Refuse a dotted key that the schema does not have; keys below `env` are left to the environment's config."""
     walked: list[str] = []
     section: Any = kind
     for name in key.split("."):

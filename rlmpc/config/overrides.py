@@ -1,4 +1,4 @@
-"""Dotted overrides such as `scene.num_envs=8`, applied to config objects only where the path exists and the type fits."""
+"""Dotted overrides such as `scene.num_envs=8`, applied to config objects where the path exists and the type fits."""
 
 from __future__ import annotations
 

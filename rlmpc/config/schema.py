@@ -1,4 +1,4 @@
-"""Every setting of a run with its type and meaning. YAML files under `conf/` and the command line only change values."""
+"""Every setting of a run with its type and meaning. Files under `conf/` and the command line only change values."""
 
 from __future__ import annotations
 

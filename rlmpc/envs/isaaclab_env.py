@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import torch
 import warp as wp
-from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.envs import ManagerBasedRLEnv, VecEnvObs
+from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
@@ -27,8 +28,8 @@ def load_env_cfg(env_id: str) -> Any:
 class _EpisodeEndEnv(ManagerBasedRLEnv):
     """Isaac Lab's environment, which also keeps what an episode ended with.
 
-    Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the reasons
-    of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
+    Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the
+    reasons of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
     """
 
     terminal_obs: Obs | None = None
@@ -115,7 +116,8 @@ class IsaacLabEnv:
         self.max_episode_length = self._env.max_episode_length
         self.obs_schema = _schema(self._env)
         self._env.value_groups = value_groups
-        self._solver = self._env.sim.physics_manager._solver.mjw_data
+        # Private, and only Newton's manager has it.
+        self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
         self._solver_peaks = torch.zeros(2, device=self.device)
 
     @property
@@ -128,7 +130,7 @@ class IsaacLabEnv:
         self._env.is_recording = False
         obs, _ = self._env.reset()
         self._env.is_recording = True
-        return obs
+        return _concatenated(obs)
 
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
@@ -136,7 +138,9 @@ class IsaacLabEnv:
         safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-ACTION_LIMIT, ACTION_LIMIT)
         obs, reward, terminated, truncated, _ = self._env.step(safe)
         self._watch_solver()
-        return Step(obs, reward.clone(), terminated.clone(), truncated & ~terminated, self._env.terminal_obs)
+        return Step(
+            _concatenated(obs), reward.clone(), terminated.clone(), truncated & ~terminated, self._env.terminal_obs
+        )
 
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age."""
@@ -160,9 +164,8 @@ class IsaacLabEnv:
         """Curriculum (terrain levels, command ranges and what the curriculum terms keep) and the step counter."""
         state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
         terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
-        terrain = self._env.scene.terrain
-        if terrain.terrain_origins is not None:
-            state["terrain_levels"] = terrain.terrain_levels.clone()
+        if self._terrain.terrain_origins is not None:
+            state["terrain_levels"] = self._terrain.terrain_levels.clone()
         return state | {"terms": terms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -170,14 +173,22 @@ class IsaacLabEnv:
         self._env.common_step_counter = state["step_counter"]
         for name, term in self._stateful_terms().items():
             term.load_state_dict(state["terms"][name])
-        terrain = self._env.scene.terrain
         if "terrain_levels" in state:
+            terrain = self._terrain
+            assert terrain.env_origins is not None and terrain.terrain_origins is not None
             terrain.terrain_levels.copy_(state["terrain_levels"])
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
 
     def close(self) -> None:
         """Shut the simulation down."""
         self._env.close()
+
+    @property
+    def _terrain(self) -> TerrainImporter:
+        """The ground, which every task has."""
+        terrain = self._env.scene.terrain
+        assert terrain is not None
+        return terrain
 
     def _stateful_terms(self) -> dict[str, Any]:
         """Command and curriculum terms that keep state across episodes, by name."""
@@ -194,10 +205,15 @@ class IsaacLabEnv:
         return flat
 
     def _watch_solver(self) -> None:
-        """Peaks of constraint rows in one environment and of contacts per environment, to size `njmax` and `nconmax`."""
+        """Peaks of constraint rows in one environment and contacts per environment, to size `njmax` and `nconmax`."""
         constraints = wp.to_torch(self._solver.nefc).max().float()
         contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
         torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
+
+
+def _concatenated(obs: VecEnvObs) -> Obs:
+    """`obs` with the type it has here: our groups concatenate their terms, which Isaac Lab's annotation leaves open."""
+    return cast(Obs, obs)
 
 
 def _schema(env: ManagerBasedRLEnv) -> ObsSchema:

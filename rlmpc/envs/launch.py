@@ -61,7 +61,7 @@ def global_rank(num_processes: int) -> int:
 
 
 class _SimulatorOutput(io.TextIOBase):
-    """Takes what the simulator prints: keeps it in a file if there is one, and reports compiled kernels as they come."""
+    """Takes what the simulator prints: keeps it in a file if there is one, and reports kernels as they are compiled."""
 
     def __init__(self, path: Path | None, report: Callable[[str], None]) -> None:
         self._file = path.open("a") if path is not None else None
@@ -93,7 +93,8 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
     """
     quiet_simulator()
     report(
-        "starting the simulator; the first start on a machine compiles kernels for one to two minutes, later ones take seconds"
+        "starting the simulator; the first start on a machine compiles kernels for one to two minutes, "
+        "later ones take seconds"
     )
     output = _SimulatorOutput(log_file, report)
     start = time.monotonic()
@@ -107,6 +108,6 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
 
 
 def quiet_simulator() -> None:
-    """Silence deprecation warnings that come from inside Isaac Lab and Newton and that no user can act upon."""
-    for category in (DeprecationWarning, FutureWarning):
+    """Silence warnings that come from inside Isaac Lab and Newton and that no user can act upon."""
+    for category in (DeprecationWarning, FutureWarning, UserWarning):
         warnings.filterwarnings("ignore", category=category, module=r"(isaaclab|newton|warp|mujoco).*")

@@ -1,4 +1,4 @@
-"""From a task's name to an environment: first its config object with the user's overrides, then the environment itself."""
+"""From a task's name to an environment: its config object with the user's overrides, then the environment itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The contract between an environment and everything that learns from it.
 
-Symbols used throughout the project: N environments, T steps of a rollout, A actions, D_g features of observation group g.
+Symbols used throughout the project: N environments, T steps of a rollout, A actions, D_g features of observation
+group g.
 
 One step of the world:
 
@@ -80,8 +81,10 @@ class Step:
     terminated: Tensor
     truncated: Tensor
     terminal_obs: Obs | None
-    """Groups needed to value an ended episode (`critic`), (N, D_g); only rows with `truncated` are meaningful. None when
-    no episode ended in this step."""
+    """Groups needed to value an ended episode (`critic`), (N, D_g); only rows with `truncated` are meaningful.
+
+    None when no episode ended in this step.
+    """
 
 
 class VecEnv(Protocol):

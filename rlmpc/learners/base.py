@@ -62,9 +62,10 @@ class OnPolicyLearner(L.LightningModule):
         return ((x - mean) / (std + 1e-8)).to(x.dtype)
 
     @torch.no_grad()
-    def update_normalizers(self, normalizers: Mapping[str, RunningNormalizer], obs: Mapping[str, Tensor]) -> None:
-        """Merge the moments of `obs`, groups (..., D_g), over all ranks into their normalizers."""
+    def update_normalizers(self, normalizers: torch.nn.ModuleDict, obs: Mapping[str, Tensor]) -> None:
+        """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s."""
         for group, normalizer in normalizers.items():
+            assert isinstance(normalizer, RunningNormalizer)
             normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group])))
 
     def minibatches(self, batch: Mapping[str, Any], num_epochs: int, num_minibatches: int) -> Iterator[dict[str, Any]]:

@@ -57,6 +57,7 @@ class TeacherLearner(OnPolicyLearner):
         samples = flatten_time(batch)
         samples["advantage"] = self.normalize_over_ranks(samples["advantage"])
         optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
         lr = optimizer.param_groups[0]["lr"]
         sums = torch.zeros(5, device=self.device)
         for minibatch in self.minibatches(samples, cfg.num_epochs, cfg.num_minibatches):

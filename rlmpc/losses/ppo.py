@@ -33,10 +33,11 @@ def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | N
 
 
 def adapt_lr(lr: Tensor, kl: Tensor, target: float, bounds: tuple[float, float], factor: float = 1.5) -> Tensor:
-    """Learning rate that keeps the policy's step near `target`: divided by `factor` above twice the target, multiplied below half.
+    """Learning rate that keeps the policy's step near `target`.
 
-    A KL of exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars; nothing
-    is read by the host.
+    It is divided by `factor` where the KL divergence is above twice the target and multiplied below half of it. A KL of
+    exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars; nothing is read
+    by the host.
     """
     slower = torch.where(kl > 2.0 * target, lr / factor, lr)
     faster = torch.where((kl < 0.5 * target) & (kl > 0.0), lr * factor, slower)

@@ -12,9 +12,9 @@ from torch.distributions import Normal
 class GaussianHead(nn.Module):
     """Holds the log standard deviation of A independent Gaussians, kept between a floor and a ceiling.
 
-    The floor keeps exploration (and the KL estimate) alive, the ceiling stops the entropy bonus from inflating the noise
-    without end. The bounds are applied to the parameter after each optimizer step (`project`), because a clamp inside
-    the forward pass would leave a parameter beyond a bound without gradient for ever.
+    The floor keeps exploration (and the KL estimate) alive, the ceiling stops the entropy bonus from inflating the
+    noise without end. The bounds are applied to the parameter after each optimizer step (`project`), because a clamp
+    inside the forward pass would leave a parameter beyond a bound without gradient for ever.
     """
 
     def __init__(self, num_actions: int, init_std: float, min_std: float, max_std: float) -> None:

@@ -15,8 +15,8 @@ def mlp(
     """Fully connected layers with an activation between them and none at the end.
 
     Weights are orthogonal with gain sqrt(2) and biases zero; `output_gain` scales the last layer, so that a small value
-    starts a policy near its default action (Andrychowicz et al., "What matters for on-policy deep actor-critic methods",
-    2021, section 3.2).
+    starts a policy near its default action (Andrychowicz et al., "What matters for on-policy deep actor-critic
+    methods", 2021).
 
     Raises:
         ValueError: if `activation` is not one of `ACTIVATIONS`.
@@ -25,9 +25,9 @@ def mlp(
         raise ValueError(f"unknown activation '{activation}'; accepted: {', '.join(ACTIVATIONS)}")
     widths = [num_inputs, *hidden, num_outputs]
     layers: list[nn.Module] = []
-    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, fan_out in enumerate(widths[1:]):
         is_last = index == len(widths) - 2
-        linear = nn.Linear(fan_in, fan_out)
+        linear = nn.Linear(widths[index], fan_out)
         nn.init.orthogonal_(linear.weight, output_gain if is_last else 2.0**0.5)
         nn.init.zeros_(linear.bias)
         layers.append(linear)

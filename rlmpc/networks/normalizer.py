@@ -10,8 +10,8 @@ class RunningNormalizer(nn.Module):
     """Shifts and scales features by running mean and variance.
 
     The statistics are buffers that change only in `merge`, in place, so that a rollout and the update after it see the
-    same numbers. Batches are merged by the parallel formula of Chan, Golub and LeVeque (1979), from sums taken about the
-    current mean; such sums can be added over ranks before merging.
+    same numbers. Batches are merged by the parallel formula of Chan, Golub and LeVeque (1979), from sums taken about
+    the current mean; such sums can be added over ranks before merging.
     """
 
     mean: Tensor

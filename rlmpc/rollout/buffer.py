@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-Tree = dict[str, "Tensor | Tree"]
+Tree = Mapping[str, "Tensor | Tree"]
+"""Named tensors, nested."""
 
 
 class RolloutBuffer:
@@ -16,19 +19,19 @@ class RolloutBuffer:
 
     def __init__(self, num_steps: int) -> None:
         self.num_steps = num_steps
-        self._storage: Tree = {}
+        self._storage: dict[str, Tensor | Tree] = {}
 
     def write(self, step: int, values: Tree) -> None:
-        """Copy `values`, tensors (N, ...) or dicts of such, to row `step`."""
+        """Copy `values`, tensors (N, ...) or mappings of such, to row `step`."""
         self._copy(self._storage, values, step)
 
-    def views(self) -> Tree:
+    def views(self) -> dict[str, Tensor | Tree]:
         """The whole rollout without a copy; valid until the next write."""
         return dict(self._storage)
 
-    def _copy(self, storage: Tree, values: Tree, step: int) -> None:
+    def _copy(self, storage: dict[str, Tensor | Tree], values: Tree, step: int) -> None:
         for name, value in values.items():
-            if isinstance(value, dict):
+            if isinstance(value, Mapping):
                 nested = storage.setdefault(name, {})
                 assert isinstance(nested, dict)
                 self._copy(nested, value, step)

@@ -47,8 +47,8 @@ class Collector:
         """Run T steps.
 
         Returns:
-            `obs` (the policy's groups, (T, N, D_g)), all that `policy.act` returned, (T, N, ...), `advantage` and `return`,
-            (T, N), and `metrics`: name -> (weighted sum, weight) as in `VecEnv.pop_metrics`.
+            `obs` (the policy's groups, (T, N, D_g)), all that `policy.act` returned, (T, N, ...), `advantage` and
+            `return`, (T, N), and `metrics`: name -> (weighted sum, weight) as in `VecEnv.pop_metrics`.
         """
         if self._obs is None:
             self._obs = self.env.reset()
@@ -66,10 +66,7 @@ class Collector:
         return self._finish(policy.value(obs))
 
     def _outcome(self, step: Step, policy: RolloutPolicy) -> dict[str, Tensor]:
-        if step.terminal_obs is None:
-            terminal_value = torch.zeros_like(step.reward)
-        else:
-            terminal_value = policy.value(step.terminal_obs)
+        terminal_value = torch.zeros_like(step.reward) if step.terminal_obs is None else policy.value(step.terminal_obs)
         return {
             "reward": step.reward,
             "terminated": step.terminated,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
 
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.collector import Collector, RolloutPolicy
 
 
 class RolloutLoader:
     """An iterable of length 1 whose item is collected when it is asked for, with the policy of that moment.
 
-    The length and the lazy generator both matter: Lightning prefetches from a loader without length, which would collect
-    before the update, and an eager `__iter__` would collect more than once an epoch.
+    The length and the lazy generator both matter: Lightning prefetches from a loader without length, which would
+    collect before the update, and an eager `__iter__` would collect more than once an epoch.
     """
 
     def __init__(self, datamodule: RolloutDataModule) -> None:
@@ -44,7 +44,7 @@ class RolloutDataModule(L.LightningDataModule):
     def collect(self) -> dict[str, Any]:
         """One rollout with the policy of the learner that the trainer holds."""
         assert self.trainer is not None
-        return self.collector.collect(self.trainer.lightning_module.policy)
+        return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.policy))
 
     def transfer_batch_to_device(
         self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
@@ -53,7 +53,7 @@ class RolloutDataModule(L.LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Environment state of every rank, in the order of the ranks. Every rank calls this when a checkpoint is written."""
+        """Environment state of every rank, in their order. Every rank calls this when a checkpoint is written."""
         assert self.trainer is not None
         states: list[Any] = [self.env.state_dict()]
         if self.trainer.world_size > 1:

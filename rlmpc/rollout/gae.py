@@ -19,8 +19,9 @@ def gae(
 ) -> tuple[Tensor, Tensor]:
     """Advantages and returns of T steps of N environments.
 
-    An episode that terminated is followed by nothing; one that was truncated is followed by the value of the observation
-    that it ended with, not by the value of the next episode's first observation. Where both are set, it terminated.
+    An episode that terminated is followed by nothing; one that was truncated is followed by the value of the
+    observation that it ended with, not by the value of the next episode's first observation. Where both are set, it
+    terminated.
 
     Args:
         reward: (T, N).

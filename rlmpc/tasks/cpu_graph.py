@@ -39,6 +39,7 @@ class NewtonCpuGraphManager(NewtonMJWarpManager):
                 with wp.ScopedCapture(device=PhysicsManager._device) as capture:
                     super()._simulate_physics_only()
                 cls._recording = capture.graph
+            assert cls._recording is not None
             wp.capture_launch(cls._recording)
 
     @classmethod

@@ -1,5 +1,8 @@
 """Randomisation, disturbances and resets of the locomotion tasks."""
 
+# Isaac Lab annotates `func` as a function, but its managers also take a class, which they instantiate.
+# pyright: reportArgumentType=false
+
 import math
 
 from isaaclab.managers import EventTermCfg, SceneEntityCfg

@@ -13,7 +13,8 @@ from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg
 from isaaclab.terrains import TerrainImporterCfg
-from isaaclab.utils import configclass
+from isaaclab.utils import clone, configclass, replace
+from isaaclab_newton.physics import NewtonCfg
 
 from rlmpc.robots.g1.articulation import ACTION_SCALE, G1_CFG
 from rlmpc.tasks import mdp
@@ -30,13 +31,13 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
     terrain = TerrainImporterCfg(
         prim_path="/World/ground",
         terrain_type="generator",
-        terrain_generator=MISSING,
+        terrain_generator=MISSING,  # pyright: ignore[reportArgumentType]  # configclass's mark of a required field
         max_init_terrain_level=0,
         visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.35, 0.33, 0.30)),
     )
     """Ground. Its own friction has no effect: the robot's collision shapes have priority over it."""
 
-    robot: ArticulationCfg = G1_CFG.replace(prim_path="{ENV_REGEX_NS}/Robot")
+    robot: ArticulationCfg = replace(G1_CFG, prim_path="{ENV_REGEX_NS}/Robot")
 
     contact_forces = ContactSensorCfg(
         prim_path="{ENV_REGEX_NS}/Robot/[^/]*",
@@ -88,10 +89,13 @@ class CurriculumCfg:
     """What becomes harder during training."""
 
     terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
-        func=mdp.terrain_levels, params={"command_name": "base_velocity"}
+        # Isaac Lab's annotation leaves out tensors, which its manager logs as well as floats.
+        func=mdp.terrain_levels,  # pyright: ignore[reportArgumentType]
+        params={"command_name": "base_velocity"},
     )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
-        func=mdp.WidenCommandRanges,
+        # Nor does it mention classes, which the manager instantiates.
+        func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]
         params={
             "command_name": "base_velocity",
             "lin_vel_reward": "track_lin_vel_xy",
@@ -128,6 +132,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """Derives the fields that depend on others. Idempotent; call it again after overriding fields."""
         self.sim.render_interval = self.decimation
         self.scene.contact_forces.update_period = self.sim.dt
+        assert isinstance(self.sim.physics, NewtonCfg)
         select_manager(self.sim.physics, self.cpu_graph)
 
     def play_mode(self) -> None:
@@ -137,4 +142,4 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         self.curriculum.terrain_levels = None
         self.curriculum.command_ranges = None
         self.scene.terrain.max_init_terrain_level = None
-        self.commands.base_velocity.ranges = self.commands.base_velocity.limits
+        self.commands.base_velocity.ranges = clone(self.commands.base_velocity.limits)

@@ -4,6 +4,9 @@ Terms are concatenated in the order written here, the privileged ones first; a t
 frames from oldest to newest. Noise is applied before scale, and only in groups with ``enable_corruption``.
 """
 
+# Isaac Lab annotates `func` as a function, but its managers also take a class, which they instantiate.
+# pyright: reportArgumentType=false
+
 from isaaclab.managers import ObservationGroupCfg, ObservationTermCfg, SceneEntityCfg
 from isaaclab.utils import configclass
 from isaaclab.utils.noise import UniformNoiseCfg

@@ -6,7 +6,7 @@ from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonCollisionP
 PHYSICS_CFG = NewtonCfg(
     solver_cfg=MJWarpSolverCfg(
         # Constraint rows and contacts per environment; an overflow is printed and the excess dropped.
-        njmax=160,
+        njmax=120,
         nconmax=40,
         cone="pyramidal",
         impratio=1.0,
@@ -32,5 +32,6 @@ def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
     manager = (
         "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "isaaclab_newton.physics:NewtonMJWarpManager"
     )
+    assert physics.solver_cfg is not None
     physics.solver_cfg.class_type = ResolvableString(manager)
     physics.class_type = ResolvableString(manager)

@@ -123,7 +123,7 @@ def test_a_joint_without_an_actuator_is_an_error():
 
 def test_a_joint_with_two_actuators_is_an_error():
     second = Actuator("second", ("left_knee_joint",), 1.0, 1.0, 1.0, 1.0, 1.0)
-    with pytest.raises(ValueError, match="several patterns.*left_knee_joint"):
+    with pytest.raises(ValueError, match=r"several patterns.*left_knee_joint"):
         describe(actuators=(*G1.actuators, second)).actuator_by_joint  # noqa: B018 - the property itself raises
 
 

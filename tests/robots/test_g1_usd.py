@@ -10,7 +10,7 @@ Usd = pytest.importorskip("pxr.Usd")
 UsdGeom = pytest.importorskip("pxr.UsdGeom")
 UsdPhysics = pytest.importorskip("pxr.UsdPhysics")
 
-from rlmpc.robots.g1 import usd
+from rlmpc.robots.g1 import usd  # noqa: E402 - needs pxr, so only after the skips
 
 G1 = load_description()
 

@@ -25,7 +25,7 @@ def env(shared_env):
     shared_env.reset()
     shared_env.scene.terrain.terrain_levels[:] = 1
     command = shared_env.command_manager.get_term("base_velocity")
-    command.load_state_dict(dict.fromkeys(("lin_vel_x", "lin_vel_y", "ang_vel_z"), [-0.1, 0.1]))
+    command.load_state_dict({axis: [-0.1, 0.1] for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")})
     widening(shared_env).load_state_dict({"tracked": [0.0, 0.0], "num_episodes": 0.0, "last_check_step": 0})
     shared_env.common_step_counter = 0
     return shared_env

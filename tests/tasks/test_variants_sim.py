@@ -75,6 +75,8 @@ def test_play_has_no_noise_pushes_or_curricula_and_all_commands(variant: str) ->
     assert cfg.scene.terrain.max_init_terrain_level is None
     assert cfg.commands.base_velocity.ranges.lin_vel_x == (-0.5, 1.0)
     assert cfg.commands.base_velocity.ranges.ang_vel_z == (-2.0, 2.0)
+    cfg.commands.base_velocity.ranges.ang_vel_z = (0.0, 0.0)
+    assert cfg.commands.base_velocity.limits.ang_vel_z == (-2.0, 2.0)
 
 
 def test_the_gym_id_makes_the_play_environment() -> None:

@@ -1,6 +1,6 @@
 """Environments of ``blind_rl``: training, playing, and both on flat ground."""
 
-from isaaclab.utils import configclass
+from isaaclab.utils import clone, configclass
 
 from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg
 from rlmpc.tasks.terrains import BLIND_TERRAIN_CFG, FLAT_TERRAIN_CFG
@@ -13,7 +13,7 @@ class BlindEnvCfg(LocomotionEnvCfg):
     def __post_init__(self) -> None:
         """Chooses the terrain."""
         super().__post_init__()
-        self.scene.terrain.terrain_generator = BLIND_TERRAIN_CFG.copy()
+        self.scene.terrain.terrain_generator = clone(BLIND_TERRAIN_CFG)
 
 
 @configclass
@@ -33,7 +33,7 @@ class BlindFlatEnvCfg(BlindEnvCfg):
     def __post_init__(self) -> None:
         """Replaces the terrain."""
         super().__post_init__()
-        self.scene.terrain.terrain_generator = FLAT_TERRAIN_CFG.copy()
+        self.scene.terrain.terrain_generator = clone(FLAT_TERRAIN_CFG)
         self.curriculum.terrain_levels = None
 
 

@@ -1,5 +1,7 @@
 """The reference's PPO for ``blind_rl`` as an rsl_rl configuration, so that rsl_rl can train the task for comparison."""
 
+from dataclasses import field
+
 from isaaclab.utils import configclass
 from isaaclab_rl.rsl_rl import RslRlMLPModelCfg, RslRlOnPolicyRunnerCfg, RslRlPpoAlgorithmCfg
 
@@ -12,7 +14,7 @@ class BlindPpoRunnerCfg(RslRlOnPolicyRunnerCfg):
     max_iterations = 50_000
     save_interval = 100
     experiment_name = "blind_rl"
-    obs_groups = {"actor": ["teacher"], "critic": ["critic"]}
+    obs_groups: dict[str, list[str]] = field(default_factory=lambda: {"actor": ["teacher"], "critic": ["critic"]})
     actor = RslRlMLPModelCfg(
         hidden_dims=[512, 256, 128],
         activation="elu",

@@ -1,5 +1,7 @@
 """Terms of the tasks: Isaac Lab's own, those of its velocity tasks, and ours, under one name."""
+# This module exists to re-export, the library's terms included.
 # ruff: noqa: F401, F403
+# pyright: reportWildcardImportFromLibrary=false
 
 from isaaclab.envs.mdp import *
 from isaaclab_tasks.core.velocity.mdp import (

@@ -10,8 +10,8 @@ _AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
 class WideningVelocityCommand(UniformVelocityCommand):
     """Uniform velocity command (vx, vy in m/s, yaw rate in rad/s, base frame) that starts narrow.
 
-    The current ranges are the term's own copy of ``cfg.ranges``: plain floats, because they change at most once an
-    episode length and are read on the host when commands are drawn.
+    The current ranges are ``ranges`` of the term's configuration, which the manager has copied from the environment's:
+    plain floats, because they change at most once an episode length and are read on the host when commands are drawn.
     """
 
     cfg: "WideningVelocityCommandCfg"

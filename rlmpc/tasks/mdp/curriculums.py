@@ -1,10 +1,12 @@
 """Curricula: wider commands and harder terrain for robots that cope."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import CurriculumTermCfg, ManagerTermBase, SceneEntityCfg
+
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand
 
 
 class WidenCommandRanges(ManagerTermBase):
@@ -15,6 +17,8 @@ class WidenCommandRanges(ManagerTermBase):
     length. An episode's reward is divided by the longest possible episode, not by its own length: a robot that falls at
     once has tracked nothing for the rest of the episode and must not count as tracking well.
     """
+
+    _env: ManagerBasedRLEnv
 
     def __init__(self, cfg: CurriculumTermCfg, env: ManagerBasedRLEnv) -> None:
         """Starts with no episode seen.
@@ -53,7 +57,7 @@ class WidenCommandRanges(ManagerTermBase):
             Upper ends of the ranges [m/s, m/s, rad/s], for logging.
         """
         self._add_episodes(env_ids, (lin_vel_reward, ang_vel_reward))
-        command = env.command_manager.get_term(command_name)
+        command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         if env.common_step_counter - self._last_check_step >= env.max_episode_length:
             # The only host read, once an episode length.
             lin_share, ang_share = (self._tracked / self._num_episodes.clamp(min=1.0)).tolist()
@@ -133,8 +137,9 @@ def terrain_levels(
     has_arrived = terminations.get_term("left_tile")[env_ids]
     has_lasted = terminations.get_term("time_out")[env_ids] & is_commanded & has_walked
     terrain = env.scene.terrain
+    assert terrain is not None
     terrain.update_env_origins(
-        env_ids,
+        cast(torch.Tensor, env_ids),  # only used as an index, so a slice serves as well
         move_up=ended_once & (has_arrived | has_lasted),
         move_down=ended_once & terminations.get_term("bad_orientation")[env_ids],
     )

@@ -1,12 +1,15 @@
 """Events: where episodes start and what disturbs them."""
 
 import math
+from typing import cast
 
 import torch
 from isaaclab.envs import ManagerBasedEnv, ManagerBasedRLEnv
 from isaaclab.envs.mdp import push_by_setting_velocity
 from isaaclab.managers import SceneEntityCfg
 from isaaclab.utils.math import quat_from_euler_xyz, quat_mul
+
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand
 
 
 def push_at_speed(
@@ -25,7 +28,8 @@ def push_at_speed(
         min_lin_vel_x: Pushes begin when the upper end of the vx range reaches this speed [m/s].
         velocity_range: Range of the velocity change per axis, world frame [m/s].
     """
-    if env.command_manager.get_term(command_name).ranges.lin_vel_x[1] >= min_lin_vel_x:
+    command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
+    if command.ranges.lin_vel_x[1] >= min_lin_vel_x:
         push_by_setting_velocity(env, env_ids, velocity_range)
 
 

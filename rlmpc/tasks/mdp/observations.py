@@ -5,12 +5,15 @@ environment and served from memory in between.
 """
 
 from abc import abstractmethod
+from typing import Any, cast
 
 import torch
 import warp as wp
 from isaaclab.envs import ManagerBasedEnv
 from isaaclab.managers import ManagerTermBase, ObservationTermCfg, SceneEntityCfg
 from isaaclab.sensors import ContactSensor
+
+from rlmpc.tasks.mdp.actions import GaitCycleAction
 
 
 class PhysicsParameter(ManagerTermBase):
@@ -131,7 +134,8 @@ class FrictionCoefficient(PhysicsParameter):
 
     def read(self) -> torch.Tensor:
         """Returns the coefficients [-]. Shape is (N, B)."""
-        model = self._env.sim.physics_manager.get_model()
+        # Only Newton's manager has it.
+        model = cast(Any, self._env.sim.physics_manager).get_model()
         friction = wp.to_torch(self._asset.root_view.get_attribute("shape_material_mu", model))
         return friction[:, 0, self._shape_ids]
 
@@ -146,7 +150,8 @@ def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
     Returns:
         (sin left, sin right, cos left, cos right), shape (N, 4).
     """
-    angle = 2.0 * torch.pi * env.action_manager.get_term(action_name).leg_phase
+    clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
+    angle = 2.0 * torch.pi * clock.leg_phase
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
@@ -180,6 +185,8 @@ def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: fl
     Returns:
         1 in contact, else 0, shape (N, F).
     """
-    sensor: ContactSensor = env.scene.sensors[sensor_cfg.name]
-    force = sensor.data.net_normal_forces_w.torch[:, sensor_cfg.body_ids]
+    sensor = cast(ContactSensor, env.scene.sensors[sensor_cfg.name])
+    forces = sensor.data.net_normal_forces_w
+    assert forces is not None
+    force = forces.torch[:, sensor_cfg.body_ids]
     return (force.norm(dim=-1) > threshold).float()

@@ -1,9 +1,12 @@
 """Rewards that Isaac Lab does not have. All return shape (N,); weights and the time step are applied by the manager."""
 
+from typing import cast
+
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import SceneEntityCfg
 
+from rlmpc.tasks.mdp.actions import GaitCycleAction
 from rlmpc.tasks.mdp.observations import foot_contact
 
 
@@ -48,7 +51,8 @@ def gait_period_exp(env: ManagerBasedRLEnv, action_name: str, period_s: float, r
         period_s: Preferred period [s].
         rate: Decay [1/s].
     """
-    return torch.exp(-rate * (env.action_manager.get_term(action_name).period_s - period_s).abs())
+    clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
+    return torch.exp(-rate * (clock.period_s - period_s).abs())
 
 
 def gait_phase_agreement(
@@ -69,7 +73,8 @@ def gait_phase_agreement(
         stance_share: A leg is in stance while its phase is below this.
         min_command: No reward unless the norm of the whole command (vx, vy, yaw rate) exceeds this.
     """
-    is_stance = env.action_manager.get_term(action_name).leg_phase < stance_share
+    clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
+    is_stance = clock.leg_phase < stance_share
     agrees = foot_contact(env, sensor_cfg).bool() == is_stance
     is_commanded = env.command_manager.get_command(command_name).norm(dim=1) > min_command
     return agrees.sum(dim=1) * is_commanded

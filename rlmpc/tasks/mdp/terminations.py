@@ -1,5 +1,7 @@
 """Terminations that Isaac Lab does not have. All return booleans of shape (N,)."""
 
+from functools import reduce
+
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import SceneEntityCfg
@@ -12,7 +14,9 @@ def left_tile(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg
         env: Environment that owns the term; its terrain comes from a generator.
         asset_cfg: Robot.
     """
-    size = env.scene.terrain.cfg.terrain_generator.size
+    terrain = env.scene.terrain
+    assert terrain is not None and terrain.cfg.terrain_generator is not None
+    size = terrain.cfg.terrain_generator.size
     offset = (env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]).abs()
     return (offset[:, 0] > 0.5 * size[0]) | (offset[:, 1] > 0.5 * size[1])
 
@@ -30,4 +34,4 @@ def non_finite_state(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEn
     data = env.scene[asset_cfg.name].data
     state = (data.joint_pos, data.joint_vel, data.root_pose_w, data.root_vel_w)
     # A sum is non-finite as soon as one summand is: one flag per environment in few kernels.
-    return ~torch.isfinite(sum(part.torch.sum(dim=1) for part in state))
+    return ~torch.isfinite(reduce(torch.add, (part.torch.sum(dim=1) for part in state)))
