@@ -46,6 +46,7 @@ def test_the_scan_sees_the_files_and_their_imports():
         ("isaaclab", ("rlmpc/envs/isaaclab_env.py", "rlmpc/envs/launch.py", "rlmpc/tasks/", "rlmpc/robots/")),
         ("isaaclab_newton", ("rlmpc/tasks/", "rlmpc/robots/")),
         ("isaaclab_tasks", ("rlmpc/tasks/",)),
+        ("warp", ("rlmpc/envs/isaaclab_env.py", "rlmpc/envs/launch.py", "rlmpc/tasks/")),
         ("pxr", ("rlmpc/robots/",)),
         ("rlmpc.learners", ("rlmpc/learners/", "callbacks/", "train.py", "play.py")),
         ("rlmpc.tasks", ("rlmpc/tasks/", "rlmpc/envs/isaaclab_env.py")),

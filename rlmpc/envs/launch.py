@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import re
 import time
@@ -16,7 +15,8 @@ import torch
 
 from rlmpc.errors import UserError
 
-logger = logging.getLogger(__name__)
+MODULES_PER_REPORT = 10
+"""A cold start compiles about 70 modules."""
 
 
 def resolve_device(device: str, num_processes: int = 1) -> torch.device:
@@ -71,10 +71,10 @@ class _SimulatorOutput(io.TextIOBase):
     def write(self, text: str) -> int:
         if self._file is not None:
             self._file.write(text)
-        compiled = text.count("(compiled)")
-        if compiled:
-            self.num_compiled += compiled
-            self._report(f"compiling simulation kernels: {self.num_compiled} modules so far")
+        if "(compiled)" in text:
+            self.num_compiled += 1
+            if self.num_compiled % MODULES_PER_REPORT == 0:
+                self._report(f"  {self.num_compiled} kernel modules compiled")
         return len(text)
 
     def close(self) -> None:
@@ -91,6 +91,8 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
         log_file: where Isaac Lab's and Warp's start-up text goes; None drops it.
         report: called with a short sentence when something is worth telling.
     """
+    import warp  # not at the top: without the simulator there is no Warp
+
     quiet_simulator()
     report(
         "starting the simulator; the first start on a machine compiles kernels for one to two minutes, "
@@ -98,10 +100,13 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
     )
     output = _SimulatorOutput(log_file, report)
     start = time.monotonic()
+    # Isaac Lab silences Warp's reports of compiled modules; they are what tells a person that the wait has a reason.
+    log_level, warp.config.log_level = warp.config.log_level, warp.LOG_INFO
     try:
         with redirect_stdout(output):
             yield
     finally:
+        warp.config.log_level = log_level
         output.close()
     compiled = f", {output.num_compiled} kernel modules compiled" if output.num_compiled else ""
     report(f"simulator ready after {time.monotonic() - start:.0f} s{compiled}")

@@ -1,0 +1,50 @@
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from callbacks.console import ROWS_PER_HEADER, ConsoleTable
+
+REPORT = {"perf/steps_per_s": 1234.0, "episode/return": 1.5, "episode/fall_rate": 0.25, "train/learning_rate": 1e-3}
+
+
+@pytest.fixture
+def run_table():
+    """Feeds the table one report an iteration; gives the lines it printed."""
+
+    def run(iterations: int, every: int, reports=lambda iteration: REPORT) -> list[str]:
+        text = io.StringIO()
+        table = ConsoleTable(every, Console(file=text, width=40, soft_wrap=True))
+        trainer = SimpleNamespace(current_epoch=0, max_epochs=iterations, should_stop=False, is_global_zero=True)
+        table.on_train_start(trainer, None)
+        for iteration in range(iterations):
+            trainer.current_epoch = iteration
+            table.on_train_epoch_end(trainer, SimpleNamespace(report=reports(iteration)))
+        return text.getvalue().splitlines()
+
+    return run
+
+
+def test_a_row_comes_every_interval_and_after_the_last_iteration(run_table):
+    header, *rows = run_table(iterations=7, every=3)
+    assert header.split()[:3] == ["iteration", "steps/s", "ETA"]
+    assert [row.split()[0] for row in rows] == ["3/7", "6/7", "7/7"]
+
+
+def test_a_row_shows_the_numbers_and_a_dash_for_what_was_never_seen(run_table):
+    header, row = run_table(iterations=1, every=1)
+    shown = dict(zip(header.replace("v error", "error").split()[1:], row.split()[1:], strict=True))
+    assert (shown["steps/s"], shown["return"], shown["falls"], shown["lr"]) == ("1234", "1.50", "25%", "1.0e-03")
+    assert shown["level"] == "-"
+    assert len(header) == len(row)
+
+
+def test_a_number_not_observed_in_this_iteration_keeps_its_last_value(run_table):
+    rows = run_table(2, 1, lambda i: REPORT if i == 0 else {"perf/steps_per_s": 1.0})[1:]
+    assert "1.50" in rows[1]
+
+
+def test_the_header_comes_again(run_table):
+    lines = run_table(iterations=ROWS_PER_HEADER + 1, every=1)
+    assert sum("iteration" in line for line in lines) == 2

@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from rlmpc.envs.launch import _SimulatorOutput, global_rank, resolve_device
+from rlmpc.errors import UserError
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(no_gpu):
+    assert resolve_device("auto") == torch.device("cpu")
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+def test_auto_takes_a_gpu_where_there_is_one_and_each_process_its_own(two_gpus, monkeypatch):
+    assert resolve_device("auto") == torch.device("cuda", 0)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert resolve_device("cuda", num_processes=2) == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "num_processes", "sentence"),
+    [
+        ("gpu", 1, "accepted: auto, cpu, cuda"),
+        ("cuda:2", 1, "this machine has 2 GPUs"),
+        ("cuda", 3, "3 processes, but this machine has 2 GPUs"),
+        ("auto", 3, "3 processes, but this machine has 2 GPUs"),
+        ("cuda:0", 2, "names one GPU"),
+    ],
+)
+def test_a_device_that_cannot_be_had_is_refused(two_gpus, device, num_processes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        resolve_device(device, num_processes)
+
+
+def test_cuda_without_a_gpu_is_refused(no_gpu):
+    with pytest.raises(UserError, match="no usable GPU"):
+        resolve_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("environment", "rank"),
+    [
+        ({}, 0),
+        ({"LOCAL_RANK": "1"}, 1),
+        ({"NODE_RANK": "2", "LOCAL_RANK": "1"}, 9),
+        ({"RANK": "5", "LOCAL_RANK": "1"}, 5),
+    ],
+)
+def test_the_global_rank_counts_over_machines(monkeypatch, environment, rank):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert global_rank(num_processes=4) == rank
+
+
+def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path):
+    reports: list[str] = []
+    output = _SimulatorOutput(tmp_path / "simulator.log", reports.append)
+    output.write("Reward Manager\n")
+    for index in range(25):
+        output.write(f"Module {index} load on device 'cpu' took 3 ms  (compiled)\n")
+    output.close()
+    assert "Reward Manager" in (tmp_path / "simulator.log").read_text()
+    assert reports == ["  10 kernel modules compiled", "  20 kernel modules compiled"]
