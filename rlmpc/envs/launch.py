@@ -101,12 +101,13 @@ def starting_simulator(log_file: Path | None, report: Callable[[str], None]) -> 
     output = _SimulatorOutput(log_file, report)
     start = time.monotonic()
     # Isaac Lab silences Warp's reports of compiled modules; they are what tells a person that the wait has a reason.
-    log_level, warp.config.log_level = warp.config.log_level, warp.LOG_INFO
+    before = (warp.config.quiet, warp.config.log_level)
+    warp.config.quiet, warp.config.log_level = False, warp.LOG_INFO
     try:
         with redirect_stdout(output):
             yield
     finally:
-        warp.config.log_level = log_level
+        warp.config.quiet, warp.config.log_level = before
         output.close()
     compiled = f", {output.num_compiled} kernel modules compiled" if output.num_compiled else ""
     report(f"simulator ready after {time.monotonic() - start:.0f} s{compiled}")
