@@ -44,6 +44,13 @@ def test_zero_actions_step_the_play_variant(command):
             "did you mean 'env.commands.base_velocity.ranges.ang_vel_z'",
         ),
         ("env.rewards.alive=1", "takes a section"),
+        ("env.scene.num_envs=8", "'env.scene.num_envs' is set by 'num_envs'"),
+        ("env.episode_length_s=0", "episode_length_s must be above 0 s, not 0.0"),
+        ("env.decimation=-1", "decimation must be at least 1, not -1"),
+        (
+            "env.commands.base_velocity.ranges.lin_vel_x=[0,3]",
+            "the command range lin_vel_x (0, 3) is not inside its limits (-0.5, 1.0)",
+        ),
         ("agent.actor_group=student", "the task has policy, critic, teacher"),
     ],
 )

@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 
-from rlmpc.config.overrides import override_object
+from rlmpc.config.overrides import flatten, override_object
 from rlmpc.config.schema import TaskCfg
 from rlmpc.envs.launch import starting_simulator
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
+
+SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed"}
+"""Fields of an Isaac Lab config that belong to a setting of the run; an override would have no effect."""
 
 
 def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) -> Any:
@@ -28,8 +31,15 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) 
     Raises:
         UserError: for a path that does not exist or a value that does not fit.
     """
+    for path in flatten(overrides):
+        if path in SET_ABOVE:
+            raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
     cfg = _isaaclab_config(task, play) if task.simulator == "isaaclab" else ToyEnvCfg()
     override_object(cfg, overrides, "env")
+    try:
+        cfg.finalize()
+    except ValueError as error:
+        raise UserError(f"the environment's config does not work: {error}") from error
     return cfg
 
 

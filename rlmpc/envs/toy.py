@@ -38,6 +38,19 @@ class ToyEnvCfg:
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""
     demote_error: float = 0.6
 
+    def finalize(self) -> None:
+        """Refuse numbers that make no environment.
+
+        Raises:
+            ValueError: with what is accepted.
+        """
+        for name in ("history", "num_levels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("step_dt", "episode_length_s", "arena_half_size"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
 
 class ToyEnv:
     """N independent point masses; implements `rlmpc.envs.vec_env.VecEnv`."""

@@ -129,7 +129,17 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         self.finalize()
 
     def finalize(self) -> None:
-        """Derives the fields that depend on others. Idempotent; call it again after overriding fields."""
+        """Derives the fields that depend on others. Idempotent; call it again after overriding fields.
+
+        Raises:
+            ValueError: For numbers that make no simulation, with what is accepted.
+        """
+        for name, number in (("episode_length_s", self.episode_length_s), ("sim.dt", self.sim.dt)):
+            if not number > 0.0:
+                raise ValueError(f"{name} must be above 0 s, not {number}")
+        if self.decimation < 1:
+            raise ValueError(f"decimation must be at least 1, not {self.decimation}")
+        self.commands.base_velocity.check_ranges()
         self.sim.render_interval = self.decimation
         self.scene.contact_forces.update_period = self.sim.dt
         assert isinstance(self.sim.physics, NewtonCfg)

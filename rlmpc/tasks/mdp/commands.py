@@ -1,6 +1,5 @@
 """Velocity commands whose ranges widen during training."""
 
-from isaaclab.envs import ManagerBasedEnv
 from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 
@@ -15,22 +14,6 @@ class WideningVelocityCommand(UniformVelocityCommand):
     """
 
     cfg: "WideningVelocityCommandCfg"
-
-    def __init__(self, cfg: "WideningVelocityCommandCfg", env: ManagerBasedEnv) -> None:
-        """Creates the term.
-
-        Args:
-            cfg: Configuration of the term.
-            env: Environment that owns the term.
-
-        Raises:
-            ValueError: If a start range is not inside its limits.
-        """
-        for axis in _AXES:
-            (low, high), (lowest, highest) = getattr(cfg.ranges, axis), getattr(cfg.limits, axis)
-            if not lowest <= low <= high <= highest:
-                raise ValueError(f"Command range {axis}={(low, high)} is not inside its limits {(lowest, highest)}.")
-        super().__init__(cfg, env)
 
     @property
     def ranges(self) -> UniformVelocityCommandCfg.Ranges:
@@ -73,3 +56,14 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
         lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-2.0, 2.0)
     )
     """Ranges at the end of training [m/s, m/s, rad/s]."""
+
+    def check_ranges(self) -> None:
+        """Refuses start ranges that are not inside their limits.
+
+        Raises:
+            ValueError: With the range and its limits.
+        """
+        for axis in _AXES:
+            (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.limits, axis)
+            if not lowest <= low <= high <= highest:
+                raise ValueError(f"the command range {axis} {(low, high)} is not inside its limits {(lowest, highest)}")
