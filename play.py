@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     env_cfg = env_config(cfg.task, cfg.env, play=True)
     seed = L.seed_everything(cfg.seed, verbose=False)
-    env = make_env(cfg.task, env_cfg, num_envs, device, seed, None, console.print)
+    env = make_env(cfg.task, env_cfg, num_envs, device, seed, "critic", None, console.print)
     try:
         console.print(step(cfg, env))
     finally:

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
         console.print(f"run folder {folder}")
     seed = L.seed_everything(cfg.seed + rank, verbose=False)
     log_file = folder / "simulator.log" if rank == 0 else None
-    env = make_env(cfg.task, env_cfg, num_envs, device, seed, log_file, console.print)
+    env = make_env(cfg.task, env_cfg, num_envs, device, seed, cfg.agent.critic_group, log_file, console.print)
     try:
         fit(cfg, env, folder, console)
     finally:

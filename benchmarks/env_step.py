@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     device = resolve_device(cfg.device)
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     torch.manual_seed(cfg.seed)
-    env = make_env(cfg.task, env_config(cfg.task, cfg.env), num_envs, device, cfg.seed, None, print)
+    env = make_env(cfg.task, env_config(cfg.task, cfg.env), num_envs, device, cfg.seed, "critic", None, print)
     env.reset()
     env.stagger_episodes()
 

@@ -56,6 +56,13 @@ def test_the_run_folder_is_named_by_task_stage_and_time(command, tmp_path):
     assert not (folder / "metrics.csv").exists()
 
 
+@pytest.mark.parametrize("group", ["teacher", "policy"])
+def test_the_value_function_may_see_any_group(command, group):
+    code, out, _ = command(train.main, *TOY, f"agent.critic_group={group}", "trainer.max_epochs=2", "logger=[]")
+    assert code == 0
+    assert "2/2" in out
+
+
 def test_list_names_what_can_be_chosen(command):
     code, out, _ = command(train.main, "list=true")
     assert code == 0

@@ -33,8 +33,8 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
     """
 
     terminal_obs: Obs | None = None
-    """Groups `value_groups` at the end of the episodes that ended in this step."""
-    value_groups: tuple[str, ...] = ()
+    """The group `value_group` at the end of the episodes that ended in this step."""
+    value_group: str
     is_recording: bool = False
     """Off while everything is reset at once, which ends no episode."""
     episode_names: tuple[str, ...]
@@ -56,7 +56,7 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
         if not self.is_recording:
             super()._reset_idx(env_ids)
             return
-        self.terminal_obs = {group: self._observe_now(group) for group in self.value_groups}
+        self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
         # An episode that became non-finite ends here; its numbers must not spoil the means of the others.
         for numbers in (self.reward_buf, self.reward_manager._episode_sum_buf):
             numbers.nan_to_num_(0.0, 0.0, 0.0)
@@ -98,12 +98,10 @@ class IsaacLabEnv:
         num_envs: N.
         device: where physics and tensors live.
         seed: of the environment's random numbers (torch, NumPy and Python are seeded by Isaac Lab).
-        value_groups: groups that make up a terminal observation.
+        value_group: group that makes up a terminal observation.
     """
 
-    def __init__(
-        self, cfg: Any, num_envs: int, device: torch.device, seed: int, value_groups: tuple[str, ...] = ("critic",)
-    ) -> None:
+    def __init__(self, cfg: Any, num_envs: int, device: torch.device, seed: int, value_group: str = "critic") -> None:
         cfg.scene.num_envs = num_envs
         cfg.sim.device = str(device)
         cfg.seed = seed
@@ -115,7 +113,7 @@ class IsaacLabEnv:
         self.step_dt = self._env.step_dt
         self.max_episode_length = self._env.max_episode_length
         self.obs_schema = _schema(self._env)
-        self._env.value_groups = value_groups
+        self._env.value_group = value_group
         # Private, and only Newton's manager has it.
         self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
         self._solver_peaks = torch.zeros(2, device=self.device)
@@ -144,7 +142,7 @@ class IsaacLabEnv:
 
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age."""
-        self._env.episode_length_buf = torch.randint_like(self._env.episode_length_buf, self.max_episode_length)
+        self._env.episode_length_buf.random_(self.max_episode_length)
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Episode means since the last call, curricula as they are now, and how full the solver's buffers became."""

@@ -56,6 +56,7 @@ def make_env(
     num_envs: int,
     device: torch.device,
     seed: int,
+    value_group: str,
     log_file: Path | None,
     report: Callable[[str], None],
 ) -> VecEnv:
@@ -67,6 +68,7 @@ def make_env(
         num_envs: N.
         device: where it runs.
         seed: of everything random in it.
+        value_group: observation group of the value function, which terminal observations must hold.
         log_file: takes what the simulator prints while it starts; None drops it.
         report: called with short sentences about the start.
     """
@@ -75,7 +77,7 @@ def make_env(
     from rlmpc.envs.isaaclab_env import IsaacLabEnv
 
     with starting_simulator(log_file, report):
-        env = IsaacLabEnv(cfg, num_envs, device, seed)
+        env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))
     return env

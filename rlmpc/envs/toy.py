@@ -109,7 +109,7 @@ class ToyEnv:
         truncated = (self.episode_length >= self.max_episode_length) & ~terminated
         self._remember(action)
         ended = terminated | truncated
-        terminal_obs = {"critic": self._observe()["critic"]}
+        terminal_obs = self._observe()
         self._end_episodes(ended, terminated, truncated)
         return Step(self._observe(), tracking + effort, terminated, truncated, terminal_obs)
 

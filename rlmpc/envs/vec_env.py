@@ -81,7 +81,7 @@ class Step:
     terminated: Tensor
     truncated: Tensor
     terminal_obs: Obs | None
-    """Groups needed to value an ended episode (`critic`), (N, D_g); only rows with `truncated` are meaningful.
+    """At least the group that values an ended episode, (N, D_g); only rows with `truncated` are meaningful.
 
     None when no episode ended in this step.
     """

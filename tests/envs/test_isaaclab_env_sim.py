@@ -67,6 +67,15 @@ def test_the_terminal_observation_is_what_would_have_been_seen_without_the_reset
     assert (step.obs["critic"][:2, actions] == 0.0).all()
 
 
+def test_the_terminal_observation_is_of_the_group_that_the_value_function_sees(env, monkeypatch):
+    monkeypatch.setattr(env.unwrapped, "value_group", "teacher")
+    env.reset()
+    end_by_time_out(env, [0])
+    step = env.step(zeros())
+    assert list(step.terminal_obs) == ["teacher"]
+    assert torch.equal(step.terminal_obs["teacher"][1:], step.obs["teacher"][1:])
+
+
 def test_a_fall_in_the_step_of_a_time_out_is_not_a_truncation(env):
     env.reset()
     end_by_time_out(env, [0])
