@@ -12,9 +12,10 @@ ARGS ?=
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Two processes: the fast suite runs with Isaac Lab blocked from import, the rest needs it.
+# Apart: what is not marked sim runs with Isaac Lab blocked from import, and the first line in under a minute.
 test: $(READY)
-	$(BIN)/python -m pytest -m "not sim"
+	$(BIN)/python -m pytest -m "not sim and not slow"
+	$(BIN)/python -m pytest -m "not sim and slow"
 	$(BIN)/python -m pytest -m sim
 
 check: $(READY)

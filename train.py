@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import lightning as L
@@ -19,14 +18,16 @@ from rich.console import Console
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
 from callbacks.throughput import Throughput
-from rlmpc.config.checks import check_groups, check_minibatches, check_new_folder, check_train
+from rlmpc.config.agent_checks import check_minibatches, check_observations
+from rlmpc.config.checks import check_new_folder, check_train
 from rlmpc.config.compose import compose_train, list_choices
 from rlmpc.config.schema import TrainCfg
 from rlmpc.envs.launch import global_rank, resolve_device
-from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_groups
+from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_terms
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import run_command
-from rlmpc.learners.teacher import TeacherLearner
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.make import make_learner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.run_folder import create_run_folder, run_folder
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     check_minibatches(num_envs, cfg.agent)
     env_cfg = env_config(cfg.task, cfg.env)
-    check_groups(cfg.agent, observation_groups(cfg.task, env_cfg))
+    check_observations(cfg.agent, cfg.task.name, observation_terms(cfg.task, env_cfg))
     rank = global_rank(cfg.trainer.devices)
     folder = run_folder(cfg)
     if rank == 0:
@@ -63,13 +64,13 @@ def main(arguments: list[str]) -> None:
 def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
     """Train in `env` and leave everything that is worth keeping in `folder`."""
     agent = cfg.agent
-    learner = TeacherLearner(asdict(agent), env.obs_schema.dims(), env.num_actions)
+    learner = make_learner(agent, env.obs_schema, env.num_actions)
     collector = Collector(env, agent.num_steps, agent.gamma, agent.lam, agent.stagger_episodes)
     trainer = L.Trainer(
         accelerator="gpu" if env.device.type == "cuda" else "cpu",
         devices=_devices(cfg, env),
         num_nodes=cfg.trainer.num_nodes,
-        strategy=DDPStrategy(broadcast_buffers=False) if _num_processes(cfg) > 1 else "auto",
+        strategy=_strategy(cfg, learner),
         max_epochs=cfg.trainer.max_epochs,
         logger=_loggers(cfg.logger, folder),
         callbacks=[
@@ -87,6 +88,13 @@ def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
 
 def _num_processes(cfg: TrainCfg) -> int:
     return cfg.trainer.devices * cfg.trainer.num_nodes
+
+
+def _strategy(cfg: TrainCfg, learner: OnPolicyLearner) -> DDPStrategy | str:
+    """Normalizers are merged by the learner, so buffers are not broadcast."""
+    if _num_processes(cfg) == 1:
+        return "auto"
+    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=learner.find_unused_parameters)
 
 
 def _devices(cfg: TrainCfg, env: VecEnv) -> int | list[int]:

@@ -66,7 +66,8 @@ def test_the_value_function_may_see_any_group(command, group):
 def test_list_names_what_can_be_chosen(command):
     code, out, _ = command(train.main, "list=true")
     assert code == 0
-    assert "task: blind_rl, blind_rl_flat, toy" in out
+    assert "task: blind_rl, blind_rl_flat, phase_1_scan_rl, toy" in out
+    assert "agent: ppo, rma" in out
 
 
 def test_zero_and_random_actions_step_a_task(command):
@@ -101,6 +102,9 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "agent.init_std=9"], "'agent.init_std' must lie between"),
         (["task=toy", "agent.activation=elo"], "did you mean 'elu'"),
         (["task=toy", "agent.actor_group=techer"], "did you mean 'teacher'"),
+        (["task=toy", "agent=rma", "env.history=5"], "an even number of at least 6"),
+        (["task=toy", "agent=rma", "agent.privileged_group=student"], "the observation group 'student'"),
+        (["task=toy", "agent=ppo", "agent.latent_dim=8"], "unknown key 'agent.latent_dim'"),
         (["task=toy", "num_envs=5", "agent.num_steps=5"], "5 x 5 = 25 is not divisible into agent.num_minibatches = 4"),
         (["task=toy", "logger=[tensorbord]"], "did you mean 'tensorboard'"),
         (["task=toy", "device=gpu"], "unknown device 'gpu'"),

@@ -27,6 +27,25 @@ def test_the_teacher_trains_on_blind_rl(command, tmp_path):
     assert "Reward Manager" not in out
 
 
+@pytest.mark.parametrize(
+    ("task", "agent", "columns"),
+    [
+        ("phase_1_scan_rl", None, {"estimator/rmse_z", "latent/cosine"}),
+        ("phase_1_scan_rl", "ppo", {"train/kl"}),
+        ("blind_rl", "rma", {"estimator/rmse_z", "latent/cosine"}),
+    ],
+)
+def test_either_agent_trains_on_either_task(command, tmp_path, task, agent, columns):
+    chosen = [f"agent={agent}"] if agent else []
+    code, _, _ = command(train.main, f"task={task}", *chosen, *SMALL, "trainer.max_epochs=2", "run.dir=run")
+    assert code == 0
+    with (tmp_path / "run/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert columns <= set(rows[0])
+    assert ("latent/cosine" in rows[0]) == ("latent/cosine" in columns)
+
+
 def test_zero_actions_step_the_play_variant(command):
     code, out, _ = command(play.main, "task=blind_rl_flat", "policy=zero", "steps=80", "device=cpu", "num_envs=4")
     assert code == 0
@@ -51,7 +70,7 @@ def test_zero_actions_step_the_play_variant(command):
             "env.commands.base_velocity.ranges.lin_vel_x=[0,3]",
             "the command range lin_vel_x (0, 3) is not inside its limits (-0.5, 1.0)",
         ),
-        ("agent.actor_group=student", "the task has policy, critic, teacher"),
+        ("agent.actor_group=student", "'student' (agent.actor_group), but task 'blind_rl' has policy, critic, teacher"),
     ],
 )
 def test_an_environment_key_that_does_not_fit_is_refused_before_anything_starts(command, tmp_path, argument, sentence):

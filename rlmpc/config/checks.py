@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rlmpc.config.schema import AgentCfg, PlayCfg, TrainCfg
+from rlmpc.config.agent_checks import check_agent
+from rlmpc.config.schema import PlayCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
-from rlmpc.networks.mlp import ACTIVATIONS
 
 LOGGERS = ("tensorboard", "csv")
 
@@ -31,67 +31,12 @@ def check_train(cfg: TrainCfg) -> None:
     check_agent(cfg.agent)
 
 
-def check_agent(agent: AgentCfg) -> None:
-    """Refuse networks and learning numbers that make no sense; see `check_train`."""
-    for key in ("num_steps", "num_epochs", "num_minibatches"):
-        _at_least(1, f"agent.{key}", getattr(agent, key))
-    for key in (
-        "init_std",
-        "min_std",
-        "max_std",
-        "learning_rate",
-        "min_lr",
-        "max_lr",
-        "desired_kl",
-        "clip",
-        "max_grad_norm",
-    ):
-        if not getattr(agent, key) > 0.0:
-            raise UserError(f"'agent.{key}' must be above 0, not {getattr(agent, key)}")
-    for key in ("gamma", "lam"):
-        if not 0.0 <= getattr(agent, key) <= 1.0:
-            raise UserError(f"'agent.{key}' must lie in [0, 1], not {getattr(agent, key)}")
-    for key in ("entropy_coef", "value_coef"):
-        if not getattr(agent, key) >= 0.0:
-            raise UserError(f"'agent.{key}' must not be negative, not {getattr(agent, key)}")
-    for low, middle, high in (("min_std", "init_std", "max_std"), ("min_lr", "learning_rate", "max_lr")):
-        if not getattr(agent, low) <= getattr(agent, middle) <= getattr(agent, high):
-            raise UserError(
-                f"'agent.{middle}' must lie between 'agent.{low}' and 'agent.{high}', not {getattr(agent, middle)}"
-            )
-    for key in ("actor_hidden", "critic_hidden"):
-        if any(width < 1 for width in getattr(agent, key)):
-            raise UserError(f"'agent.{key}' must list layer widths of at least 1, not {getattr(agent, key)}")
-    if agent.activation not in ACTIVATIONS:
-        hint = nearest(agent.activation, ACTIVATIONS)
-        raise UserError(f"unknown 'agent.activation' '{agent.activation}'; accepted: {', '.join(ACTIVATIONS)}{hint}")
-
-
 def check_play(cfg: PlayCfg) -> None:
     """Refuse a play config that cannot run; see `check_train`."""
     _at_least(1, "steps", cfg.steps)
     _at_least(0, "seed", cfg.seed)
     if cfg.num_envs is not None:
         _at_least(1, "num_envs", cfg.num_envs)
-
-
-def check_minibatches(num_envs: int, agent: AgentCfg) -> None:
-    """Refuse a rollout that cannot be cut into equal minibatches; see `check_train`."""
-    size = num_envs * agent.num_steps
-    if size % agent.num_minibatches:
-        raise UserError(
-            f"num_envs x agent.num_steps = {num_envs} x {agent.num_steps} = {size} is not divisible into "
-            f"agent.num_minibatches = {agent.num_minibatches}"
-        )
-
-
-def check_groups(agent: AgentCfg, groups: list[str]) -> None:
-    """Refuse an agent that needs an observation group the task does not have; see `check_train`."""
-    for key in ("actor_group", "critic_group"):
-        group = getattr(agent, key)
-        if group not in groups:
-            hint = nearest(group, groups)
-            raise UserError(f"'agent.{key}' names the group '{group}', but the task has {', '.join(groups)}{hint}")
 
 
 def check_new_folder(folder: Path) -> None:

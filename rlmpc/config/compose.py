@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlmpc.config.overrides import parse_value, split_override
-from rlmpc.config.schema import PlayCfg, TrainCfg
+from rlmpc.config.schema import AGENTS, PlayCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
@@ -30,7 +30,8 @@ def list_choices() -> str:
 def compose_train(arguments: Sequence[str]) -> TrainCfg:
     """The config of a training run: schema, `conf/config.yaml`, chosen stage, agent and task, then the arguments.
 
-    Each file holds only what it changes, from the root of the config; a task therefore may adjust its agent's numbers.
+    Each file holds only what it changes, from the root of the config. A task may therefore adjust any agent under
+    `agent`, and one algorithm's under `agents.<algorithm>`.
 
     Raises:
         UserError: for an unknown name or key, or a value of another type.
@@ -41,7 +42,10 @@ def compose_train(arguments: Sequence[str]) -> TrainCfg:
     stage = _load_choice("stage", picked["stage"] or base.stage)
     task = _load_choice("task", picked["task"] or base.task.name)
     agent = _load_choice("agent", picked["agent"] or task.task.default_agent)
-    return _finish(base, [stage, agent, task], overrides, TrainCfg)
+    algorithm = agent.agent.algorithm
+    base.agent = OmegaConf.structured(AGENTS[algorithm])
+    adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm, {})})
+    return _finish(base, [stage, agent, task, adjusted], overrides, TrainCfg)
 
 
 def compose_play(arguments: Sequence[str]) -> PlayCfg:
@@ -93,7 +97,7 @@ def _finish[Cfg: (TrainCfg, PlayCfg)](
     except OmegaConfBaseException as error:
         raise UserError(f"a file under {CONF_DIR.name}/ does not fit the schema: {first_line(error)}") from error
     for key, value in overrides.items():
-        _check_key(kind, key)
+        _check_key(config, key)
         try:
             OmegaConf.update(config, key, value, merge=True)
         except OmegaConfBaseException as error:
@@ -108,19 +112,18 @@ def first_line(error: Exception) -> str:
     return str(error).splitlines()[0].rstrip(".")
 
 
-def _check_key(kind: type, key: str) -> None:
+def _check_key(config: Any, key: str) -> None:
     """Refuse a dotted key that the schema does not have; keys below `env` are left to the environment's config."""
     walked: list[str] = []
-    section: Any = kind
+    section: Any = config
     for name in key.split("."):
-        if section is dict:
+        if OmegaConf.get_type(section) is dict:
             return
-        fields = get_type_hints(section) if hasattr(section, "__dataclass_fields__") else {}
+        fields = list(section) if isinstance(section, DictConfig) else []
         if name not in fields:
             where = ".".join(walked)
-            valid = [".".join([*walked, field]) for field in fields]
+            valid = [".".join([*walked, str(field)]) for field in fields]
             accepted = f"accepted: {', '.join(valid)}" if valid else f"'{where}' has no fields"
             raise UserError(f"unknown key '{key}'{nearest('.'.join([*walked, name]), valid)} ({accepted})")
         walked.append(name)
-        section = fields[name]
-        section = getattr(section, "__origin__", section)
+        section = section._get_node(name)

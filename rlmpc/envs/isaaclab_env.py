@@ -9,11 +9,13 @@ import gymnasium as gym
 import torch
 import warp as wp
 from isaaclab.envs import ManagerBasedRLEnv, VecEnvObs
+from isaaclab.managers import ObservationTermCfg
 from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
-from rlmpc.envs.vec_env import Obs, ObsSchema, ObsTerm, Step
+from rlmpc.envs.vec_env import Obs, Step
+from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 ACTION_LIMIT = 100.0
 """Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
@@ -212,6 +214,22 @@ class IsaacLabEnv:
 def _concatenated(obs: VecEnvObs) -> Obs:
     """`obs` with the type it has here: our groups concatenate their terms, which Isaac Lab's annotation leaves open."""
     return cast(Obs, obs)
+
+
+def configured_terms(cfg: Any) -> dict[str, dict[str, int]]:
+    """Observations that an env config describes: group -> term -> frames of history; what is switched off is left out.
+
+    A group's own history length, where it has one, stands for those of its terms, as in Isaac Lab.
+    """
+
+    def frames(group: Any) -> dict[str, int]:
+        terms = {name: term for name, term in vars(group).items() if isinstance(term, ObservationTermCfg)}
+        return {
+            name: max(term.history_length if group.history_length is None else group.history_length, 1)
+            for name, term in terms.items()
+        }
+
+    return {name: frames(group) for name, group in vars(cfg.observations).items() if group is not None}
 
 
 def _schema(env: ManagerBasedRLEnv) -> ObsSchema:

@@ -12,7 +12,7 @@ import torch
 from rlmpc.config.overrides import flatten, override_object
 from rlmpc.config.schema import TaskCfg
 from rlmpc.envs.launch import starting_simulator
-from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 
@@ -43,11 +43,14 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) 
     return cfg
 
 
-def observation_groups(task: TaskCfg, cfg: Any) -> list[str]:
-    """Names of the observation groups that an environment with this config will have."""
+def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
+    """What an environment with this config will observe: group -> term -> frames of history."""
     if task.simulator == "toy":
-        return ["policy", "critic", "teacher"]
-    return [name for name, group in vars(cfg.observations).items() if group is not None]
+        groups = toy_schema(cfg.history).groups
+        return {group: {term.name: term.history for term in terms} for group, terms in groups.items()}
+    from rlmpc.envs.isaaclab_env import configured_terms
+
+    return configured_terms(cfg)
 
 
 def make_env(

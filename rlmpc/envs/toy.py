@@ -1,10 +1,10 @@
 """A point mass that follows a target: the whole contract in a few tensors, without a simulator.
 
-The point (2 position, 2 velocity) lives in a square arena and is pushed by the action. Its motor gain and drag are
-drawn per environment and hidden from the `policy` group, as friction and masses are on a robot; its velocity is not
-measured either, but can be estimated from the history of positions. The target jumps to a new place when an episode
-starts; a curriculum moves it farther away as the point learns. Leaving the arena ends the episode; standing long enough
-times it out.
+The point (2 position, 2 velocity) lives in a square arena and is pushed by the action. Its motor gain, its drag and the
+wind are drawn per environment and hidden from the `policy` group, as friction and masses are on a robot; its velocity
+is not measured either. Both can be told from the histories of positions and actions. The target jumps to a new place
+when an episode starts; a curriculum moves it farther away as the point learns. Leaving the arena ends the episode;
+standing long enough times it out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.envs.vec_env import Obs, ObsSchema, ObsTerm, Step
+from rlmpc.envs.vec_env import Obs, Step
+from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 
 @dataclass
@@ -29,6 +30,8 @@ class ToyEnvCfg:
     max_accel: float = 4.0
     gain_range: tuple[float, float] = (0.7, 1.3)
     drag_range: tuple[float, float] = (0.1, 0.6)
+    max_wind: float = 2.5
+    """Largest component of a constant acceleration that every environment has of its own, m/s^2."""
     position_noise: float = 0.01
     history: int = 10
     """Frames of position and action in every group."""
@@ -50,6 +53,15 @@ class ToyEnvCfg:
         for name in ("step_dt", "episode_length_s", "arena_half_size"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not 0.0 <= self.max_wind < self.max_accel:
+            raise ValueError(f"max_wind must lie in [0, max_accel), not {self.max_wind}")
+
+
+def toy_schema(frames: int) -> ObsSchema:
+    """Layout of the observations with so many frames of history."""
+    sensed = (ObsTerm("target_error", 2, frames), ObsTerm("last_action", 2, frames), ObsTerm("position", 2))
+    hidden = (ObsTerm("velocity", 2), ObsTerm("gain", 1), ObsTerm("drag", 1), ObsTerm("wind", 2))
+    return ObsSchema({"policy": sensed, "critic": hidden + sensed, "teacher": hidden + sensed})
 
 
 class ToyEnv:
@@ -63,9 +75,7 @@ class ToyEnv:
         self.step_dt = cfg.step_dt
         self.max_episode_length = round(cfg.episode_length_s / cfg.step_dt)
         frames = cfg.history
-        sensed = (ObsTerm("target_error", 2, frames), ObsTerm("last_action", 2, frames), ObsTerm("position", 2))
-        hidden = (ObsTerm("velocity", 2), ObsTerm("gain", 1), ObsTerm("drag", 1))
-        self.obs_schema = ObsSchema({"policy": sensed, "critic": hidden + sensed, "teacher": hidden + sensed})
+        self.obs_schema = toy_schema(frames)
         self._rng = torch.Generator(device=self.device).manual_seed(seed)
 
         def zeros(*shape: int) -> Tensor:
@@ -74,6 +84,7 @@ class ToyEnv:
         self.position, self.velocity, self.target = zeros(2), zeros(2), zeros(2)
         self.gain = self._uniform(*cfg.gain_range, num_envs, 1)
         self.drag = self._uniform(*cfg.drag_range, num_envs, 1)
+        self.wind = self._uniform(-cfg.max_wind, cfg.max_wind, num_envs, 2)
         self.level = zeros().long()
         self.episode_length = zeros().long()
         self._error_sum, self._error_count = zeros(), zeros()
@@ -91,7 +102,7 @@ class ToyEnv:
         """Push every point by `actions` (N, 2), in units of `max_accel`, clipped to [-1, 1]."""
         cfg = self.cfg
         action = torch.nan_to_num(actions).clamp(-1.0, 1.0)
-        accel = cfg.max_accel * self.gain * action - self.drag * self.velocity
+        accel = cfg.max_accel * self.gain * action - self.drag * self.velocity + self.wind
         self.velocity += cfg.step_dt * accel
         self.position += cfg.step_dt * self.velocity
         self.episode_length += 1
@@ -130,6 +141,7 @@ class ToyEnv:
             "level": self.level.clone(),
             "gain": self.gain.clone(),
             "drag": self.drag.clone(),
+            "wind": self.wind.clone(),
             "rng": self._rng.get_state(),
         }
 
@@ -138,6 +150,7 @@ class ToyEnv:
         self.level.copy_(state["level"])
         self.gain.copy_(state["gain"])
         self.drag.copy_(state["drag"])
+        self.wind.copy_(state["wind"])
         self._rng.set_state(state["rng"])
 
     def close(self) -> None:
@@ -203,6 +216,6 @@ class ToyEnv:
         actions = self._action_history.flatten(1)
         measured_position = self.target - self._noisy_history[:, -1]
         policy = torch.cat([self._noisy_history.flatten(1), actions, measured_position], dim=1)
-        hidden = [self.velocity, self.gain - 1.0, self.drag]
+        hidden = [self.velocity, self.gain - 1.0, self.drag, self.wind]
         full = torch.cat([*hidden, self._error_history.flatten(1), actions, self.position], dim=1)
         return {"policy": policy, "critic": full, "teacher": full.clone()}

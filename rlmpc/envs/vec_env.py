@@ -29,47 +29,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlmpc.obs_schema import ObsSchema
+
 Obs = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class ObsTerm:
-    """One named quantity inside an observation group."""
-
-    name: str
-    dim: int
-    """Features of one frame."""
-    history: int = 1
-    """Frames kept, oldest first; the term fills `dim * history` consecutive columns of its group."""
-
-    @property
-    def width(self) -> int:
-        """Columns the term takes in its group."""
-        return self.dim * self.history
-
-
-class ObsSchema:
-    """Layout of every observation group: the only place that knows which columns are which term."""
-
-    def __init__(self, groups: dict[str, tuple[ObsTerm, ...]]) -> None:
-        self.groups = groups
-
-    def dims(self) -> dict[str, int]:
-        """Width D_g of every group."""
-        return {group: sum(term.width for term in terms) for group, terms in self.groups.items()}
-
-    def columns(self, group: str, term: str) -> slice:
-        """Columns of one term in its group.
-
-        Raises:
-            KeyError: if the group or the term does not exist.
-        """
-        start = 0
-        for candidate in self.groups[group]:
-            if candidate.name == term:
-                return slice(start, start + candidate.width)
-            start += candidate.width
-        raise KeyError(f"group '{group}' has no term '{term}'; it has {[t.name for t in self.groups[group]]}")
 
 
 @dataclass

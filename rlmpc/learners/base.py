@@ -12,6 +12,9 @@ from torch import Tensor
 from rlmpc.learners.metrics import IterationMeans
 from rlmpc.networks.normalizer import RunningNormalizer
 
+Metrics = dict[str, tuple[Tensor, Tensor]]
+"""Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
+
 
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass has a `policy` and a `training_step`.
@@ -21,6 +24,8 @@ class OnPolicyLearner(L.LightningModule):
     """
 
     policy: torch.nn.Module
+    find_unused_parameters: bool = False
+    """Whether some backward passes leave out parameters, which DDP must then be told."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +38,7 @@ class OnPolicyLearner(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(self.report, step=self.current_epoch)
 
-    def publish(self, metrics: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    def publish(self, metrics: Metrics) -> None:
         """Average name -> (weighted sum, weight) over ranks and make it this iteration's report."""
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
@@ -70,10 +75,16 @@ class OnPolicyLearner(L.LightningModule):
 
     def minibatches(self, batch: Mapping[str, Any], num_epochs: int, num_minibatches: int) -> Iterator[dict[str, Any]]:
         """Shuffled minibatches of a flat `batch` (B, ...), each sample once an epoch."""
-        size = batch["log_prob"].shape[0]
+        size = num_rows(batch)
         for _ in range(num_epochs):
             for rows in torch.randperm(size, device=self.device).chunk(num_minibatches):
                 yield take_rows(batch, rows)
+
+
+def num_rows(batch: Mapping[str, Any]) -> int:
+    """B of a nested batch of tensors (B, ...)."""
+    first = next(iter(batch.values()))
+    return num_rows(first) if isinstance(first, Mapping) else first.shape[0]
 
 
 def take_rows(batch: Mapping[str, Any], rows: Tensor) -> dict[str, Any]:

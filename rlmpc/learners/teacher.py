@@ -1,85 +1,126 @@
-"""The teacher stage: PPO on privileged observations."""
+"""The teacher stage: PPO."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import kl_divergence
+from torch.distributions import Normal, kl_divergence
 
 from rlmpc.config.schema import AgentCfg
-from rlmpc.learners.base import OnPolicyLearner, flatten_time
+from rlmpc.learners.base import Metrics, OnPolicyLearner, flatten_time
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
 from rlmpc.networks.actor_critic import ActorCritic
+from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.obs_schema import ObsSchema
 
 
 class TeacherLearner(OnPolicyLearner):
-    """Trains an `ActorCritic` with PPO and a learning rate that follows the KL divergence.
+    """Trains a policy with PPO and a learning rate that follows the KL divergence.
 
     Args:
-        agent: fields of `AgentCfg` as a plain dict, so that a checkpoint can hold them.
-        obs_dims: width of every observation group.
+        agent: fields of `agent_cfg` as a plain dict, so that a checkpoint can hold them.
+        obs_schema: layout of the observation groups, as `ObsSchema.to_dict` gives it.
         num_actions: A.
     """
 
-    policy: ActorCritic
+    agent_cfg: type[AgentCfg] = AgentCfg
+    loss_names: tuple[str, ...] = ("train/kl", "loss/surrogate", "loss/value", "train/entropy")
+    """What the numbers of `loss` are called in the report."""
 
-    def __init__(self, agent: dict[str, Any], obs_dims: dict[str, int], num_actions: int) -> None:
+    policy: GaussianPolicy
+
+    def __init__(self, agent: dict[str, Any], obs_schema: dict[str, list[dict[str, Any]]], num_actions: int) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.cfg = AgentCfg(**agent)
+        self.cfg = self.agent_cfg(**agent)
+        self.policy = self.make_policy(ObsSchema.from_dict(obs_schema), num_actions)
+
+    def make_policy(self, schema: ObsSchema, num_actions: int) -> GaussianPolicy:
+        """A new policy as the agent's config describes it."""
+        return ActorCritic(schema.dims(), num_actions, **self.policy_settings())
+
+    def policy_settings(self) -> dict[str, Any]:
+        """Those settings of the agent that every policy takes."""
         cfg = self.cfg
-        self.policy = ActorCritic(
-            obs_dims,
-            num_actions,
-            actor_group=cfg.actor_group,
-            critic_group=cfg.critic_group,
-            actor_hidden=cfg.actor_hidden,
-            critic_hidden=cfg.critic_hidden,
-            activation=cfg.activation,
-            init_std=cfg.init_std,
-            min_std=cfg.min_std,
-            max_std=cfg.max_std,
-            normalize_obs=cfg.normalize_obs,
-        )
+        return {
+            "actor_group": cfg.actor_group,
+            "critic_group": cfg.critic_group,
+            "actor_hidden": cfg.actor_hidden,
+            "critic_hidden": cfg.critic_hidden,
+            "activation": cfg.activation,
+            "init_std": cfg.init_std,
+            "min_std": cfg.min_std,
+            "max_std": cfg.max_std,
+            "normalize_obs": cfg.normalize_obs,
+        }
+
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
+        """Name -> parameters and learning rate; the first group's rate follows the KL divergence."""
+        return {"policy": (self.policy.parameters(), self.cfg.learning_rate)}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One fused Adam whose learning rate is a tensor on the device, changed there by the KL rule."""
-        lr = torch.tensor(self.cfg.learning_rate, device=self.device)
-        groups = [{"params": list(self.policy.parameters()), "name": "policy", "lr": lr}]
+        """One fused Adam whose learning rates are tensors on the device, where the KL rule changes them."""
+        groups = [
+            {"params": list(parameters), "name": name, "lr": torch.tensor(lr, device=self.device)}
+            for name, (parameters, lr) in self.parameter_groups().items()
+        ]
         return torch.optim.Adam(groups, fused=True)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One PPO iteration on a whole rollout, (T, N, ...) as `Collector.collect` returns it."""
-        cfg, policy = self.cfg, self.policy
         metrics = batch.pop("metrics")
+        self.policy.mode = batch.pop("mode")
         samples = flatten_time(batch)
         samples["advantage"] = self.normalize_over_ranks(samples["advantage"])
+        metrics = metrics | self.update(samples)
+        self.update_normalizers(self.policy.normalizers, samples["obs"])
+        self.publish(metrics)
+
+    def update(self, samples: dict[str, Any]) -> Metrics:
+        """All PPO steps on the flat samples (B, ...) of a rollout; what they report."""
+        cfg = self.cfg
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         lr = optimizer.param_groups[0]["lr"]
-        sums = torch.zeros(5, device=self.device)
+        sums = torch.zeros(len(self.loss_names) + 1, device=self.device)
         for minibatch in self.minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
             loss, numbers = self.loss(minibatch)
             lr.copy_(adapt_lr(lr, self.mean_over_ranks(numbers[0]), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
-            optimizer.zero_grad()
-            self.manual_backward(loss)
-            grad_norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), cfg.max_grad_norm)
-            optimizer.step()
-            policy.noise.project()
+            grad_norm = self.descend(loss)
+            self.policy.noise.project()
             sums += torch.cat([numbers, grad_norm.view(1)])
-        self.update_normalizers(policy.normalizers, batch["obs"])
-        self.publish(metrics | self._train_metrics(sums, lr, batch))
+        return self._train_metrics(sums, lr, samples)
+
+    def descend(self, loss: Tensor) -> Tensor:
+        """One optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
+
+        Returns:
+            Norm of the first group's gradient before clipping.
+        """
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        max_norm = self.cfg.max_grad_norm
+        norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
+        optimizer.step()
+        return norms[0]
+
+    def replay(self, minibatch: dict[str, Any]) -> Normal:
+        """Today's distribution of the actions of a flat minibatch (B, ...), from the inputs that they came from."""
+        return self.policy.distribution(minibatch["obs"], minibatch["inferred"])
 
     def loss(self, minibatch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """PPO loss of a flat minibatch (B, ...).
 
         Returns:
-            The loss, and [KL to the policy that acted, surrogate loss, value loss, entropy] without gradient.
+            The loss, and without gradient the numbers of `loss_names`, first the KL to the policy that acted.
         """
         cfg = self.cfg
-        distribution = self.policy.distribution(minibatch["obs"])
+        distribution = self.replay(minibatch)
         log_prob = distribution.log_prob(minibatch["action"]).sum(dim=-1)
         entropy = distribution.entropy().sum(dim=-1).mean()
         surrogate = surrogate_loss(log_prob, minibatch["log_prob"], minibatch["advantage"], cfg.clip)
@@ -89,17 +130,17 @@ class TeacherLearner(OnPolicyLearner):
             minibatch["return"],
             cfg.clip if cfg.clip_value_loss else None,
         )
-        acted = torch.distributions.Normal(minibatch["mean"], minibatch["std"], validate_args=False)
+        acted = Normal(minibatch["mean"], minibatch["std"], validate_args=False)
         kl = kl_divergence(acted, distribution).sum(dim=-1).mean()
         loss = surrogate + cfg.value_coef * value - cfg.entropy_coef * entropy
         return loss, torch.stack([kl, surrogate, value, entropy]).detach()
 
     @torch.no_grad()
-    def _train_metrics(self, sums: Tensor, lr: Tensor, batch: dict[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
+    def _train_metrics(self, sums: Tensor, lr: Tensor, samples: dict[str, Any]) -> Metrics:
         one = torch.ones((), device=self.device)
         num_updates = one * self.cfg.num_epochs * self.cfg.num_minibatches
-        names = ("train/kl", "loss/surrogate", "loss/value", "train/entropy", "train/grad_norm")
-        spread = (batch["return"] - batch["value"]).var() / batch["return"].var().clamp(min=1e-8)
+        names = (*self.loss_names, "train/grad_norm")
+        spread = (samples["return"] - samples["value"]).var() / samples["return"].var().clamp(min=1e-8)
         return {
             **{name: (total, num_updates) for name, total in zip(names, sums, strict=True)},
             "train/learning_rate": (lr.clone(), one),

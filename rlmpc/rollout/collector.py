@@ -17,8 +17,10 @@ class RolloutPolicy(Protocol):
 
     groups: tuple[str, ...]
     """Observation groups to keep for the update."""
+    mode: str
+    """How the policy acts during a rollout, where it can act in several ways."""
 
-    def act(self, obs: Obs) -> dict[str, Tensor]:
+    def act(self, obs: Obs) -> dict[str, Any]:
         """Actions for N environments, and how they were chosen; needs at least `action` and `value`."""
         ...
 
@@ -48,7 +50,8 @@ class Collector:
 
         Returns:
             `obs` (the policy's groups, (T, N, D_g)), all that `policy.act` returned, (T, N, ...), `advantage` and
-            `return`, (T, N), and `metrics`: name -> (weighted sum, weight) as in `VecEnv.pop_metrics`.
+            `return`, (T, N), the policy's `mode`, and `metrics`: name -> (weighted sum, weight) as in
+            `VecEnv.pop_metrics`.
         """
         if self._obs is None:
             self._obs = self.env.reset()
@@ -63,7 +66,7 @@ class Collector:
             self._count_episodes(step)
             obs = step.obs
         self._obs = obs
-        return self._finish(policy.value(obs))
+        return self._finish(policy.value(obs)) | {"mode": policy.mode}
 
     def _outcome(self, step: Step, policy: RolloutPolicy) -> dict[str, Tensor]:
         terminal_value = torch.zeros_like(step.reward) if step.terminal_obs is None else policy.value(step.terminal_obs)

@@ -6,7 +6,7 @@ from rlmpc.errors import UserError
 
 def test_nothing_said_means_the_teacher_of_blind_rl_with_the_reference_numbers():
     cfg = compose_train([])
-    assert (cfg.stage, cfg.task.name, cfg.agent.name) == ("teacher", "blind_rl", "ppo")
+    assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
     agent = cfg.agent
     assert (agent.actor_hidden, agent.activation, agent.init_std) == ([512, 256, 128], "elu", 1.0)
     assert (agent.num_steps, agent.num_epochs, agent.num_minibatches) == (24, 5, 4)
@@ -38,7 +38,7 @@ def test_the_scripted_keys_stay():
     [
         (["stage=teach"], "unknown stage 'teach'; accepted: teacher; did you mean 'teacher'?"),
         (["task=blind"], "unknown task 'blind'"),
-        (["agent=pp"], "unknown agent 'pp'; accepted: ppo; did you mean 'ppo'?"),
+        (["agent=pp"], "unknown agent 'pp'; accepted: ppo, rma; did you mean 'ppo'?"),
         (["agent.lerning_rate=1"], "unknown key 'agent.lerning_rate'; did you mean 'agent.learning_rate'?"),
         (["sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
         (["seed.value=1"], "'seed' has no fields"),

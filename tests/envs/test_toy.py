@@ -44,8 +44,10 @@ def test_leaving_the_arena_terminates_and_standing_times_out(toy_env: ToyEnv):
         if step.terminated[0]:
             break
     assert step.terminated.tolist() == [True] + [False] * 15
-    while not step.truncated[1]:
+    for _ in range(toy_env.max_episode_length):
         step = toy_env.step(torch.zeros(16, 2))
+        if step.truncated[1]:
+            break
     assert step.truncated[1:].all()
     assert not step.terminated.any()
 
@@ -84,6 +86,17 @@ def test_the_same_seed_gives_the_same_world():
     assert not torch.equal(first.reset()["policy"], other.reset()["policy"])
 
 
+def test_every_environment_has_a_wind_of_its_own_that_only_the_privileged_groups_show():
+    env = ToyEnv(ToyEnvCfg(), 64, "cpu", seed=0)
+    env.reset()
+    obs = env.step(torch.zeros(64, 2)).obs
+    wind = obs["critic"][:, env.obs_schema.columns("critic", "wind")]
+    torch.testing.assert_close(env.velocity, env.step_dt * wind)
+    assert wind.abs().max() <= env.cfg.max_wind
+    assert 1.0 < wind.std() < 2.0
+    assert "wind" not in [term.name for term in env.obs_schema.groups["policy"]]
+
+
 def test_metrics_have_the_same_names_before_and_after_an_episode_ended(toy_env: ToyEnv):
     toy_env.reset()
     before = toy_env.pop_metrics()
@@ -95,10 +108,12 @@ def test_metrics_have_the_same_names_before_and_after_an_episode_ended(toy_env: 
 
 
 def test_curriculum_and_hidden_parameters_survive_a_save(toy_env: ToyEnv):
+    toy_env.wind.fill_(0.5)
     toy_env.reset()
     run_episode(toy_env, steer)
-    other = ToyEnv(ToyEnvCfg(), 16, "cpu", seed=9)
+    other = ToyEnv(toy_env.cfg, 16, "cpu", seed=9)
     other.load_state_dict(toy_env.state_dict())
     assert torch.equal(other.level, toy_env.level)
-    assert torch.equal(other.gain, toy_env.gain)
+    for name in ("gain", "drag", "wind"):
+        assert torch.equal(getattr(other, name), getattr(toy_env, name))
     assert torch.equal(other.reset()["policy"], toy_env.reset()["policy"])

@@ -16,9 +16,9 @@ def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(run_toy,
     """Also after normalizers and parameters have moved."""
     learner, datamodule, _ = run_toy(trained + 1)
     assert learner.policy.normalizers["teacher"].count > 0
-    samples = flatten_time({key: v for key, v in datamodule.collect().items() if key != "metrics"})
+    samples = flatten_time({key: v for key, v in datamodule.collect().items() if key not in ("metrics", "mode")})
     minibatch = next(learner.minibatches(samples, 1, 4))
-    log_prob = learner.policy.distribution(minibatch["obs"]).log_prob(minibatch["action"]).sum(dim=-1)
+    log_prob = learner.replay(minibatch).log_prob(minibatch["action"]).sum(dim=-1)
     ratio = (log_prob - minibatch["log_prob"]).exp()
     _, numbers = learner.loss(minibatch)
     assert (ratio - 1.0).abs().max() < 1e-6
@@ -62,5 +62,5 @@ def test_hyperparameters_alone_rebuild_the_learner(run_toy):
     learner, _, _ = run_toy(1)
     twin = TeacherLearner(**learner.hparams)
     twin.load_state_dict(learner.state_dict())
-    obs = {"teacher": torch.randn(3, 46), "critic": torch.randn(3, 46)}
+    obs = {"teacher": torch.randn(3, 48), "critic": torch.randn(3, 48)}
     assert torch.equal(twin.policy.value(obs), learner.policy.value(obs))

@@ -27,6 +27,7 @@ def policy() -> ActorCritic:
 def test_act_records_how_it_acted(policy: ActorCritic):
     obs = {"teacher": torch.randn(5, 7), "critic": torch.randn(5, 9)}
     acted = policy.act(obs)
+    assert acted.pop("inferred") == {}
     assert {name: tuple(value.shape) for name, value in acted.items()} == {
         "action": (5, 3),
         "log_prob": (5,),
@@ -45,15 +46,15 @@ def test_a_deterministic_action_is_the_mean(policy: ActorCritic):
 
 
 def test_a_new_policy_acts_near_the_default_action(policy: ActorCritic):
-    assert policy.distribution({"teacher": torch.randn(100, 7)}).mean.abs().max() < 0.1
+    assert policy.distribution({"teacher": torch.randn(100, 7)}, {}).mean.abs().max() < 0.1
 
 
 def test_actor_and_critic_see_only_their_groups(policy: ActorCritic):
     obs = {"teacher": torch.randn(4, 7), "critic": torch.randn(4, 9)}
     value = policy.value(obs)
-    mean = policy.distribution(obs).mean
+    mean = policy.distribution(obs, {}).mean
     assert torch.equal(policy.value(obs | {"teacher": torch.randn(4, 7)}), value)
-    assert torch.equal(policy.distribution(obs | {"critic": torch.randn(4, 9)}).mean, mean)
+    assert torch.equal(policy.distribution(obs | {"critic": torch.randn(4, 9)}, {}).mean, mean)
 
 
 def test_a_shared_group_has_one_normalizer():

@@ -10,6 +10,7 @@ class Pusher:
     """Pushes every point one way; its value of an observation is the speed it shows."""
 
     groups = ("teacher",)
+    mode = "direct"
 
     def __init__(self, env: ToyEnv) -> None:
         self.velocity = env.obs_schema.columns("critic", "velocity")

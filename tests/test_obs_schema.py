@@ -1,6 +1,6 @@
 import pytest
 
-from rlmpc.envs.vec_env import ObsSchema, ObsTerm
+from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 SCHEMA = ObsSchema({"policy": (ObsTerm("gravity", 3, 5), ObsTerm("command", 3), ObsTerm("joint_pos", 29, 10))})
 

@@ -1,0 +1,128 @@
+"""What the schema's types cannot say about an agent, alone and against the task it is to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlmpc.config.schema import AGENTS, AgentCfg, RmaCfg
+from rlmpc.errors import UserError, nearest
+from rlmpc.networks.encoders import MIN_FRAMES, accepts_frames
+from rlmpc.networks.mlp import ACTIVATIONS
+
+Terms = Mapping[str, Mapping[str, int]]
+"""Observation groups: group -> term -> frames of history."""
+
+LEAST: dict[str, int] = dict.fromkeys(
+    (
+        *("num_steps", "num_epochs", "num_minibatches", "recent_frames", "estimator_frames", "latent_dim"),
+        *("scan_latent_dim", "history_every"),
+    ),
+    1,
+) | {"regularizer_start": 0, "regularizer_ramp": 0}
+POSITIVE = (
+    *("init_std", "min_std", "max_std", "learning_rate", "min_lr", "max_lr", "desired_kl", "clip", "max_grad_norm"),
+    *("estimator_lr", "history_lr"),
+)
+SHARES = ("gamma", "lam")
+NOT_NEGATIVE = ("entropy_coef", "value_coef", "regularizer_weight")
+ORDERED = (("min_std", "init_std", "max_std"), ("min_lr", "learning_rate", "max_lr"))
+
+
+def check_agent(agent: AgentCfg) -> None:
+    """Refuse networks and learning numbers that make no sense.
+
+    Raises:
+        UserError: with what was given and what is accepted.
+    """
+    if AGENTS.get(agent.algorithm) is not type(agent):
+        raise UserError(f"'agent.algorithm' cannot be '{agent.algorithm}' here; choose another agent with agent=...")
+    fields = vars(agent)
+    for key in LEAST.keys() & fields.keys():
+        if fields[key] < LEAST[key]:
+            raise UserError(f"'agent.{key}' must be at least {LEAST[key]}, not {fields[key]}")
+    for key in fields.keys() & set(POSITIVE):
+        if not fields[key] > 0.0:
+            raise UserError(f"'agent.{key}' must be above 0, not {fields[key]}")
+    for key in SHARES:
+        if not 0.0 <= fields[key] <= 1.0:
+            raise UserError(f"'agent.{key}' must lie in [0, 1], not {fields[key]}")
+    for key in fields.keys() & set(NOT_NEGATIVE):
+        if not fields[key] >= 0.0:
+            raise UserError(f"'agent.{key}' must not be negative, not {fields[key]}")
+    for low, middle, high in ORDERED:
+        if not fields[low] <= fields[middle] <= fields[high]:
+            raise UserError(f"'agent.{middle}' must lie between 'agent.{low}' and 'agent.{high}', not {fields[middle]}")
+    _check_choices(fields)
+
+
+def _check_choices(fields: Mapping[str, Any]) -> None:
+    for key in fields:
+        if key.endswith("_hidden") and any(width < 1 for width in fields[key]):
+            raise UserError(f"'agent.{key}' must list layer widths of at least 1, not {fields[key]}")
+    activation, compat = fields["activation"], fields.get("compat")
+    if activation not in ACTIVATIONS:
+        hint = nearest(activation, ACTIVATIONS)
+        raise UserError(f"unknown 'agent.activation' '{activation}'; accepted: {', '.join(ACTIVATIONS)}{hint}")
+    if compat not in (None, "reference"):
+        hint = nearest(compat, ["reference"])
+        raise UserError(f"unknown 'agent.compat' '{compat}'; accepted: reference, null{hint}")
+
+
+def check_minibatches(num_envs: int, agent: AgentCfg) -> None:
+    """Refuse a rollout that cannot be cut into equal minibatches; see `check_agent`."""
+    size = num_envs * agent.num_steps
+    if size % agent.num_minibatches:
+        raise UserError(
+            f"num_envs x agent.num_steps = {num_envs} x {agent.num_steps} = {size} is not divisible into "
+            f"agent.num_minibatches = {agent.num_minibatches}"
+        )
+
+
+def check_observations(agent: AgentCfg, task: str, terms: Terms) -> None:
+    """Refuse an agent that needs a group, term or history which the task does not have; see `check_agent`."""
+    for key in ("actor_group", "critic_group", "privileged_group"):
+        group = getattr(agent, key, None)
+        if group is not None and group not in terms:
+            raise UserError(
+                f"agent '{agent.algorithm}' needs the observation group '{group}' (agent.{key}), "
+                f"but task '{task}' has {', '.join(terms)}{nearest(group, terms)}"
+            )
+    if isinstance(agent, RmaCfg):
+        _check_terms(agent, task, terms)
+        _check_history(agent, terms[agent.actor_group])
+
+
+def _check_terms(agent: RmaCfg, task: str, terms: Terms) -> None:
+    needed = {
+        "history_terms": (agent.actor_group, agent.history_terms),
+        "imu_terms": (agent.actor_group, agent.imu_terms if agent.estimator_imu else []),
+        "scan_terms": (agent.actor_group, agent.scan_terms),
+        "privileged_terms": (agent.privileged_group, agent.privileged_terms),
+        "velocity_term": (agent.privileged_group, [agent.velocity_term]),
+    }
+    for key in ("history_terms", "privileged_terms"):
+        if not getattr(agent, key):
+            raise UserError(f"'agent.{key}' is empty; the encoder needs at least one term")
+    for key, (group, names) in needed.items():
+        for name in names:
+            if name not in terms[group]:
+                raise UserError(
+                    f"agent '{agent.algorithm}' needs the term '{name}' (agent.{key}) in the observation group "
+                    f"'{group}', which in task '{task}' has {', '.join(terms[group])}{nearest(name, terms[group])}"
+                )
+        if len(set(names)) < len(names):
+            raise UserError(f"'agent.{key}' names a term twice: {', '.join(names)}")
+
+
+def _check_history(agent: RmaCfg, terms: Mapping[str, int]) -> None:
+    frames = {name: terms[name] for name in agent.history_terms}
+    kept = ", ".join(f"'{name}' {number}" for name, number in frames.items())
+    if len(set(frames.values())) > 1 or not accepts_frames(max(frames.values())):
+        raise UserError(
+            f"the history encoder takes terms that keep equally many frames, an even number of at least {MIN_FRAMES}; "
+            f"agent.history_terms keep: {kept}"
+        )
+    for key in ("recent_frames", "estimator_frames"):
+        if getattr(agent, key) > max(frames.values()):
+            raise UserError(f"'agent.{key}' must not exceed the frames of agent.history_terms ({kept})")

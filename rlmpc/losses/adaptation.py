@@ -1,0 +1,10 @@
+"""The loss that brings two latents together (Kumar et al., "RMA: Rapid motor adaptation for legged robots", 2021)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def latent_distance(latent: Tensor, target: Tensor) -> Tensor:
+    """Mean Euclidean distance of `latent` (B, L) from `target` (B, L), which gets no gradient."""
+    return (latent - target.detach()).norm(dim=-1).mean()

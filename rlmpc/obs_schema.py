@@ -1,0 +1,84 @@
+"""Which columns of an observation group are which quantity; the only place that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ObsTerm:
+    """One named quantity inside an observation group."""
+
+    name: str
+    dim: int
+    """Features of one frame."""
+    history: int = 1
+    """Frames kept, oldest first; the term fills `dim * history` consecutive columns of its group."""
+
+    @property
+    def width(self) -> int:
+        """Columns the term takes in its group."""
+        return self.dim * self.history
+
+
+class ObsSchema:
+    """Layout of every observation group."""
+
+    def __init__(self, groups: dict[str, tuple[ObsTerm, ...]]) -> None:
+        self.groups = groups
+
+    @classmethod
+    def from_dict(cls, groups: dict[str, list[dict[str, Any]]]) -> ObsSchema:
+        """The schema that `to_dict` described."""
+        return cls({group: tuple(ObsTerm(**term) for term in terms) for group, terms in groups.items()})
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """Plain lists and dicts, for a checkpoint: group -> terms in their order, each with its fields."""
+        return {group: [asdict(term) for term in terms] for group, terms in self.groups.items()}
+
+    def dims(self) -> dict[str, int]:
+        """Width D_g of every group."""
+        return {group: sum(term.width for term in terms) for group, terms in self.groups.items()}
+
+    def term(self, group: str, name: str) -> ObsTerm:
+        """One term of a group.
+
+        Raises:
+            KeyError: if the group or the term does not exist.
+        """
+        for term in self.groups[group]:
+            if term.name == name:
+                return term
+        raise KeyError(f"group '{group}' has no term '{name}'; it has {[t.name for t in self.groups[group]]}")
+
+    def columns(self, group: str, name: str, frames: int | None = None) -> slice:
+        """Columns of one term in its group.
+
+        Args:
+            group: the group.
+            name: the term.
+            frames: only so many of its newest frames; None takes all.
+
+        Raises:
+            KeyError: if the group or the term does not exist.
+        """
+        term = self.term(group, name)
+        terms = self.groups[group]
+        end = sum(before.width for before in terms[: terms.index(term)]) + term.width
+        return slice(end - term.width if frames is None else end - frames * term.dim, end)
+
+    def selection(self, group: str, names: Iterable[str], frames: int | None = None) -> list[slice]:
+        """Columns of several terms of a group, in the order of `names`; `frames` as in `columns`.
+
+        With `frames`, a term that keeps fewer of them gives all that it has.
+
+        Raises:
+            KeyError: if the group or one of the terms does not exist.
+        """
+
+        def kept(name: str) -> int | None:
+            return None if frames is None else min(frames, self.term(group, name).history)
+
+        return [self.columns(group, name, kept(name)) for name in names]

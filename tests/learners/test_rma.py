@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import Tensor
+
+from rlmpc.learners.rma import RmaLearner
+from rlmpc.learners.teacher import TeacherLearner
+
+
+def parameters(module: torch.nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()]).clone()
+
+
+def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(run_toy, first_minibatches):
+    run_toy(7, agent="rma", history_every=3, regularizer_start=2, regularizer_ramp=2)
+    assert [mode for mode, _, _ in first_minibatches] == ["privileged", "privileged", "history"] * 2 + ["privileged"]
+    for _, ratio, kl in first_minibatches:
+        assert (ratio - 1.0).abs().max() < 1e-6
+        assert kl.abs() < 1e-9
+
+
+def test_with_the_references_mixed_inputs_the_ratio_is_not_one(run_toy, first_minibatches):
+    run_toy(3, agent="rma", history_every=3, compat="reference")
+    for _, ratio, kl in first_minibatches:
+        assert (ratio - 1.0).abs().max() > 1e-4
+        assert kl > 1e-9
+
+
+def test_an_iteration_on_the_privileged_latent_leaves_the_history_encoder_alone(run_toy):
+    before = run_toy(1, agent="rma", history_every=5)[0]
+    after = run_toy(3, agent="rma", history_every=5)[0]
+    for name in ("actor", "critic", "privileged_encoder", "estimator"):
+        assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
+    assert torch.equal(parameters(before.policy.history_encoder), parameters(after.policy.history_encoder))
+
+
+def test_an_iteration_on_the_history_latent_trains_the_history_encoder_and_not_the_privileged_one(run_toy):
+    before = run_toy(2, agent="rma", history_every=3, regularizer_start=100)[0]
+    after = run_toy(3, agent="rma", history_every=3, regularizer_start=100)[0]
+    for name in ("actor", "critic", "history_encoder", "estimator"):
+        assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
+    assert torch.equal(parameters(before.policy.privileged_encoder), parameters(after.policy.privileged_encoder))
+
+
+def test_the_regularizer_pulls_the_privileged_latent_to_the_history_latent(run_toy):
+    free = run_toy(6, agent="rma", history_every=100, regularizer_start=100)[2][-1]
+    pulled = run_toy(6, agent="rma", history_every=100, regularizer_start=1, regularizer_ramp=0)[2][-1]
+    assert (free["latent/regularizer_weight"], pulled["latent/regularizer_weight"]) == (0.0, pytest.approx(0.1))
+    assert pulled["latent/distance"] < 0.8 * free["latent/distance"]
+
+
+def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    samples = datamodule.collect()
+    minibatch = {name: value for name, value in samples.items() if name not in ("metrics", "mode")}
+    learner.zero_grad()
+    TeacherLearner.loss(learner, minibatch)[0].backward()
+    assert all(p.grad is None for p in learner.policy.estimator.parameters())
+    assert all(p.grad is None for p in learner.policy.history_encoder.parameters())
+    learner.loss(minibatch)[0].backward()
+    assert all(p.grad is not None for p in learner.policy.estimator.parameters())
+
+
+def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl(run_toy):
+    learner, _, reports = run_toy(4, agent="rma", estimator_lr=2e-3, history_lr=3e-3)
+    groups = {group["name"]: group for group in learner.optimizers().param_groups}
+    assert list(groups) == ["policy", "estimator", "history"]
+    assert groups["estimator"]["lr"].item() == pytest.approx(2e-3)
+    assert groups["history"]["lr"].item() == pytest.approx(3e-3)
+    assert groups["policy"]["lr"].item() == pytest.approx(reports[-1]["train/learning_rate"])
+    grouped = [id(p) for group in groups.values() for p in group["params"]]
+    assert sorted(grouped) == sorted(id(p) for p in learner.parameters())
+
+
+def test_what_acted_and_how_well_it_inferred_is_reported_every_iteration(run_toy):
+    _, _, reports = run_toy(4, agent="rma", history_every=2)
+    assert [report["latent/acted_on_history"] for report in reports] == [0.0, 1.0, 0.0, 1.0]
+    assert ["loss/history" in report for report in reports] == [False, True, False, True]
+    expected = {"estimator/rmse_x", "estimator/rmse_y", "latent/distance", "latent/cosine", "latent/regularizer_weight"}
+    assert all(expected | {"loss/estimator"} <= set(report) for report in reports)
+    assert all(-1.0 <= report["latent/cosine"] <= 1.0 for report in reports)
+
+
+def test_the_reported_rmse_is_that_of_the_velocity_that_was_consumed(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    batch = datamodule.collect()
+    velocity = batch["inferred"]["velocity"]
+    truth = batch["obs"]["critic"][..., :2]
+    by_hand = ((velocity - truth) ** 2).mean(dim=(0, 1)).sqrt()
+    samples = {name: {key: v.flatten(0, 1) for key, v in batch[name].items()} for name in ("obs", "inferred")}
+    metrics = learner._latent_metrics(samples)
+    torch.testing.assert_close(metrics["estimator/rmse_x"][0], by_hand[0])
+    torch.testing.assert_close(metrics["estimator/rmse_y"][0], by_hand[1])
+    assert torch.equal(velocity[0], learner.policy.estimate_velocity({g: v[0] for g, v in batch["obs"].items()}))
+
+
+def test_hyperparameters_alone_rebuild_the_learner(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    twin = RmaLearner(**learner.hparams)
+    twin.load_state_dict(learner.state_dict())
+    obs = datamodule.env.reset()
+    acted, again = learner.policy.act(obs, deterministic=True), twin.policy.act(obs, deterministic=True)
+    assert torch.equal(acted["action"], again["action"])

@@ -1,0 +1,57 @@
+"""Two processes learn one policy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = Path(__file__).with_name("train_one_rank.py")
+
+
+def train_on_two_ranks(folder: Path, *arguments: str) -> list[dict]:
+    """What each of two processes ended with."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    shared = ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
+    command = [*launcher, str(SCRIPT), str(folder), *shared, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+def tensors(tree: object, path: str = "") -> dict[str, Tensor]:
+    """All tensors of nested dicts and lists, by path."""
+    if isinstance(tree, Tensor):
+        return {path: tree}
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return {name: value for key, child in items for name, value in tensors(child, f"{path}/{key}").items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["ppo", "rma"])
+def test_after_ten_iterations_both_ranks_hold_the_same_but_have_lived_differently(tmp_path, agent: str):
+    changes = ["agent.history_every=3", "agent.regularizer_start=5"] if agent == "rma" else []
+    one, two = train_on_two_ranks(tmp_path, f"agent={agent}", "trainer.max_epochs=10", *changes)
+    assert not torch.equal(one["positions"], two["positions"])
+    learned = tensors({"learner": one["learner"], "optimizer": one["optimizer"]})
+    again = tensors({"learner": two["learner"], "optimizer": two["optimizer"]})
+    parts = {"/learner/policy.normalizers.critic.mean", "/learner/policy.critic.0.weight"}
+    if agent == "rma":
+        parts |= {"/learner/policy.estimator.0.weight", "/learner/policy.history_encoder.frame.0.0.weight"}
+    assert parts <= set(learned)
+    assert learned.keys() == again.keys()
+    assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
+    assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 10
+    shared = {name for name in one["report"] if not name.startswith("perf/")}
+    assert {name for name in shared if one["report"][name] != two["report"][name]} == set()
