@@ -87,9 +87,8 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
         }
         count = float(ended.shape[0])
         means = [torch.as_tensor(logged[name], device=ended.device).float() for name in self._command_metrics]
-        self.episode_sums += torch.cat(
-            [ended.sum(dim=0), torch.stack(means).nan_to_num() * count, ended.new_tensor([count])]
-        )
+        sums = [mean.nan_to_num().view(1) * count for mean in means]
+        self.episode_sums += torch.cat([ended.sum(dim=0), *sums, ended.new_tensor([count])])
 
 
 class IsaacLabEnv:

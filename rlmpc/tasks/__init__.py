@@ -33,3 +33,9 @@ _register("RLMPC-Blind-G1-v0", f"{_BLIND}.env_cfg:BlindEnvCfg", _BLIND_AGENT)
 _register("RLMPC-Blind-G1-Play-v0", f"{_BLIND}.env_cfg:BlindPlayEnvCfg", _BLIND_AGENT)
 _register("RLMPC-Blind-Flat-G1-v0", f"{_BLIND}.env_cfg:BlindFlatEnvCfg", _BLIND_AGENT)
 _register("RLMPC-Blind-Flat-G1-Play-v0", f"{_BLIND}.env_cfg:BlindFlatPlayEnvCfg", _BLIND_AGENT)
+
+_SCAN = "rlmpc.tasks.phase_1_scan_rl"
+_SCAN_AGENT = f"{_SCAN}.rsl_rl_cfg:ScanPpoRunnerCfg"
+
+_register("RLMPC-Phase1-Scan-G1-v0", f"{_SCAN}.env_cfg:ScanEnvCfg", _SCAN_AGENT)
+_register("RLMPC-Phase1-Scan-G1-Play-v0", f"{_SCAN}.env_cfg:ScanPlayEnvCfg", _SCAN_AGENT)

@@ -21,6 +21,7 @@ from rlmpc.tasks import mdp
 from rlmpc.tasks.events_cfg import EventsCfg
 from rlmpc.tasks.observations_cfg import ObservationsCfg
 from rlmpc.tasks.physics import PHYSICS_CFG, select_manager
+from rlmpc.tasks.references import check_references
 from rlmpc.tasks.rewards_cfg import RewardsCfg
 
 
@@ -91,7 +92,12 @@ class CurriculumCfg:
     terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
         # Isaac Lab's annotation leaves out tensors, which its manager logs as well as floats.
         func=mdp.terrain_levels,  # pyright: ignore[reportArgumentType]
-        params={"command_name": "base_velocity"},
+        params={
+            "command_name": "base_velocity",
+            "arrival_termination": "left_tile",
+            "time_out_termination": "time_out",
+            "fall_termination": "bad_orientation",
+        },
     )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
         # Nor does it mention classes, which the manager instantiates.
@@ -132,16 +138,20 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """Derives the fields that depend on others. Idempotent; call it again after overriding fields.
 
         Raises:
-            ValueError: For numbers that make no simulation, with what is accepted.
+            ValueError: For numbers that make no simulation, with what is accepted, and for terms that are switched off
+                while others read them.
         """
         for name, number in (("episode_length_s", self.episode_length_s), ("sim.dt", self.sim.dt)):
             if not number > 0.0:
                 raise ValueError(f"{name} must be above 0 s, not {number}")
         if self.decimation < 1:
             raise ValueError(f"decimation must be at least 1, not {self.decimation}")
-        self.commands.base_velocity.check_ranges()
+        check_references(self)
+        if self.commands.base_velocity is not None:
+            self.commands.base_velocity.check_ranges()
         self.sim.render_interval = self.decimation
-        self.scene.contact_forces.update_period = self.sim.dt
+        if self.scene.contact_forces is not None:
+            self.scene.contact_forces.update_period = self.sim.dt
         assert isinstance(self.sim.physics, NewtonCfg)
         select_manager(self.sim.physics, self.cpu_graph)
 

@@ -66,6 +66,18 @@ class PolicyCfg(SensedTermsCfg):
 
 
 @configclass
+class ScanTermsCfg(ObservationGroupCfg):
+    """What a height scanner sees. 243 values.
+
+    The last base class of a group contributes its terms first: ``class ScanPolicyCfg(PolicyCfg, ScanTermsCfg)`` puts
+    the scan before all other terms.
+    """
+
+    height_scan = ObservationTermCfg(func=mdp.height_scan, params={"sensor_cfg": SceneEntityCfg("height_scanner")})
+    """1 - min(d, 7 m) / 7 m for rays straight down, misses 0; 27 (x, fastest) x 9 (y)."""
+
+
+@configclass
 class PrivilegedTermsCfg(ObservationGroupCfg):
     """What only the simulator knows: true velocity, randomised physics, height and contacts. 70 values."""
 

@@ -7,6 +7,9 @@ from isaaclab.terrains import (
     MeshRandomGridTerrainCfg,
     TerrainGeneratorCfg,
 )
+from isaaclab.utils import replace
+
+from rlmpc.tasks.stepping_stones import SteppingStonesCfg
 
 TILE_SIZE_M = (8.0, 8.0)
 """Size of a tile; robots start at its centre and leave it after 4 m."""
@@ -31,6 +34,19 @@ BLIND_TERRAIN_CFG = TerrainGeneratorCfg(
     },
 )
 """Stairs up, stairs down and random boxes in ten levels; heights and widths in m."""
+
+SCAN_TERRAIN_CFG = replace(
+    BLIND_TERRAIN_CFG,
+    num_rows=8,
+    num_cols=4,
+    sub_terrains={
+        **BLIND_TERRAIN_CFG.sub_terrains,
+        "stepping_stones": SteppingStonesCfg(
+            stone_width=(1.0, 0.8), gap_width=(0.05, 0.2), max_height=0.05, depth=8.0, platform_width=1.5
+        ),
+    },
+)
+"""The kinds of ``BLIND_TERRAIN_CFG`` and stepping stones, in eight levels; heights and widths in m."""
 
 FLAT_TERRAIN_CFG = TerrainGeneratorCfg(
     size=TILE_SIZE_M,

@@ -50,7 +50,7 @@ def end_episodes(env, *reasons: str, distance: float = 0.0, speed: float = 1.0, 
     pose = robot.data.root_pose_w.torch.clone()
     pose[:, :2] = env.scene.env_origins[:, :2] + torch.tensor([0.0, distance])
     robot.write_root_pose_to_sim_index(root_pose=pose, env_ids=None)
-    mdp.terrain_levels(env, ALL, command_name="base_velocity")
+    mdp.terrain_levels(env, ALL, **env.cfg.curriculum.terrain_levels.params)
     return env.scene.terrain.terrain_levels.unique().tolist()
 
 

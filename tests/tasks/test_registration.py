@@ -9,20 +9,23 @@ import pytest
 import rlmpc.tasks  # noqa: F401
 
 TASKS = {
-    "RLMPC-Blind-G1-v0": "BlindEnvCfg",
-    "RLMPC-Blind-G1-Play-v0": "BlindPlayEnvCfg",
-    "RLMPC-Blind-Flat-G1-v0": "BlindFlatEnvCfg",
-    "RLMPC-Blind-Flat-G1-Play-v0": "BlindFlatPlayEnvCfg",
+    "RLMPC-Blind-G1-v0": ("blind_rl", "BlindEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-G1-Play-v0": ("blind_rl", "BlindPlayEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-Flat-G1-v0": ("blind_rl", "BlindFlatEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-Flat-G1-Play-v0": ("blind_rl", "BlindFlatPlayEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Phase1-Scan-G1-v0": ("phase_1_scan_rl", "ScanEnvCfg", "ScanPpoRunnerCfg"),
+    "RLMPC-Phase1-Scan-G1-Play-v0": ("phase_1_scan_rl", "ScanPlayEnvCfg", "ScanPpoRunnerCfg"),
 }
 
 
-@pytest.mark.parametrize(("task_id", "cfg_name"), TASKS.items())
-def test_each_task_names_its_environment_and_agent_configuration(task_id: str, cfg_name: str) -> None:
+@pytest.mark.parametrize(("task_id", "names"), TASKS.items())
+def test_each_task_names_its_environment_and_agent_configuration(task_id: str, names: tuple[str, str, str]) -> None:
+    package, env_cfg, agent_cfg = names
     spec = gymnasium.spec(task_id)
     assert spec.entry_point == "isaaclab.envs:ManagerBasedRLEnv"
     assert spec.disable_env_checker
-    assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.blind_rl.env_cfg:{cfg_name}"
-    assert spec.kwargs["rsl_rl_cfg_entry_point"] == "rlmpc.tasks.blind_rl.rsl_rl_cfg:BlindPpoRunnerCfg"
+    assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.{package}.env_cfg:{env_cfg}"
+    assert spec.kwargs["rsl_rl_cfg_entry_point"] == f"rlmpc.tasks.{package}.rsl_rl_cfg:{agent_cfg}"
 
 
 def test_importing_the_tasks_twice_warns_of_nothing_and_imports_no_simulator() -> None:

@@ -1,5 +1,7 @@
 """Flat and play variants, and physics replayed as a CPU graph."""
 
+import importlib
+
 import pytest
 import torch
 
@@ -48,6 +50,23 @@ def test_the_flat_variant_steps_on_one_flat_tile() -> None:
     assert BlindFlatEnvCfg().curriculum.command_ranges is not None
 
 
+def test_the_scan_play_variant_steps_and_sees_its_own_ground() -> None:
+    """Isaac Lab keeps meshes by name: the second simulation must not be given the ground of the first."""
+    from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanPlayEnvCfg
+
+    def spread_on_stairs(difficulty: float) -> torch.Tensor:
+        cfg = ScanPlayEnvCfg()
+        cfg.scene.terrain.terrain_generator.difficulty_range = (difficulty, difficulty)
+        produced = rollout(cfg, num_steps=10)
+        assert all(torch.isfinite(part).all() for part in produced)
+        # Two robots a kind; the first kind is upward stairs, whose first step is within the scan's reach.
+        scan = 7.0 * (1.0 - produced[0][:2, :243])
+        return scan.amax(dim=1) - scan.amin(dim=1)
+
+    torch.testing.assert_close(spread_on_stairs(1.0), torch.full((2,), 0.17), atol=1e-3, rtol=0)
+    torch.testing.assert_close(spread_on_stairs(0.0), torch.full((2,), 0.01), atol=1e-3, rtol=0)
+
+
 def test_finalize_follows_overrides_and_may_be_repeated() -> None:
     from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
 
@@ -63,17 +82,40 @@ def test_finalize_follows_overrides_and_may_be_repeated() -> None:
     assert BlindEnvCfg().cpu_graph
 
 
-@pytest.mark.parametrize("variant", ["BlindPlayEnvCfg", "BlindFlatPlayEnvCfg"])
-def test_play_has_no_noise_pushes_or_curricula_and_all_commands(variant: str) -> None:
-    from rlmpc.tasks.blind_rl import env_cfg
+def test_the_scanner_is_due_in_every_step_but_not_in_every_physics_step() -> None:
+    from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
 
-    cfg = getattr(env_cfg, variant)()
+    cfg = ScanEnvCfg()
+    assert 0.015 < cfg.scene.height_scanner.update_period < 0.02
+    cfg.decimation, cfg.sim.dt = 10, 0.002
+    cfg.finalize()
+    assert 0.018 < cfg.scene.height_scanner.update_period < 0.02
+
+
+def test_an_environment_runs_without_the_rewards_that_its_missing_curriculum_would_read() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindFlatEnvCfg
+
+    cfg = BlindFlatEnvCfg()
+    cfg.rewards.track_lin_vel_xy = cfg.rewards.track_ang_vel_z = cfg.curriculum.command_ranges = None
+    assert any(terminated.any() for terminated in rollout(cfg, num_steps=60)[4::5])
+
+
+@pytest.mark.parametrize(
+    ("task", "variant", "lin_vel_x"),
+    [
+        ("blind_rl", "BlindPlayEnvCfg", (-0.5, 1.0)),
+        ("blind_rl", "BlindFlatPlayEnvCfg", (-0.5, 1.0)),
+        ("phase_1_scan_rl", "ScanPlayEnvCfg", (0.0, 1.0)),
+    ],
+)
+def test_play_has_no_noise_pushes_or_curricula_and_all_commands(task: str, variant: str, lin_vel_x: tuple) -> None:
+    cfg = getattr(importlib.import_module(f"rlmpc.tasks.{task}.env_cfg"), variant)()
     assert cfg.scene.num_envs == 50
     assert not cfg.observations.policy.enable_corruption
     assert cfg.events.push is None and cfg.events.friction is not None
     assert cfg.curriculum.terrain_levels is None and cfg.curriculum.command_ranges is None
     assert cfg.scene.terrain.max_init_terrain_level is None
-    assert cfg.commands.base_velocity.ranges.lin_vel_x == (-0.5, 1.0)
+    assert cfg.commands.base_velocity.ranges.lin_vel_x == lin_vel_x
     assert cfg.commands.base_velocity.ranges.ang_vel_z == (-2.0, 2.0)
     cfg.commands.base_velocity.ranges.ang_vel_z = (0.0, 0.0)
     assert cfg.commands.base_velocity.limits.ang_vel_z == (-2.0, 2.0)

@@ -14,6 +14,7 @@ from rlmpc.tasks.mdp.actions import GaitCycleAction, GaitCycleActionCfg
 from rlmpc.tasks.mdp.commands import WideningVelocityCommand, WideningVelocityCommandCfg
 from rlmpc.tasks.mdp.curriculums import WidenCommandRanges, terrain_levels
 from rlmpc.tasks.mdp.events import push_at_speed, reset_root_four_headings
+from rlmpc.tasks.mdp.height_scan import height_scan
 from rlmpc.tasks.mdp.observations import (
     BodyComOffset,
     BodyMass,

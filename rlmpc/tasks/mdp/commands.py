@@ -23,13 +23,19 @@ class WideningVelocityCommand(UniformVelocityCommand):
     def widen(self, axis: str, step: float) -> None:
         """Moves both ends of a range outward, as far as its limits.
 
+        When vx has come to its upper limit, its lower end jumps to ``min_lin_vel_x_at_limit``, if that is set: a robot
+        that walks fast no longer spends its time on slow commands.
+
         Args:
             axis: ``lin_vel_x``, ``lin_vel_y`` or ``ang_vel_z``.
             step: How far each end moves [m/s or rad/s].
         """
         (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
         # Rounded, because 0.1 added up misses thresholds such as 0.5 by a rounding error.
-        setattr(self.ranges, axis, (max(round(low - step, 6), lowest), min(round(high + step, 6), highest)))
+        low, high = max(round(low - step, 6), lowest), min(round(high + step, 6), highest)
+        if axis == "lin_vel_x" and high == highest and self.cfg.min_lin_vel_x_at_limit is not None:
+            low = self.cfg.min_lin_vel_x_at_limit
+        setattr(self.ranges, axis, (low, high))
 
     def state_dict(self) -> dict[str, list[float]]:
         """Returns the current ranges: ``{axis: [low, high]}``."""
@@ -57,8 +63,14 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     )
     """Ranges at the end of training [m/s, m/s, rad/s]."""
 
+    min_lin_vel_x_at_limit: float | None = None
+    """Lower end of the vx range once widening has brought its upper end to the limit [m/s]; None: it widens too.
+
+    It becomes part of the current ranges and so of a checkpoint. Playing, which draws from ``limits``, is not affected.
+    """
+
     def check_ranges(self) -> None:
-        """Refuses start ranges that are not inside their limits.
+        """Refuses start ranges, and a lowest vx, that are not inside their limits.
 
         Raises:
             ValueError: With the range and its limits.
@@ -67,3 +79,8 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
             (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.limits, axis)
             if not lowest <= low <= high <= highest:
                 raise ValueError(f"the command range {axis} {(low, high)} is not inside its limits {(lowest, highest)}")
+        lowest, highest = self.limits.lin_vel_x
+        if self.min_lin_vel_x_at_limit is not None and not lowest <= self.min_lin_vel_x_at_limit <= highest:
+            raise ValueError(
+                f"min_lin_vel_x_at_limit {self.min_lin_vel_x_at_limit} is not inside the limits {(lowest, highest)}"
+            )

@@ -105,19 +105,25 @@ def terrain_levels(
     env: ManagerBasedRLEnv,
     env_ids: torch.Tensor | slice,
     command_name: str,
+    arrival_termination: str,
+    time_out_termination: str,
+    fall_termination: str,
     min_speed: float = 0.5,
     min_distance: float = 2.0,
     asset_cfg: SceneEntityCfg = SceneEntityCfg("robot"),
 ) -> torch.Tensor:
     """Moves robots to harder or easier tiles according to how their episode ended.
 
-    Up, if it ended only by leaving the tile, or only by time-out while commanded to walk and after walking; down, if it
-    ended only by a bad orientation. Anything else, and a reset before the first step, changes nothing.
+    Up, if it ended only by arrival, or only by time-out while commanded to walk and after walking; down, if it ended
+    only by a fall. Anything else, and a reset before the first step, changes nothing.
 
     Args:
         env: Environment that owns the term.
         env_ids: Environments whose episode just ended.
         command_name: Name of the velocity command.
+        arrival_termination: Name of the termination that means the robot has crossed its tile.
+        time_out_termination: Name of the time-out.
+        fall_termination: Name of the termination that means the robot has fallen.
         min_speed: A time-out counts only above this commanded xy speed [m/s].
         min_distance: A time-out counts only this far from the tile's centre, in the plane [m].
         asset_cfg: Robot.
@@ -134,13 +140,13 @@ def terrain_levels(
     has_walked = offset.norm(dim=1) >= min_distance
     is_commanded = env.command_manager.get_command(command_name)[env_ids, :2].norm(dim=1) > min_speed
 
-    has_arrived = terminations.get_term("left_tile")[env_ids]
-    has_lasted = terminations.get_term("time_out")[env_ids] & is_commanded & has_walked
+    has_arrived = terminations.get_term(arrival_termination)[env_ids]
+    has_lasted = terminations.get_term(time_out_termination)[env_ids] & is_commanded & has_walked
     terrain = env.scene.terrain
     assert terrain is not None
     terrain.update_env_origins(
         cast(torch.Tensor, env_ids),  # only used as an index, so a slice serves as well
         move_up=ended_once & (has_arrived | has_lasted),
-        move_down=ended_once & terminations.get_term("bad_orientation")[env_ids],
+        move_down=ended_once & terminations.get_term(fall_termination)[env_ids],
     )
     return terrain.terrain_levels.float().mean()

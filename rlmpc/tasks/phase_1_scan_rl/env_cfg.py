@@ -1,0 +1,89 @@
+"""Environments of ``phase_1_scan_rl``: training and playing."""
+
+from isaaclab.sensors import RayCasterCfg, patterns
+from isaaclab.utils import clone, configclass
+
+from rlmpc.robots.g1.articulation import TORSO_BODY
+from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, LocomotionSceneCfg
+from rlmpc.tasks.mdp import WideningVelocityCommandCfg
+from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg, ScanTermsCfg
+from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
+
+
+@configclass
+class ScanSceneCfg(LocomotionSceneCfg):
+    """The scene of the locomotion tasks with a height scanner above the torso."""
+
+    height_scanner = RayCasterCfg(
+        class_type="rlmpc.tasks.height_scanner:HeightScanner",
+        prim_path="{ENV_REGEX_NS}/Robot/" + TORSO_BODY,
+        mesh_prim_paths=["/World/ground"],
+        # Forward of the torso and above the head [m]; turns with the torso's yaw only, like the grid.
+        offset=RayCasterCfg.OffsetCfg(pos=(0.2, 0.0, 0.43)),
+        ray_alignment="yaw",
+        # 27 rays along x, 9 along y [m].
+        pattern_cfg=patterns.GridPatternCfg(resolution=0.05, size=(1.3, 0.4)),
+        max_distance=7.0,
+    )
+
+
+@configclass
+class ScanPolicyCfg(PolicyCfg, ScanTermsCfg):
+    """The height scan, then what the policy of the blind task sees. 1022 values."""
+
+
+@configclass
+class ScanPrivilegedCfg(PrivilegedCfg, ScanTermsCfg):
+    """The height scan, then everything else, without noise. 1092 values."""
+
+
+@configclass
+class ScanObservationsCfg:
+    """Observation groups: the deployed policy's, the critic's and the teacher's."""
+
+    policy: ScanPolicyCfg = ScanPolicyCfg()
+    critic: ScanPrivilegedCfg = ScanPrivilegedCfg()
+    teacher: ScanPrivilegedCfg = ScanPrivilegedCfg()
+
+
+@configclass
+class ScanEnvCfg(LocomotionEnvCfg):
+    """Stairs, boxes and stepping stones, seen from above; forward commands only."""
+
+    scene: ScanSceneCfg = ScanSceneCfg(num_envs=4096, env_spacing=2.5)
+    observations: ScanObservationsCfg = ScanObservationsCfg()
+
+    def __post_init__(self) -> None:
+        """Sets what differs from the blind task."""
+        super().__post_init__()
+        self.scene.terrain.terrain_generator = clone(SCAN_TERRAIN_CFG)
+
+        command = self.commands.base_velocity
+        command.ranges.lin_vel_x = (0.0, 0.1)
+        command.limits = WideningVelocityCommandCfg.Ranges(
+            lin_vel_x=(0.0, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-2.0, 2.0)
+        )
+        command.min_lin_vel_x_at_limit = 0.5
+
+        self.rewards.action_rate.weight = -0.05
+        for friction in ("static_friction_range", "dynamic_friction_range"):
+            self.events.friction.params[friction] = (0.3, 1.0)
+        assert self.events.push is not None
+        self.events.push.interval_range_s = (0.25, 7.0)
+
+    def finalize(self) -> None:
+        """Derives the dependent fields; the scanner's own: one scan an environment step."""
+        super().finalize()
+        if self.scene.height_scanner is not None:
+            # Half a physics step early: clocks add up in single precision and, rounded down, would skip a scan.
+            self.scene.height_scanner.update_period = (self.decimation - 0.5) * self.sim.dt
+
+
+@configclass
+class ScanPlayEnvCfg(ScanEnvCfg):
+    """The training environment in play mode."""
+
+    def __post_init__(self) -> None:
+        """Enters play mode."""
+        super().__post_init__()
+        self.play_mode()

@@ -1,0 +1,64 @@
+"""Terms that read other terms by name, and the check that what they read is there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg, RewardTermCfg, SceneEntityCfg
+
+_READERS = ("observations", "rewards", "terminations", "events", "curriculum")
+"""Parts of an environment's configuration whose terms have parameters."""
+
+_SECTION_OF_PARAMETER = {
+    "command_name": "commands",
+    "action_name": "actions",
+    "_reward": "rewards",
+    "_termination": "terminations",
+}
+"""Ending of a parameter's name -> part of the configuration in which its value is a name."""
+
+
+def check_references(cfg: Any) -> None:
+    """Refuses a configuration in which a term reads another one that is switched off.
+
+    The simulation would end in a traceback, or, for a reward of weight 0, silently read zeros.
+
+    Args:
+        cfg: Configuration of an environment.
+
+    Raises:
+        ValueError: With what is missing, and the overrides that switch off whatever reads it.
+    """
+    readers: dict[str, list[str]] = {}
+    for reader, term in _terms(cfg):
+        for section, name in _references(term):
+            if not _is_on(getattr(getattr(cfg, section), name, None)):
+                readers.setdefault(f"env.{section}.{name}", []).append(f"env.{reader}=null")
+    if readers:
+        missing, overrides = next(iter(readers.items()))
+        raise ValueError(f"{missing} is switched off but still read; switch its readers off too: {' '.join(overrides)}")
+
+
+def _terms(cfg: Any) -> Iterator[tuple[str, ManagerTermBaseCfg]]:
+    """Terms that are not None, with their paths."""
+    sections = [(name, getattr(cfg, name)) for name in _READERS]
+    for path, section in sections:
+        for name, term in vars(section).items():
+            if isinstance(term, ObservationGroupCfg):
+                sections.append((f"{path}.{name}", term))
+            elif isinstance(term, ManagerTermBaseCfg):
+                yield f"{path}.{name}", term
+
+
+def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
+    """What a term reads: part of the configuration and name in it."""
+    for parameter, value in term.params.items():
+        if isinstance(value, SceneEntityCfg):
+            yield "scene", value.name
+        for ending, section in _SECTION_OF_PARAMETER.items():
+            if parameter.endswith(ending):
+                yield section, str(value)
+
+
+def _is_on(term: object) -> bool:
+    """Whether there is something to read; a reward of weight 0 is not even computed."""
+    return term is not None and not (isinstance(term, RewardTermCfg) and term.weight == 0.0)
