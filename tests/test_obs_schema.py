@@ -17,3 +17,14 @@ def test_columns_of_a_term_follow_those_of_the_terms_before_it():
 def test_an_unknown_term_is_refused_with_the_known_ones():
     with pytest.raises(KeyError, match="gravity"):
         SCHEMA.columns("policy", "height")
+
+
+def test_the_newest_frames_are_the_last_columns_of_a_term():
+    assert SCHEMA.columns("policy", "gravity", frames=2) == slice(9, 15)
+    assert SCHEMA.selection("policy", ["joint_pos", "command"], frames=2) == [slice(250, 308), slice(15, 18)]
+    assert SCHEMA.selection("policy", ["gravity"]) == [slice(0, 15)]
+
+
+def test_a_schema_survives_as_plain_data():
+    assert ObsSchema.from_dict(SCHEMA.to_dict()).groups == SCHEMA.groups
+    assert SCHEMA.to_dict()["policy"][1] == {"name": "command", "dim": 3, "history": 1}

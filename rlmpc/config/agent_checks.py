@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,15 @@ Terms = Mapping[str, Mapping[str, int]]
 LEAST: dict[str, int] = dict.fromkeys(
     (
         *("num_steps", "num_epochs", "num_minibatches", "recent_frames", "estimator_frames", "latent_dim"),
-        *("scan_latent_dim", "history_every"),
+        "scan_latent_dim",
     ),
     1,
-) | {"regularizer_start": 0, "regularizer_ramp": 0}
+) | {
+    # With 1, no iteration would act on the privileged latent and nothing would shape it.
+    "history_every": 2,
+    "regularizer_start": 0,
+    "regularizer_ramp": 0,
+}
 POSITIVE = (
     *("init_std", "min_std", "max_std", "learning_rate", "min_lr", "max_lr", "desired_kl", "clip", "max_grad_norm"),
     *("estimator_lr", "history_lr"),
@@ -38,6 +44,9 @@ def check_agent(agent: AgentCfg) -> None:
     if AGENTS.get(agent.algorithm) is not type(agent):
         raise UserError(f"'agent.algorithm' cannot be '{agent.algorithm}' here; choose another agent with agent=...")
     fields = vars(agent)
+    for key, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"'agent.{key}' must be finite, not {value}")
     for key in LEAST.keys() & fields.keys():
         if fields[key] < LEAST[key]:
             raise UserError(f"'agent.{key}' must be at least {LEAST[key]}, not {fields[key]}")
@@ -93,26 +102,38 @@ def check_observations(agent: AgentCfg, task: str, terms: Terms) -> None:
         _check_history(agent, terms[agent.actor_group])
 
 
-def _check_terms(agent: RmaCfg, task: str, terms: Terms) -> None:
-    needed = {
+def _roles(agent: RmaCfg) -> dict[str, tuple[str, list[str]]]:
+    """Setting -> the group and the terms that it names."""
+    return {
         "history_terms": (agent.actor_group, agent.history_terms),
         "imu_terms": (agent.actor_group, agent.imu_terms if agent.estimator_imu else []),
         "scan_terms": (agent.actor_group, agent.scan_terms),
         "privileged_terms": (agent.privileged_group, agent.privileged_terms),
         "velocity_term": (agent.privileged_group, [agent.velocity_term]),
     }
+
+
+def _check_terms(agent: RmaCfg, task: str, terms: Terms) -> None:
+    """Refuse terms that do not exist or play two parts, and an actor that is shown what only the simulation knows."""
     for key in ("history_terms", "privileged_terms"):
         if not getattr(agent, key):
             raise UserError(f"'agent.{key}' is empty; the encoder needs at least one term")
-    for key, (group, names) in needed.items():
+    role_of: dict[str, str] = {}
+    for key, (group, names) in _roles(agent).items():
         for name in names:
             if name not in terms[group]:
                 raise UserError(
                     f"agent '{agent.algorithm}' needs the term '{name}' (agent.{key}) in the observation group "
                     f"'{group}', which in task '{task}' has {', '.join(terms[group])}{nearest(name, terms[group])}"
                 )
-        if len(set(names)) < len(names):
-            raise UserError(f"'agent.{key}' names a term twice: {', '.join(names)}")
+            if name in role_of:
+                raise UserError(f"the term '{name}' is named twice, in 'agent.{role_of[name]}' and 'agent.{key}'")
+            if key in ("privileged_terms", "velocity_term") and name in terms[agent.actor_group]:
+                raise UserError(
+                    f"'agent.actor_group' is '{agent.actor_group}', which shows the actor '{name}' (agent.{key}), "
+                    "but a robot does not sense that"
+                )
+            role_of[name] = key
 
 
 def _check_history(agent: RmaCfg, terms: Mapping[str, int]) -> None:

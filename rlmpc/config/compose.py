@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from rlmpc.config.overrides import parse_value, split_override
 from rlmpc.config.schema import AGENTS, PlayCfg, TrainCfg
@@ -28,24 +29,23 @@ def list_choices() -> str:
 
 
 def compose_train(arguments: Sequence[str]) -> TrainCfg:
-    """The config of a training run: schema, `conf/config.yaml`, chosen stage, agent and task, then the arguments.
+    """The config of a training run: schema, `conf/config.yaml`, chosen stage, task and agent, then the arguments.
 
-    Each file holds only what it changes, from the root of the config. A task may therefore adjust any agent under
-    `agent`, and one algorithm's under `agents.<algorithm>`.
+    Each file holds only what it changes, from the root of the config. A task may adjust every agent under `agent`, and
+    those of one algorithm under `agents.<algorithm>`; what an agent's own file says stands above that.
 
     Raises:
-        UserError: for an unknown name or key, or a value of another type.
+        UserError: for an unknown name or key, a value of another type, or a file that does not fit.
     """
     overrides = _read_arguments(arguments)
     base = OmegaConf.merge(OmegaConf.structured(TrainCfg), _load(CONF_DIR / "config.yaml"))
-    picked = {group: overrides.pop(group, None) for group in GROUPS}
-    stage = _load_choice("stage", picked["stage"] or base.stage)
-    task = _load_choice("task", picked["task"] or base.task.name)
-    agent = _load_choice("agent", picked["agent"] or task.task.default_agent)
+    stage = _load_choice("stage", overrides.pop("stage", None) or base.stage)
+    task = _load_choice("task", overrides.pop("task", None) or base.task.name)
+    agent = _load_choice("agent", overrides.pop("agent", None) or task.task.default_agent)
     algorithm = agent.agent.algorithm
     base.agent = OmegaConf.structured(AGENTS[algorithm])
     adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm, {})})
-    return _finish(base, [stage, agent, task, adjusted], overrides, TrainCfg)
+    return _finish(base, [stage, task, adjusted, agent], overrides, TrainCfg)
 
 
 def compose_play(arguments: Sequence[str]) -> PlayCfg:
@@ -77,16 +77,57 @@ def _read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
 
 
 def _load(path: Path) -> DictConfig:
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig), f"{path} holds no mapping"
+    try:
+        config = OmegaConf.load(path)
+    except YAMLError as error:
+        raise UserError(f"{_shown(path)} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, DictConfig):
+        raise UserError(f"{_shown(path)} must hold a mapping")
     return config
 
 
 def _load_choice(group: str, name: Any) -> DictConfig:
+    """The file that `<group>=<name>` means, with what compose itself reads of it checked."""
     valid = choices(group)
     if name not in valid:
         raise UserError(f"unknown {group} '{name}'; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
-    return _load(CONF_DIR / group / f"{name}.yaml")
+    path = CONF_DIR / group / f"{name}.yaml"
+    config = _load(path)
+    if group == "task":
+        _accepted(path, "task.default_agent", _read(config, "task.default_agent"), choices("agent"))
+        _check_adjustments(path, config.get("agents", {}))
+    if group == "agent":
+        _accepted(path, "agent.algorithm", _read(config, "agent.algorithm"), AGENTS)
+    return config
+
+
+def _check_adjustments(path: Path, agents: Any) -> None:
+    if not isinstance(agents, DictConfig | dict):
+        raise UserError(f"{_shown(path)}: 'agents' must map an algorithm to settings of its agent")
+    for algorithm, settings in agents.items():
+        _accepted(path, "agents", str(algorithm), AGENTS)
+        try:
+            OmegaConf.merge(OmegaConf.structured(AGENTS[str(algorithm)]), settings)
+        except OmegaConfBaseException as error:
+            raise UserError(f"{_shown(path)}: 'agents.{algorithm}' does not fit: {first_line(error)}") from error
+
+
+def _read(config: DictConfig, key: str) -> Any:
+    try:
+        return OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        return None
+
+
+def _accepted(path: Path, key: str, value: Any, accepted: Iterable[str]) -> None:
+    names = list(accepted)
+    if value not in names:
+        given = f"is '{value}'" if value is not None else "is missing"
+        raise UserError(f"{_shown(path)}: '{key}' {given}; accepted: {', '.join(names)}{nearest(str(value), names)}")
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(CONF_DIR.parent))
 
 
 def _finish[Cfg: (TrainCfg, PlayCfg)](
@@ -100,6 +141,7 @@ def _finish[Cfg: (TrainCfg, PlayCfg)](
         _check_key(config, key)
         try:
             OmegaConf.update(config, key, value, merge=True)
+            OmegaConf.to_object(config)
         except OmegaConfBaseException as error:
             raise UserError(f"'{key}' cannot be {value!r}: {first_line(error)}") from error
     composed = OmegaConf.to_object(config)
@@ -116,6 +158,8 @@ def _check_key(config: Any, key: str) -> None:
     """Refuse a dotted key that the schema does not have; keys below `env` are left to the environment's config."""
     walked: list[str] = []
     section: Any = config
+    if key.startswith("task.") and not key.startswith("task.num_envs."):
+        raise UserError(f"'{key}' belongs to the task's file; choose another task with task=...")
     for name in key.split("."):
         if OmegaConf.get_type(section) is dict:
             return

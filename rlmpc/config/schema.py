@@ -93,7 +93,7 @@ class RmaCfg(AgentCfg):
     """Sensed terms whose whole histories the history encoder takes."""
     imu_terms: list[str] = field(default_factory=lambda: ["base_ang_vel", "projected_gravity"])
     scan_terms: list[str] = field(default_factory=list)
-    """What the scan encoder takes; without any there is none."""
+    """What the scan encoder takes; without any there is none, and a scan reaches the actor as it is."""
     recent_frames: int = 5
     """Newest frames of the history terms that the actor sees directly."""
     estimator_frames: int = 1

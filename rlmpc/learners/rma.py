@@ -23,15 +23,17 @@ class RmaLearner(TeacherLearner):
     """Trains an `RmaActorCritic`.
 
     Every `history_every`-th iteration acts on the history latent, the others on the privileged one. PPO trains the
-    actor, the scan encoder, the privileged encoder where its latent acted, and the critic, always from the inputs that
-    the rollout consumed. Each minibatch also trains the estimator on the true velocity. After the iterations that acted
-    on the history latent, the history encoder alone is trained towards the privileged latent, on the states that its
-    own latent led to (DAgger: Ross et al., 2011).
+    actor, the scan encoder, the critic and, where its latent acted, the privileged encoder, always from the inputs that
+    the rollout consumed. Each minibatch also trains the estimator on the true velocity and, from `regularizer_start`
+    on, pulls the privileged latent towards the history latent. After the iterations that acted on the history latent,
+    the history encoder alone is trained towards the privileged latent, on the states that its own latent led to
+    (DAgger: Ross et al., "A reduction of imitation learning and structured prediction to no-regret online learning",
+    2011).
     """
 
     agent_cfg = RmaCfg
     loss_names = (*TeacherLearner.loss_names, "loss/estimator")
-    # A backward pass reaches the history encoder or all the others, never both.
+    # No backward pass reaches the history encoder and PPO's parameters, and some leave out the privileged encoder.
     find_unused_parameters = True
 
     cfg: RmaCfg

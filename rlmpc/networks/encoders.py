@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -62,6 +64,6 @@ class HistoryEncoder(nn.Module):
         return self.latent(self.convolutions(features)).view(*frames.shape[:-2], -1)
 
 
-def frames_of(terms: list[Tensor], num_frames: int) -> Tensor:
+def frames_of(terms: Sequence[Tensor], num_frames: int) -> Tensor:
     """Frames (..., H, sum of D) from flattened terms (..., H D), each with its oldest frame first."""
     return torch.cat([term.unflatten(-1, (num_frames, -1)) for term in terms], dim=-1)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from rlmpc.networks.selection import select
 
 
 class RunningNormalizer(nn.Module):
@@ -26,9 +30,12 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("var", torch.ones(num_features))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise `x` (..., D) and clip it to +-`clip` standard deviations."""
-        return ((x - self.mean) / (self.var + self.eps).sqrt()).clamp(-self.clip, self.clip)
+    def forward(self, x: Tensor, columns: Sequence[slice] | None = None) -> Tensor:
+        """Normalise `x` (..., D), or some of its columns, and clip to +-`clip` standard deviations."""
+        mean, var = self.mean, self.var
+        if columns is not None:
+            x, mean, var = (select(values, columns) for values in (x, mean, var))
+        return ((x - mean) / (var + self.eps).sqrt()).clamp(-self.clip, self.clip)
 
     @torch.no_grad()
     def centred_sums(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.distributions import Normal
 from rlmpc.networks.distribution import GaussianHead
 from rlmpc.networks.mlp import mlp
 from rlmpc.networks.normalizer import RunningNormalizer
+from rlmpc.networks.selection import select
 
 Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
@@ -90,6 +91,8 @@ class GaussianPolicy(nn.Module, ABC):
             "inferred": inferred,
         }
 
-    def normalized(self, obs: Obs, group: str) -> Tensor:
-        """One group (..., D_g) as the networks see it."""
-        return self.normalizers[group](obs[group]) if group in self.normalizers else obs[group]
+    def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
+        """One group (..., D_g), or some of its columns, as the networks see it."""
+        if group in self.normalizers:
+            return self.normalizers[group](obs[group], columns)
+        return obs[group] if columns is None else select(obs[group], columns)

@@ -17,6 +17,7 @@ from torch.distributions import Normal
 from rlmpc.networks.encoders import HistoryEncoder, frames_of
 from rlmpc.networks.mlp import mlp
 from rlmpc.networks.policy import GaussianPolicy, Inferred, Obs
+from rlmpc.networks.selection import width
 from rlmpc.obs_schema import ObsSchema
 
 LatentSource = Literal["privileged", "history"]
@@ -39,7 +40,8 @@ class RmaActorCritic(GaussianPolicy):
         velocity_term: term that the estimator estimates.
         history_terms: terms whose histories the history encoder takes; all keep H frames.
         imu_terms: further terms that the estimator takes.
-        scan_terms: terms that the scan encoder takes; without any there is no scan encoder.
+        scan_terms: terms that the scan encoder takes; without any there is no scan encoder, and a scan reaches the
+            actor as it is, like all other terms of `actor_group`.
         recent_frames: newest frames of the history terms that the actor sees directly.
         estimator_frames: newest frames that the estimator takes.
         latent_dim: width of both latents.
@@ -125,13 +127,14 @@ class RmaActorCritic(GaussianPolicy):
 
     def distribution_given(self, obs: Obs, velocity: Tensor, latent: Tensor) -> Normal:
         """Action distribution for `obs`, a base velocity (..., 3) [m/s] and a latent (..., latent_dim)."""
-        sensed = self.normalized(obs, self.actor_group)
-        scan = [] if self.scan_encoder is None else [self.scan_encoder(select(sensed, self._scan))]
-        return self.noise(self.actor(torch.cat([*scan, velocity, latent, select(sensed, self._direct)], dim=-1)))
+        parts = [velocity, latent, self.normalized(obs, self.actor_group, self._direct)]
+        if self.scan_encoder is not None:
+            parts.insert(0, self.scan_encoder(self.normalized(obs, self.actor_group, self._scan)))
+        return self.noise(self.actor(torch.cat(parts, dim=-1)))
 
     def estimate_velocity(self, obs: Obs) -> Tensor:
         """Base linear velocity (..., 3) [m/s], as far as what the robot senses tells it."""
-        return self.estimator(select(self.normalized(obs, self.actor_group), self._estimated_from))
+        return self.estimator(self.normalized(obs, self.actor_group, self._estimated_from))
 
     def true_velocity(self, obs: Obs) -> Tensor:
         """Base linear velocity (..., 3) [m/s] that only the simulation knows."""
@@ -139,19 +142,10 @@ class RmaActorCritic(GaussianPolicy):
 
     def privileged_latent(self, obs: Obs) -> Tensor:
         """Latent (..., latent_dim) of the privileged terms."""
-        return self.privileged_encoder(select(self.normalized(obs, self.privileged_group), self._privileged))
+        return self.privileged_encoder(self.normalized(obs, self.privileged_group, self._privileged))
 
     def history_latent(self, obs: Obs) -> Tensor:
         """Latent (..., latent_dim) of the history of the sensed terms."""
-        sensed = self.normalized(obs, self.actor_group)
-        return self.history_encoder(frames_of([sensed[..., columns] for columns in self._history], self.num_frames))
-
-
-def select(x: Tensor, columns: Sequence[slice]) -> Tensor:
-    """The chosen columns of `x` (..., D), side by side."""
-    return torch.cat([x[..., part] for part in columns], dim=-1)
-
-
-def width(columns: Sequence[slice]) -> int:
-    """How many columns `select` gives."""
-    return sum(part.stop - part.start for part in columns)
+        sensed = self.normalized(obs, self.actor_group, self._history)
+        widths = [part.stop - part.start for part in self._history]
+        return self.history_encoder(frames_of(sensed.split(widths, dim=-1), self.num_frames))

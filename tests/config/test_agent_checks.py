@@ -8,7 +8,7 @@ from rlmpc.errors import UserError
 
 TERMS = {
     "policy": {"target_error": 10, "last_action": 10, "position": 1},
-    "critic": {"velocity": 1, "gain": 1, "drag": 1, "wind": 1, "target_error": 10},
+    "critic": {"velocity": 1, "gain": 1, "drag": 1, "wind": 1, "target_error": 10, "last_action": 10, "position": 1},
 }
 
 
@@ -56,12 +56,25 @@ def test_a_term_that_the_task_lacks_is_named_with_its_group_and_those_that_are_t
     [
         ("history_terms=[]", "'agent.history_terms' is empty"),
         ("privileged_terms=[]", "'agent.privileged_terms' is empty"),
-        ("privileged_terms=[gain,gain]", "'agent.privileged_terms' names a term twice: gain, gain"),
-        ("history_terms=[target_error,position]", "agent.history_terms keep: 'target_error' 10, 'position' 1"),
+        (
+            "privileged_terms=[gain,gain]",
+            "'gain' is named twice, in 'agent.privileged_terms' and 'agent.privileged_terms'",
+        ),
         ("recent_frames=11", "'agent.recent_frames' must not exceed the frames of agent.history_terms"),
         ("estimator_frames=12", "'agent.estimator_frames' must not exceed"),
         ("compat=refrence", "unknown 'agent.compat' 'refrence'; accepted: reference, null; did you mean 'reference'?"),
-        ("history_every=0", "'agent.history_every' must be at least 1, not 0"),
+        ("history_every=1", "'agent.history_every' must be at least 2, not 1"),
+        ("regularizer_weight=.inf", "'agent.regularizer_weight' must be finite, not inf"),
+        ("clip=.nan", "'agent.clip' must be finite, not nan"),
+        ("imu_terms=[target_error]", "'target_error' is named twice, in 'agent.history_terms' and 'agent.imu_terms'"),
+        (
+            "privileged_terms=[velocity]",
+            "'velocity' is named twice, in 'agent.privileged_terms' and 'agent.velocity_term'",
+        ),
+        (
+            "actor_group=critic",
+            "'agent.actor_group' is 'critic', which shows the actor 'gain' (agent.privileged_terms)",
+        ),
         ("latent_dim=0", "'agent.latent_dim' must be at least 1, not 0"),
         ("regularizer_start=-1", "'agent.regularizer_start' must be at least 0, not -1"),
         ("regularizer_weight=-1", "'agent.regularizer_weight' must not be negative"),
@@ -72,6 +85,11 @@ def test_a_term_that_the_task_lacks_is_named_with_its_group_and_those_that_are_t
 )
 def test_a_setting_that_makes_no_agent_is_refused_in_one_sentence(argument: str, sentence: str):
     assert sentence in refusal(f"agent.{argument}")
+
+
+def test_histories_of_different_lengths_are_refused():
+    mixed = refusal("agent.history_terms=[target_error,position]", "agent.estimator_imu=false")
+    assert "agent.history_terms keep: 'target_error' 10, 'position' 1" in mixed
 
 
 @pytest.mark.parametrize("frames", [5, 7])

@@ -1,5 +1,8 @@
+import shutil
+
 import pytest
 
+from rlmpc.config import compose
 from rlmpc.config.compose import choices, compose_play, compose_train, list_choices
 from rlmpc.errors import UserError
 
@@ -17,9 +20,55 @@ def test_nothing_said_means_the_teacher_of_blind_rl_with_the_reference_numbers()
     assert (cfg.task.num_envs.cpu, cfg.task.num_envs.cuda) == (64, 4096)
 
 
-def test_the_command_line_wins_over_the_task_which_wins_over_the_agent():
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """A copy of `conf/` to which files may be added."""
+    folder = tmp_path / "conf"
+    shutil.copytree(compose.CONF_DIR, folder)
+    monkeypatch.setattr(compose, "CONF_DIR", folder)
+    return folder
+
+
+def test_the_command_line_wins_over_the_agents_file_which_wins_over_the_task(conf):
     assert compose_train(["task=toy"]).agent.actor_hidden == [64, 64]
     assert compose_train(["task=toy", "agent.actor_hidden=[8]"]).agent.actor_hidden == [8]
+    (conf / "agent/mine.yaml").write_text("agent: {algorithm: rma, history_every: 10, actor_hidden: [16]}")
+    agent = compose_train(["task=toy", "agent=mine", "agent.latent_dim=8"]).agent
+    assert (agent.algorithm, agent.history_every, agent.actor_hidden, agent.latent_dim) == ("rma", 10, [16], 8)
+    assert agent.privileged_terms == ["gain", "drag", "wind"]
+
+
+def test_a_task_adjusts_only_the_algorithm_that_it_names():
+    scan = compose_train(["task=phase_1_scan_rl"]).agent
+    assert (scan.algorithm, scan.scan_terms) == ("rma", ["height_scan"])
+    assert compose_train(["task=blind_rl", "agent=rma"]).agent.scan_terms == []
+    assert not hasattr(compose_train(["task=phase_1_scan_rl", "agent=ppo"]).agent, "scan_terms")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "sentence"),
+    [
+        ("agent/mine", "agent: {algorithm: rmaa}", "'agent.algorithm' is 'rmaa'; accepted: ppo, rma; did you"),
+        ("agent/mine", "agent: {gamma: 0.9}", "conf/agent/mine.yaml: 'agent.algorithm' is missing; accepted: ppo, rma"),
+        ("agent/mine", "", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
+        ("agent/mine", "agent: 3", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
+        ("agent/mine", "[1, 2]", "conf/agent/mine.yaml must hold a mapping"),
+        ("agent/mine", "agent: {", "conf/agent/mine.yaml is not valid YAML"),
+        ("agent/mine", "agent: {algorithm: ppo, latent_dim: 8}", "a file under conf/ does not fit the schema"),
+        ("task/mine", "task: {name: mine}", "mine.yaml: 'task.default_agent' is missing; accepted: mine, ppo, rma"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: [rma]", "'agents' must map an algorithm to settings"),
+        ("task/mine", "task: {default_agent: ppo}\nagents:", "'agents' must map an algorithm to settings"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: {rmaa: {}}", "'agents' is 'rmaa'; accepted: ppo, rma"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: {rma: {histry_every: 2}}", "'agents.rma' does not fit"),
+    ],
+)  # fmt: skip
+def test_a_file_that_does_not_fit_is_named_with_what_is_wrong_in_it(conf, file, text, sentence):
+    (conf / "agent/mine.yaml").write_text("agent: {algorithm: ppo}")
+    (conf / f"{file}.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        compose_train(["task=toy", "agent=mine"] if file.startswith("agent") else ["task=mine"])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_scripted_keys_stay():
@@ -47,6 +96,10 @@ def test_the_scripted_keys_stay():
         (["trainer=3"], "'trainer' cannot be 3"),
         (["agent.actor_hidden=[a]"], "'agent.actor_hidden' cannot be ['a']"),
         (["seed=1", "seed=2"], "'seed' is given twice"),
+        (["seed=${nope}"], "'seed' cannot be '${nope}'"),
+        (["task=toy", "agent=rma", "agent.velocity_term=${nope}"], "'agent.velocity_term' cannot be '${nope}'"),
+        (["task.name=walk"], "'task.name' belongs to the task's file; choose another task with task=..."),
+        (["task.simulator=foo"], "'task.simulator' belongs to the task's file"),
     ],
 )
 def test_what_cannot_be_composed_is_refused_in_one_sentence(arguments, sentence):

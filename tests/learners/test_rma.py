@@ -60,6 +60,69 @@ def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run
     assert all(p.grad is not None for p in learner.policy.estimator.parameters())
 
 
+def collected(learner: RmaLearner, datamodule, mode: str) -> dict:
+    """A fresh rollout that acted in `mode`, as samples (T, N, ...)."""
+    learner.policy.mode = mode
+    learner.zero_grad()
+    return {name: value for name, value in datamodule.collect().items() if name not in ("metrics", "mode")}
+
+
+@pytest.mark.parametrize("mode", ["privileged", "history"])
+def test_no_gradient_of_ppo_reaches_the_history_encoder(run_toy, mode: str):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    samples = collected(learner, datamodule, mode)
+    TeacherLearner.loss(learner, samples)[0].backward()
+    trained = {
+        name for name, module in learner.policy.named_children() if any(p.grad is not None for p in module.parameters())
+    }
+    assert trained == {"actor", "critic", "noise"} | ({"privileged_encoder"} if mode == "privileged" else set())
+
+
+def test_the_regularizer_adds_its_weight_times_the_distance_of_the_latents(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma", regularizer_start=0, regularizer_ramp=0)
+    samples = collected(learner, datamodule, "history")
+    with_it = learner.loss(samples)[0]
+    learner.cfg.regularizer_weight = 0.0
+    without = learner.loss(samples)[0]
+    apart = learner.policy.privileged_latent(samples["obs"]) - samples["inferred"]["history_latent"]
+    torch.testing.assert_close(with_it - without, 0.1 * apart.norm(dim=-1).mean(), rtol=1e-4, atol=1e-6)
+    torch.autograd.backward(with_it)
+    assert all(p.grad is None for p in learner.policy.history_encoder.parameters())
+
+
+@pytest.mark.parametrize("mode", ["privileged", "history"])
+def test_the_references_mixture_updates_on_nothing_that_was_inferred(run_toy, mode: str):
+    learner, datamodule, _ = run_toy(1, agent="rma", compat="reference")
+    samples = collected(learner, datamodule, mode)
+    samples["inferred"] = {name: torch.full_like(value, float("nan")) for name, value in samples["inferred"].items()}
+    assert learner.replay(samples).mean.isfinite().all()
+
+
+def test_adaptation_brings_the_history_latent_to_the_privileged_one(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    samples = collected(learner, datamodule, "history")
+    obs = {group: values.flatten(0, 1) for group, values in samples["obs"].items()}
+    privileged = parameters(learner.policy.privileged_encoder)
+    distances = []
+    for _ in range(6):
+        total, count = learner._adapt_history(obs)
+        distances.append((total / count).item())
+    assert count == learner.cfg.num_epochs * learner.cfg.num_minibatches
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.85 * distances[0]
+    assert torch.equal(parameters(learner.policy.privileged_encoder), privileged)
+
+
+def test_the_gradient_of_each_part_is_clipped_by_itself(run_toy):
+    learner, datamodule, _ = run_toy(1, agent="rma")
+    samples = collected(learner, datamodule, "privileged")
+    learner.descend(1e4 * learner.loss(samples)[0])
+    groups = {group["name"]: group["params"] for group in learner.optimizers().param_groups}
+    for name in ("policy", "estimator"):
+        norm = torch.stack([p.grad.norm() for p in groups[name] if p.grad is not None]).norm().item()
+        assert norm == pytest.approx(learner.cfg.max_grad_norm, rel=1e-3), name
+
+
 def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl(run_toy):
     learner, _, reports = run_toy(4, agent="rma", estimator_lr=2e-3, history_lr=3e-3)
     groups = {group["name"]: group for group in learner.optimizers().param_groups}

@@ -44,3 +44,11 @@ def test_forward_changes_no_statistics():
     normalizer = RunningNormalizer(2)
     normalizer(torch.randn(8, 2))
     assert normalizer.count == 0
+
+
+def test_some_columns_are_normalized_as_they_are_among_all():
+    normalizer = RunningNormalizer(6)
+    normalizer.merge(normalizer.centred_sums(3.0 + 2.0 * torch.randn(50, 6)))
+    x = torch.randn(4, 6)
+    chosen = normalizer(x, [slice(4, 6), slice(0, 1)])
+    assert torch.equal(chosen, normalizer(x)[:, [4, 5, 0]])

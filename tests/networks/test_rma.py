@@ -111,3 +111,57 @@ def test_each_part_reads_its_own_terms():
     given = rma.distribution_given(obs, torch.zeros(3, 3), torch.zeros(3, 32)).mean
     assert read(given, "policy") == 243 + 290 + 195 + 4
     assert torch.equal(rma.true_velocity(obs), obs["critic"][:, 1022:1025])
+
+
+def test_the_actor_takes_scan_velocity_latent_recent_frames_and_the_rest_in_this_order():
+    rma = policy("phase_1_scan_rl", True)
+    obs = observe(rma)
+    taken = []
+    rma.actor.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
+    rma.distribution_given(obs, torch.full((3, 3), 7.0), torch.full((3, 32), 9.0))
+    scan, velocity, latent, joints, rest = taken[0].split([32, 3, 32, 290, 199], dim=1)
+    sensed = rma.normalized(obs, "policy")
+    torch.testing.assert_close(scan, rma.scan_encoder(sensed[:, :243]))
+    assert (velocity == 7.0).all() and (latent == 9.0).all()
+    newest = torch.cat([sensed[:, 243 + 145 : 243 + 290], sensed[:, 243 + 435 : 243 + 580]], dim=1)
+    assert torch.equal(joints, newest)
+    assert torch.equal(rest, sensed[:, 243 + 580 :])
+
+
+def test_every_part_sees_its_group_normalized():
+    rma = policy("phase_1_scan_rl", True)
+    obs = observe(rma)
+    before = {name: output.detach() for name, output in outputs(rma, obs).items()}
+    for normalizer in rma.normalizers.values():
+        normalizer.mean.fill_(0.5)
+        normalizer.var.fill_(4.0 * (1.0 + normalizer.eps) - normalizer.eps)
+    shifted = {group: 0.5 + 2.0 * values for group, values in obs.items()}
+    for name, output in outputs(rma, shifted).items():
+        torch.testing.assert_close(output, before[name], rtol=1e-4, atol=1e-5)
+
+
+def outputs(rma: RmaActorCritic, obs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {
+        "privileged latent": rma.privileged_latent(obs),
+        "history latent": rma.history_latent(obs),
+        "velocity": rma.estimate_velocity(obs),
+        "action": rma.distribution_given(obs, torch.zeros(3, 3), torch.zeros(3, 32)).mean,
+        "value": rma.value(obs),
+    }
+
+
+def test_a_scans_latent_is_bounded():
+    rma = policy("phase_1_scan_rl", True)
+    assert rma.scan_encoder(1e3 * torch.randn(50, 243)).abs().max() <= 1.0
+
+
+def test_the_history_is_read_with_its_oldest_frame_first():
+    rma = policy("blind_rl", True)
+    obs = observe(rma)
+    taken = []
+    rma.history_encoder.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
+    rma.history_latent(obs)
+    sensed = rma.normalized(obs, "policy")
+    oldest = torch.cat([sensed[:, :29], sensed[:, 290:319]], dim=1)
+    newest = torch.cat([sensed[:, 261:290], sensed[:, 551:580]], dim=1)
+    assert torch.equal(taken[0][:, 0], oldest) and torch.equal(taken[0][:, 9], newest)
