@@ -16,7 +16,7 @@ from rlmpc.config.checks import check_play
 from rlmpc.config.compose import compose_play, list_choices
 from rlmpc.config.schema import PlayCfg
 from rlmpc.envs.launch import resolve_device
-from rlmpc.envs.make import env_config, make_env, num_envs_for
+from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_terms
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import run_command
 
@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> None:
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     env_cfg = env_config(cfg.task, cfg.env, play=True)
     seed = L.seed_everything(cfg.seed, verbose=False)
-    env = make_env(cfg.task, env_cfg, num_envs, device, seed, "critic", None, console.print)
+    # Nobody looks at terminal observations here, so any group will do.
+    value_group = next(iter(observation_terms(cfg.task, env_cfg)))
+    env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, None, console.print)
     try:
         console.print(step(cfg, env))
     finally:

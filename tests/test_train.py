@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 import play
 import train
+from rlmpc.learners.make import LEARNERS
 
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
 
@@ -41,6 +42,17 @@ def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(comman
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["agent"]["gamma"] == 0.99
     assert checkpoint["RolloutDataModule"]["env"][0]["level"].shape == (16,)
+
+
+def test_an_adapting_agent_is_rebuilt_from_its_checkpoint_alone(command, tmp_path):
+    command(train.main, *TOY, "agent=rma", "trainer.max_epochs=2", "run.dir=run", "logger=[]")
+    checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    settings = checkpoint["hyper_parameters"]
+    learner = LEARNERS[settings["agent"]["algorithm"]](**settings)
+    learner.load_state_dict(checkpoint["state_dict"])
+    assert learner.policy.normalizers["policy"].count == 2 * 16 * 24
+    (optimizer,) = checkpoint["optimizer_states"]
+    assert [group["name"] for group in optimizer["param_groups"]] == ["policy", "estimator", "history"]
 
 
 def test_only_the_newest_checkpoints_are_kept_when_asked_for(command, tmp_path):

@@ -46,8 +46,12 @@ def test_either_agent_trains_on_either_task(command, tmp_path, task, agent, colu
     assert ("latent/cosine" in rows[0]) == ("latent/cosine" in columns)
 
 
-def test_zero_actions_step_the_play_variant(command):
-    code, out, _ = command(play.main, "task=blind_rl_flat", "policy=zero", "steps=80", "device=cpu", "num_envs=4")
+@pytest.mark.parametrize(
+    "switched_off", [(), ("env.curriculum=null", "env.events.push=null", "env.observations.critic=null")]
+)
+def test_zero_actions_step_the_play_variant_with_and_without_what_is_optional(command, switched_off):
+    small = ("steps=80", "device=cpu", "num_envs=4")
+    code, out, _ = command(play.main, "task=blind_rl_flat", "policy=zero", *small, *switched_off)
     assert code == 0
     assert "termination/bad_orientation" in out
 
@@ -63,12 +67,15 @@ def test_zero_actions_step_the_play_variant(command):
             "did you mean 'env.commands.base_velocity.ranges.ang_vel_z'",
         ),
         ("env.rewards.alive=1", "takes a section"),
+        ("env.decimation=null", "'env.decimation' takes an int like 4, not null"),
+        ("env.sim=null", "env.sim cannot be switched off"),
+        ("env.sim.render_interval=9", "'env.sim.render_interval' is derived from other settings; it cannot be set"),
         ("env.scene.num_envs=8", "'env.scene.num_envs' is set by 'num_envs'"),
-        ("env.episode_length_s=0", "episode_length_s must be above 0 s, not 0.0"),
-        ("env.decimation=-1", "decimation must be at least 1, not -1"),
+        ("env.episode_length_s=0", "episode_length_s must be above 0, not 0.0"),
+        ("env.decimation=-1", "decimation must be above 0, not -1"),
         (
             "env.commands.base_velocity.ranges.lin_vel_x=[0,3]",
-            "the command range lin_vel_x (0, 3) is not inside its limits (-0.5, 1.0)",
+            "the command range lin_vel_x (0.0, 3.0) is not inside its limits (-0.5, 1.0)",
         ),
         ("agent.actor_group=student", "'student' (agent.actor_group), but task 'blind_rl' has policy, critic, teacher"),
     ],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -54,7 +56,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -> None:
+def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Set nested fields of a config object (dataclass instances, dicts and lists, nested) in place.
 
     Args:
@@ -62,45 +64,99 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
         overrides: nested or dotted paths with their values; null switches a term off.
         prefix: what the paths are called in messages, for example `env`.
 
+    Returns:
+        What was set, by dotted path.
+
     Raises:
         UserError: for a path that does not exist, naming the nearest one that does, or a value of another type.
     """
+    given = {}
     for path, value in flatten(overrides).items():
         *parents, leaf = path.split(".")
-        owner, walked = config, prefix
-        for name in parents:
-            owner = _child(owner, name, walked)
-            walked = f"{walked}.{name}"
-        current = _child(owner, leaf, walked)
-        _assign(owner, leaf, convert(value, current, f"{prefix}.{path}"))
+        owner = value_at(config, ".".join(parents), prefix)
+        current = _child(owner, leaf, ".".join((prefix, *parents)))
+        if value is not None:
+            value = convert(value, current, f"{prefix}.{path}")
+        elif not _takes_null(owner, leaf, current):
+            raise UserError(f"'{prefix}.{path}' takes {_kind(current)}, not null")
+        _assign(owner, leaf, value)
+        given[path] = value
+    return given
+
+
+def value_at(config: object, path: str, prefix: str) -> Any:
+    """The field of a config object at a dotted path; an empty path is the object itself.
+
+    Raises:
+        UserError: for a path that does not exist, naming the nearest one that does.
+    """
+    for name in path.split(".") if path else ():
+        config = _child(config, name, prefix)
+        prefix = f"{prefix}.{name}"
+    return config
 
 
 def convert(value: Any, current: Any, path: str) -> Any:
-    """`value` as the type of `current`; null is always accepted, and anything where `current` is null.
+    """`value` as the type of `current`; where `current` is null, anything goes.
+
+    Numbers in a list keep their count and kinds; other lists, such as those of names, may have any length.
 
     Raises:
         UserError: if the value does not fit.
     """
-    if value is None or current is None:
+    if current is None:
         return tuple(value) if isinstance(value, list) else value
-    if isinstance(current, tuple | list) and isinstance(value, list):
-        return type(current)(value)
-    if isinstance(current, bool) or isinstance(value, bool):
-        fits = isinstance(value, bool) and isinstance(current, bool)
-    elif isinstance(current, float):
-        fits = isinstance(value, int | float)
-        value = float(value) if fits else value
-    else:
-        fits = isinstance(value, type(current)) or (isinstance(current, Callable) and isinstance(value, str))
-    if not fits:
+    if not _fits(value, current):
         raise UserError(f"'{path}' takes {_kind(current)}, not {value!r}")
-    return value
+    if _are_numbers(current):
+        return type(current)(convert(entry, like, path) for entry, like in zip(value, current, strict=True))
+    if isinstance(current, tuple | list):
+        return type(current)(value)
+    return float(value) if isinstance(current, float) else value
+
+
+def _fits(value: Any, current: Any) -> bool:
+    if isinstance(current, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(current, bool)
+    if isinstance(current, float):
+        return isinstance(value, int | float)
+    if isinstance(current, tuple | list):
+        if not isinstance(value, tuple | list):
+            return False
+        if _are_numbers(current):
+            return len(value) == len(current) and all(map(_fits, value, current))
+        return not current or all(isinstance(entry, type(current[0])) for entry in value)
+    return isinstance(value, type(current)) or (isinstance(current, Callable) and isinstance(value, str))
+
+
+def _are_numbers(current: Any) -> bool:
+    """Whether this is a list of one or more numbers, whose length means something."""
+    return isinstance(current, tuple | list) and bool(current) and all(isinstance(n, int | float) for n in current)
+
+
+def _takes_null(owner: Any, name: str, current: Any) -> bool:
+    """Whether a field may be null: a section, which is switched off, an entry of a dict, or one annotated so."""
+    if current is None or isinstance(owner, dict) or _is_section(current):
+        return True
+    annotations = (inspect.get_annotations(parent).get(name) for parent in type(owner).__mro__)
+    annotation = next((found for found in annotations if found is not None), None)
+    if isinstance(annotation, str):
+        # Not evaluated: the names in it are often imported for type checkers only.
+        return bool(re.search(r"(^|\|)\s*None\s*($|\|)", annotation)) or annotation.startswith("Optional[")
+    return type(None) in get_args(annotation)
+
+
+def _is_section(current: Any) -> bool:
+    return dataclasses.is_dataclass(current) or isinstance(current, dict)
 
 
 def _kind(current: Any) -> str:
-    if dataclasses.is_dataclass(current) or isinstance(current, dict):
+    if _is_section(current):
         return f"a section (set one of its fields: {', '.join(_names(current)[:8])})"
-    return f"a {type(current).__name__} like {current!r}"
+    if _are_numbers(current):
+        return f"{len(current)} numbers like {list(current)}"
+    name = "list" if isinstance(current, tuple) else type(current).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} like {current!r}"
 
 
 def _names(owner: Any) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rlmpc.config.overrides import flatten, override_object
+from rlmpc.config.overrides import flatten, override_object, value_at
 from rlmpc.config.schema import TaskCfg
 from rlmpc.envs.launch import starting_simulator
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
@@ -29,17 +29,20 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) 
         play: take the play variant, where the task has one.
 
     Raises:
-        UserError: for a path that does not exist or a value that does not fit.
+        UserError: for a path that does not exist, a value that does not fit, or a field that others determine.
     """
     for path in flatten(overrides):
         if path in SET_ABOVE:
             raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
     cfg = _isaaclab_config(task, play) if task.simulator == "isaaclab" else ToyEnvCfg()
-    override_object(cfg, overrides, "env")
+    given = override_object(cfg, overrides, "env")
     try:
         cfg.finalize()
     except ValueError as error:
         raise UserError(f"the environment's config does not work: {error}") from error
+    for path, value in given.items():
+        if value_at(cfg, path, "env") != value:
+            raise UserError(f"'env.{path}' is derived from other settings; it cannot be set")
     return cfg
 
 

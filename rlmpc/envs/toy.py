@@ -53,6 +53,12 @@ class ToyEnvCfg:
         for name in ("step_dt", "episode_length_s", "arena_half_size"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if not self.position_noise >= 0.0:
+            raise ValueError(f"position_noise must be at least 0, not {self.position_noise}")
+        for name in ("gain_range", "drag_range"):
+            low, high = getattr(self, name)
+            if not 0.0 <= low <= high:
+                raise ValueError(f"{name} must be two rising numbers of at least 0, not {(low, high)}")
         if not 0.0 <= self.max_wind < self.max_accel:
             raise ValueError(f"max_wind must lie in [0, max_accel), not {self.max_wind}")
 

@@ -12,17 +12,19 @@ from isaaclab.managers import CurriculumTermCfg, TerminationTermCfg
 from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg
-from isaaclab.terrains import TerrainImporterCfg
+from isaaclab.terrains import TerrainGeneratorCfg, TerrainImporterCfg
 from isaaclab.utils import clone, configclass, replace
 from isaaclab_newton.physics import NewtonCfg
 
 from rlmpc.robots.g1.articulation import ACTION_SCALE, G1_CFG
 from rlmpc.tasks import mdp
+from rlmpc.tasks.config_checks import check_numbers, check_observations, check_sections, check_terrain
 from rlmpc.tasks.events_cfg import EventsCfg
 from rlmpc.tasks.observations_cfg import ObservationsCfg
 from rlmpc.tasks.physics import PHYSICS_CFG, select_manager
 from rlmpc.tasks.references import check_references
 from rlmpc.tasks.rewards_cfg import RewardsCfg
+from rlmpc.tasks.stepping_stones import SteppingStonesCfg
 
 
 @configclass
@@ -138,17 +140,23 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """Derives the fields that depend on others. Idempotent; call it again after overriding fields.
 
         Raises:
-            ValueError: For numbers that make no simulation, with what is accepted, and for terms that are switched off
-                while others read them.
+            ValueError: For sections that are missing, numbers that make no simulation, and terms that are switched off
+                while others read them; with what is accepted.
         """
-        for name, number in (("episode_length_s", self.episode_length_s), ("sim.dt", self.sim.dt)):
-            if not number > 0.0:
-                raise ValueError(f"{name} must be above 0 s, not {number}")
-        if self.decimation < 1:
-            raise ValueError(f"decimation must be at least 1, not {self.decimation}")
+        check_sections(self)
+        check_numbers(self)
+        check_observations(self.observations)
         check_references(self)
-        if self.commands.base_velocity is not None:
+        if self.commands is not None and self.commands.base_velocity is not None:
             self.commands.base_velocity.check_ranges()
+        generator = self.scene.terrain.terrain_generator
+        # A task gives its terrain after this class has been initialised.
+        if isinstance(generator, TerrainGeneratorCfg):
+            for kind in filter(None, generator.sub_terrains.values()):
+                kind.size = generator.size
+                if isinstance(kind, SteppingStonesCfg):
+                    kind.seed = generator.seed
+            check_terrain(generator)
         self.sim.render_interval = self.decimation
         if self.scene.contact_forces is not None:
             self.scene.contact_forces.update_period = self.sim.dt

@@ -40,7 +40,7 @@ def check_references(cfg: Any) -> None:
 
 def _terms(cfg: Any) -> Iterator[tuple[str, ManagerTermBaseCfg]]:
     """Terms that are not None, with their paths."""
-    sections = [(name, getattr(cfg, name)) for name in _READERS]
+    sections = [(name, getattr(cfg, name)) for name in _READERS if getattr(cfg, name) is not None]
     for path, section in sections:
         for name, term in vars(section).items():
             if isinstance(term, ObservationGroupCfg):

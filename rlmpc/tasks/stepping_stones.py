@@ -31,8 +31,9 @@ def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[t
         top, shape (3,) [m].
 
     Raises:
-        ValueError: If gaps are too wide for the stones, or the tile is too small for the platform.
+        ValueError: See :meth:`SteppingStonesCfg.check`.
     """
+    cfg.check()
     stone, gap = (float(np.interp(difficulty, (0.0, 1.0), ends)) for ends in (cfg.stone_width, cfg.gap_width))
     # A tile that Isaac Lab caches is identified by its configuration, difficulty and seed; without a seed it has the
     # global generator, which the environment seeds.
@@ -63,12 +64,6 @@ def _fill(low: float, high: float, stone: float, gap: float, rng: np.random.Gene
 
     What the whole stones leave over is shared by the cut ones at random.
     """
-    if stone < gap + 2.0 * _MIN_CUT_M:
-        raise ValueError(
-            f"stones of {stone} m are too narrow for gaps of {gap} m: {2.0 * _MIN_CUT_M} m wider is enough"
-        )
-    if high - low < _MIN_CUT_M:
-        raise ValueError(f"the tile has only {high - low} m for stones beside its platform, less than {_MIN_CUT_M} m")
     if high - low <= stone:
         return [(low, high)]
     num_whole = math.floor((high - low - gap - 2.0 * _MIN_CUT_M) / (stone + gap))
@@ -106,3 +101,26 @@ class SteppingStonesCfg(SubTerrainBaseCfg):
 
     seed: int | None = None
     """Set by Isaac Lab's terrain generator, to its own."""
+
+    def check(self) -> None:
+        """Refuses lengths that leave no room for stones, at any difficulty, or build boxes inside out.
+
+        Raises:
+            ValueError: With the lengths and what is accepted.
+        """
+        for stone, gap in zip(self.stone_width, self.gap_width, strict=True):
+            if gap < 0.0:
+                raise ValueError(f"gaps between stepping stones must be at least 0 m wide, not {gap}")
+            if stone < gap + 2.0 * _MIN_CUT_M:
+                raise ValueError(
+                    f"stones of {stone} m are too narrow for gaps of {gap} m: {2.0 * _MIN_CUT_M} m wider is enough"
+                )
+        if self.platform_width < _MIN_CUT_M:
+            raise ValueError(
+                f"the platform of stepping stones must be at least {_MIN_CUT_M} m, not {self.platform_width}"
+            )
+        beside = 0.5 * (min(self.size) - self.platform_width) - max(self.gap_width)
+        if beside < _MIN_CUT_M:
+            raise ValueError(f"the tile has only {beside} m for stones beside its platform, less than {_MIN_CUT_M} m")
+        if not 0.0 <= self.max_height < self.depth:
+            raise ValueError(f"max_height of stepping stones must lie in [0, depth), not {self.max_height}")

@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rlmpc.config.overrides import override_object, parse_value, split_override
+from rlmpc.config.overrides import override_object, parse_value, split_override, value_at
 from rlmpc.errors import UserError
 
 
@@ -20,7 +20,10 @@ class EnvCfg:
     scale: dict[str, float] = field(default_factory=lambda: {"hip": 0.5, "knee": 0.3})
     push: Scene | None = field(default_factory=Scene)
     anything: float | None = None
+    max_level: "int | None" = 3
     name: str = "g1"
+    joint_names: list[str] = field(default_factory=lambda: ["hip", "knee"])
+    prim_paths: list[str] = field(default_factory=list)
 
 
 def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
@@ -28,8 +31,41 @@ def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
     override_object(
         cfg, {"scene": {"num_envs": 8}, "scene.spacing": 3, "speed_range": [0, 2], "scale.hip": 1, "push": None}, "env"
     )
-    assert (cfg.scene.num_envs, cfg.scene.spacing, cfg.speed_range, cfg.push) == (8, 3.0, (0, 2), None)
+    assert (cfg.scene.num_envs, cfg.scene.spacing, cfg.speed_range, cfg.push) == (8, 3.0, (0.0, 2.0), None)
+    assert [type(end) for end in cfg.speed_range] == [float, float]
     assert cfg.scale == {"hip": 1.0, "knee": 0.3}
+
+
+def test_what_was_set_is_returned_by_path():
+    given = override_object(EnvCfg(), {"scene": {"spacing": 3}, "speed_range": [0, 2]}, "env")
+    assert given == {"scene.spacing": 3.0, "speed_range": (0.0, 2.0)}
+
+
+def test_lists_of_names_take_any_length():
+    cfg = EnvCfg()
+    override_object(cfg, {"joint_names": ["ankle"], "prim_paths": ["/World/ground", "/World/box"]}, "env")
+    assert (cfg.joint_names, cfg.prim_paths) == (["ankle"], ["/World/ground", "/World/box"])
+
+
+@pytest.mark.parametrize("path", ["push", "scene", "scale", "scale.hip", "anything", "max_level"])
+def test_null_is_taken_by_sections_entries_of_dictionaries_and_fields_that_may_be_none(path: str):
+    cfg = EnvCfg()
+    override_object(cfg, {path: None}, "env")
+    assert value_at(cfg, path, "env") is None
+
+
+def test_null_is_taken_by_fields_whose_annotation_is_no_string():
+    @dataclass
+    class Evaluated:
+        level: int = 3
+
+    Evaluated.__annotations__["level"] = int | None
+    cfg = Evaluated()
+    override_object(cfg, {"level": None}, "env")
+    assert cfg.level is None
+    Evaluated.__annotations__["level"] = int
+    with pytest.raises(UserError, match="takes an int like 3, not null"):
+        override_object(Evaluated(), {"level": None}, "env")
 
 
 @pytest.mark.parametrize(
@@ -38,11 +74,21 @@ def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
         ({"scene.num_env": 8}, "unknown key 'env.scene.num_env'; did you mean 'env.scene.num_envs'?"),
         ({"scenes.num_envs": 8}, "unknown key 'env.scenes'; did you mean 'env.scene'?"),
         ({"scale.hips": 1.0}, "unknown key 'env.scale.hips'; did you mean 'env.scale.hip'?"),
-        ({"scene.num_envs": 1.5}, "'env.scene.num_envs' takes a int like 4, not 1.5"),
-        ({"scene.num_envs": True}, "'env.scene.num_envs' takes a int like 4, not True"),
+        ({"scene.num_envs": 1.5}, "'env.scene.num_envs' takes an int like 4, not 1.5"),
+        ({"scene.num_envs": True}, "'env.scene.num_envs' takes an int like 4, not True"),
         ({"scene.is_flat": 1}, "'env.scene.is_flat' takes a bool like False, not 1"),
         ({"scene.spacing": "far"}, "'env.scene.spacing' takes a float like 2.5, not 'far'"),
         ({"scene": 3}, "'env.scene' takes a section"),
+        ({"scene.num_envs": None}, "'env.scene.num_envs' takes an int like 4, not null"),
+        ({"name": None}, "'env.name' takes a str like 'g1', not null"),
+        ({"speed_range": None}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not null"),
+        ({"speed_range": [1]}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not [1]"),
+        ({"speed_range": ["a", "b"]}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not ['a', 'b']"),
+        ({"speed_range": [0, None]}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not [0, None]"),
+        ({"speed_range": [0, True]}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not [0, True]"),
+        ({"speed_range": 1}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not 1"),
+        ({"joint_names": "hip"}, "'env.joint_names' takes a list like ['hip', 'knee'], not 'hip'"),
+        ({"joint_names": [1]}, "'env.joint_names' takes a list like ['hip', 'knee'], not [1]"),
         ({"name.first": "x"}, "'env.name' has no fields"),
         ({"speed_range.0": 2.0}, "give the whole list"),
     ],

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
@@ -117,3 +118,20 @@ def test_curriculum_and_hidden_parameters_survive_a_save(toy_env: ToyEnv):
     for name in ("gain", "drag", "wind"):
         assert torch.equal(getattr(other, name), getattr(toy_env, name))
     assert torch.equal(other.reset()["policy"], toy_env.reset()["policy"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"position_noise": -1.0}, "position_noise must be at least 0, not -1.0"),
+        ({"gain_range": (1.3, 0.7)}, "gain_range must be two rising numbers of at least 0"),
+        ({"drag_range": (-0.1, 0.6)}, "drag_range must be two rising numbers of at least 0"),
+        ({"history": 0}, "history must be at least 1, not 0"),
+        ({"step_dt": 0.0}, "step_dt must be above 0, not 0.0"),
+        ({"max_wind": 5.0}, "max_wind must lie in"),
+    ],
+)
+def test_numbers_that_make_no_toy_are_refused(changes: dict, sentence: str):
+    ToyEnvCfg().finalize()
+    with pytest.raises(ValueError, match=sentence):
+        ToyEnvCfg(**changes).finalize()

@@ -1,5 +1,7 @@
 """The stepping stones, measured on the mesh. Needs Isaac Lab but starts no simulation."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -102,12 +104,34 @@ def test_tops_lie_within_five_centimetres_around_the_platform(difficulty) -> Non
     assert len(np.unique(heights)) == len(heights) > 60
 
 
-def test_walls_are_vertical_down_to_the_floor_and_the_mesh_ends_with_the_tile(mesh) -> None:
+def test_stones_of_neighbouring_rows_are_shifted_against_each_other(difficulty) -> None:
+    _, gap = EXPECTED[difficulty]
+    low, high = bounds_of(build(difficulty)[0])
+    # From the lower border up: the y at which rows begin, and where the stones of each begin and end in x.
+    y_begins = np.unique(low[low[:, 1] < PLATFORM[0] - 1e-9, 1])
+    gaps = [np.sort(high[low[:, 1] == y, 0])[:-1] for y in y_begins if y < PLATFORM[0] - gap]
+    assert len(gaps) >= 3
+    for row, next_row in pairwise(gaps):
+        assert np.abs(row[:, None] - next_row).min() > 1e-3
+
+
+def test_walls_are_vertical_down_to_the_floor_and_the_mesh_ends_with_the_tile(mesh, difficulty) -> None:
+    low, _ = bounds_of(build(difficulty)[0])
+    assert (low[:, 2] == -8.0).all()
     np.testing.assert_allclose(np.abs(mesh.face_normals).max(axis=1), 1.0)
     np.testing.assert_array_equal(mesh.bounds[:, :2], [[0.0, 0.0], [SIZE, SIZE]])
     upward = mesh.triangles[mesh.face_normals[:, 2] > 0.5][..., 2]
     assert set(upward[upward < -0.05].tolist()) == {-8.0}
     assert mesh.is_watertight and len(mesh.faces) < 1500
+
+
+def test_the_seed_changes_the_stones_at_the_same_difficulty() -> None:
+    def corners(seed):
+        return np.array([box.bounds for box in build(0.5, seed=seed)[0]])
+
+    np.testing.assert_array_equal(corners(5), corners(5))
+    other = corners(6)
+    assert other.shape != corners(5).shape or np.abs(other - corners(5)).max() > 0.01
 
 
 def test_the_seed_of_the_generator_or_else_the_global_one_reproduces_the_mesh() -> None:

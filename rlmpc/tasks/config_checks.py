@@ -1,0 +1,205 @@
+"""What an environment's configuration needs to make a simulation; refused before anything starts.
+
+Sections that must be there, numbers that must be positive, ranges in order, observations that come out flat, and
+terrain on which every kind has a place. References between terms are checked in ``references.py``.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg
+from isaaclab.terrains import TerrainGeneratorCfg
+
+_GENERATOR = "scene.terrain.terrain_generator"
+
+_REQUIRED = (
+    "sim",
+    "sim.physics",
+    "sim.physics.solver_cfg",
+    "sim.physics.default_shape_cfg",
+    "scene",
+    "scene.terrain",
+    _GENERATOR,
+    f"{_GENERATOR}.sub_terrains",
+    "scene.robot",
+    "scene.robot.spawn",
+    "scene.robot.init_state",
+    "scene.robot.actuators",
+    "scene.height_scanner.offset",
+    "scene.height_scanner.pattern_cfg",
+    "observations",
+    "actions",
+    "actions.joint_pos",
+    "commands.base_velocity.ranges",
+    "commands.base_velocity.limits",
+    "rewards",
+    "terminations",
+    # Without these nothing puts a fallen robot back on its feet.
+    "events",
+    "events.reset_root",
+    "events.reset_joints",
+)
+"""Fields that cannot be None unless a section around them, of those that can, is."""
+
+_POSITIVE = (
+    "decimation",
+    "episode_length_s",
+    "sim.dt",
+    "sim.physics.num_substeps",
+    "sim.physics.solver_cfg.njmax",
+    "sim.physics.solver_cfg.nconmax",
+    f"{_GENERATOR}.num_rows",
+    f"{_GENERATOR}.num_cols",
+    f"{_GENERATOR}.size",
+    f"{_GENERATOR}.horizontal_scale",
+    f"{_GENERATOR}.vertical_scale",
+    "scene.height_scanner.max_distance",
+    "scene.height_scanner.pattern_cfg.resolution",
+    "actions.gait_cycle.period_range_s",
+    "commands.base_velocity.resampling_time_range",
+)
+
+_NOT_NEGATIVE = (
+    f"{_GENERATOR}.border_width",
+    "scene.terrain.max_init_terrain_level",
+    "scene.height_scanner.pattern_cfg.size",
+    "scene.contact_forces.history_length",
+    "events.push.interval_range_s",
+)
+
+_FLAT_LAYOUT = {
+    "concatenate_terms": True,
+    "concatenate_dim": -1,
+    "flatten_history_dim": True,
+    "history_order": "term",
+}
+"""Fields of observation groups and terms, and the only values with which a group is one flat vector, term by term."""
+
+
+def check_sections(cfg: Any) -> None:
+    """Refuses a configuration without a section that the simulation needs, with one that has no term, or without tiles.
+
+    Args:
+        cfg: Configuration of an environment.
+
+    Raises:
+        ValueError: With the section.
+    """
+    for path, value in _fields(cfg, _REQUIRED):
+        if value is None:
+            raise ValueError(f"env.{path} cannot be switched off")
+    if cfg.scene.terrain.terrain_type != "generator":
+        raise ValueError(f"scene.terrain.terrain_type must be generator, not {cfg.scene.terrain.terrain_type}")
+    groups = {f"observations.{name}": group for name, group in vars(cfg.observations).items() if group is not None}
+    if not groups:
+        raise ValueError("env.observations needs at least one group")
+    for path, section in {"rewards": cfg.rewards, "terminations": cfg.terminations, **groups}.items():
+        if not any(isinstance(term, ManagerTermBaseCfg) for term in vars(section).values()):
+            raise ValueError(f"env.{path} needs at least one term")
+
+
+def check_numbers(cfg: Any) -> None:
+    """Refuses numbers out of the range in which they mean something, and ranges that end before they begin.
+
+    Args:
+        cfg: Configuration of an environment, with all sections that it needs.
+
+    Raises:
+        ValueError: With the number and what is accepted.
+    """
+    for paths, accepts, accepted in (
+        (_POSITIVE, lambda number: 0.0 < number < math.inf, "above 0"),
+        (_NOT_NEGATIVE, lambda number: 0.0 <= number < math.inf, "at least 0"),
+    ):
+        for path, value in _fields(cfg, paths):
+            numbers = value if isinstance(value, tuple) else (value,)
+            if value is not None and not all(map(accepts, numbers)):
+                raise ValueError(f"{path} must be {accepted}, not {value}")
+    for section in ("events", "commands"):
+        for path, (low, high) in _ranges(getattr(cfg, section), section):
+            if not low <= high:
+                raise ValueError(f"the range {path} must not end before it begins: {(low, high)}")
+
+
+def check_observations(observations: Any) -> None:
+    """Refuses observation groups that would not be one flat vector, term by term, each from oldest to newest frame.
+
+    Args:
+        observations: Observation groups of an environment.
+
+    Raises:
+        ValueError: With the field and the value it must have.
+    """
+    for path, node in _groups_and_terms(observations):
+        for name, needed in _FLAT_LAYOUT.items():
+            if getattr(node, name, needed) != needed:
+                raise ValueError(f"{path}.{name} must be {needed}, not {getattr(node, name)}")
+        if (node.history_length or 0) < 0:
+            raise ValueError(f"{path}.history_length must be at least 0, not {node.history_length}")
+
+
+def check_terrain(generator: TerrainGeneratorCfg) -> None:
+    """Refuses kinds of terrain that cannot be built or would have no place in the grid.
+
+    Isaac Lab gives columns to kinds by their shares, rounded, and leaves a kind without a column out in silence.
+
+    Args:
+        generator: Terrain of an environment; a kind of our own checks itself with its method ``check``.
+
+    Raises:
+        ValueError: With the kind.
+    """
+    for name, kind in generator.sub_terrains.items():
+        if kind is None or not 0.0 <= kind.proportion < math.inf:
+            raise ValueError(f"the terrain {name} needs a proportion of at least 0; a proportion of 0 leaves it out")
+        check = getattr(kind, "check", None)
+        if check is not None:
+            check()
+    proportions = np.array([kind.proportion for kind in generator.sub_terrains.values()])
+    if not proportions.sum() > 0.0:
+        raise ValueError("terrain needs at least one kind with a proportion above 0")
+    # The rule of Isaac Lab's generator, with its tolerance.
+    starts = np.arange(generator.num_cols) / generator.num_cols + 0.001
+    placed = np.searchsorted(np.cumsum(proportions / proportions.sum()), starts, side="right")
+    for index, name in enumerate(generator.sub_terrains):
+        if generator.curriculum and proportions[index] > 0.0 and index not in placed:
+            raise ValueError(
+                f"{_GENERATOR}.num_cols of {generator.num_cols} leaves no column for the terrain {name}; "
+                "give it more columns, or leave the kind out with a proportion of 0"
+            )
+
+
+def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Those of some fields whose section this configuration has and has not switched off, with their values."""
+    for path in paths:
+        *parents, name = path.split(".")
+        owner = cfg
+        for parent in parents:
+            owner = getattr(owner, parent, None)
+        if hasattr(owner, name):
+            yield path, getattr(owner, name)
+
+
+def _ranges(node: Any, path: str) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Pairs of numbers below a part of the configuration that are lower and upper ends, as their paths say."""
+    if isinstance(node, tuple | list):
+        is_pair = len(node) == 2 and all(isinstance(number, int | float) for number in node)
+        if is_pair and ("range" in path or "distribution" in path):
+            yield path, (node[0], node[1])
+        return
+    fields = node if isinstance(node, dict) else vars(node) if dataclasses.is_dataclass(node) else {}
+    for name, value in fields.items():
+        yield from _ranges(value, f"{path}.{name}")
+
+
+def _groups_and_terms(observations: Any) -> Iterator[tuple[str, Any]]:
+    for name, group in vars(observations).items():
+        if isinstance(group, ObservationGroupCfg):
+            path = f"observations.{name}"
+            yield path, group
+            for term_name, term in vars(group).items():
+                if isinstance(term, ManagerTermBaseCfg):
+                    yield f"{path}.{term_name}", term
