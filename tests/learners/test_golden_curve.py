@@ -25,13 +25,13 @@ def double_precision():
 
 @pytest.mark.parametrize(
     ("agent", "names", "changes"),
-    [("ppo", NAMES, {}), ("rma", RMA_NAMES, {"regularizer_start": 8, "regularizer_ramp": 4})],
+    [("ppo", NAMES, {}), ("rma", RMA_NAMES, {"regularizer_start": 8, "regularizer_ramp": 4, "num_epochs": 2})],
 )
 def test_twenty_iterations_on_the_toy_env_follow_the_golden_curve(
     run_toy, double_precision, pytestconfig, agent, names, changes
 ):
     golden_file = Path(__file__).with_name(f"golden_{agent}.csv")
-    _, _, reports = run_toy(20, seed=7, agent=agent, **changes)
+    _, _, reports = run_toy(20, seed=7, num_envs=32, agent=agent, **changes)
     curve = [[report.get(name, float("nan")) for name in names] for report in reports]
     if pytestconfig.getoption("--write-golden"):
         with golden_file.open("w", newline="") as file:

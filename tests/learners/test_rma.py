@@ -11,7 +11,7 @@ def parameters(module: torch.nn.Module) -> Tensor:
 
 
 def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(run_toy, first_minibatches):
-    run_toy(7, agent="rma", history_every=3, regularizer_start=2, regularizer_ramp=2)
+    run_toy(7, num_envs=16, agent="rma", history_every=3, regularizer_start=2, regularizer_ramp=2)
     assert [mode for mode, _, _ in first_minibatches] == ["privileged", "privileged", "history"] * 2 + ["privileged"]
     for _, ratio, kl in first_minibatches:
         assert (ratio - 1.0).abs().max() < 1e-6
@@ -19,37 +19,37 @@ def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_
 
 
 def test_with_the_references_mixed_inputs_the_ratio_is_not_one(run_toy, first_minibatches):
-    run_toy(3, agent="rma", history_every=3, compat="reference")
+    run_toy(3, num_envs=16, agent="rma", history_every=3, compat="reference")
     for _, ratio, kl in first_minibatches:
         assert (ratio - 1.0).abs().max() > 1e-4
         assert kl > 1e-9
 
 
 def test_an_iteration_on_the_privileged_latent_leaves_the_history_encoder_alone(run_toy):
-    before = run_toy(1, agent="rma", history_every=5)[0]
-    after = run_toy(3, agent="rma", history_every=5)[0]
+    before = run_toy(1, num_envs=16, agent="rma", history_every=5)[0]
+    after = run_toy(3, num_envs=16, agent="rma", history_every=5)[0]
     for name in ("actor", "critic", "privileged_encoder", "estimator"):
         assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
     assert torch.equal(parameters(before.policy.history_encoder), parameters(after.policy.history_encoder))
 
 
 def test_an_iteration_on_the_history_latent_trains_the_history_encoder_and_not_the_privileged_one(run_toy):
-    before = run_toy(2, agent="rma", history_every=3, regularizer_start=100)[0]
-    after = run_toy(3, agent="rma", history_every=3, regularizer_start=100)[0]
+    before = run_toy(2, num_envs=16, agent="rma", history_every=3, regularizer_start=100)[0]
+    after = run_toy(3, num_envs=16, agent="rma", history_every=3, regularizer_start=100)[0]
     for name in ("actor", "critic", "history_encoder", "estimator"):
         assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
     assert torch.equal(parameters(before.policy.privileged_encoder), parameters(after.policy.privileged_encoder))
 
 
 def test_the_regularizer_pulls_the_privileged_latent_to_the_history_latent(run_toy):
-    free = run_toy(6, agent="rma", history_every=100, regularizer_start=100)[2][-1]
-    pulled = run_toy(6, agent="rma", history_every=100, regularizer_start=1, regularizer_ramp=0)[2][-1]
+    free = run_toy(6, num_envs=16, agent="rma", history_every=100, regularizer_start=100)[2][-1]
+    pulled = run_toy(6, num_envs=16, agent="rma", history_every=100, regularizer_start=1, regularizer_ramp=0)[2][-1]
     assert (free["latent/regularizer_weight"], pulled["latent/regularizer_weight"]) == (0.0, pytest.approx(0.1))
     assert pulled["latent/distance"] < 0.8 * free["latent/distance"]
 
 
 def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = datamodule.collect()
     minibatch = {name: value for name, value in samples.items() if name not in ("metrics", "mode")}
     learner.zero_grad()
@@ -69,7 +69,7 @@ def collected(learner: RmaLearner, datamodule, mode: str) -> dict:
 
 @pytest.mark.parametrize("mode", ["privileged", "history"])
 def test_no_gradient_of_ppo_reaches_the_history_encoder(run_toy, mode: str):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, mode)
     TeacherLearner.loss(learner, samples)[0].backward()
     trained = {
@@ -79,7 +79,7 @@ def test_no_gradient_of_ppo_reaches_the_history_encoder(run_toy, mode: str):
 
 
 def test_the_regularizer_adds_its_weight_times_the_distance_of_the_latents(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma", regularizer_start=0, regularizer_ramp=0)
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma", regularizer_start=0, regularizer_ramp=0)
     samples = collected(learner, datamodule, "history")
     with_it = learner.loss(samples)[0]
     learner.cfg.regularizer_weight = 0.0
@@ -92,14 +92,14 @@ def test_the_regularizer_adds_its_weight_times_the_distance_of_the_latents(run_t
 
 @pytest.mark.parametrize("mode", ["privileged", "history"])
 def test_the_references_mixture_updates_on_nothing_that_was_inferred(run_toy, mode: str):
-    learner, datamodule, _ = run_toy(1, agent="rma", compat="reference")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma", compat="reference")
     samples = collected(learner, datamodule, mode)
     samples["inferred"] = {name: torch.full_like(value, float("nan")) for name, value in samples["inferred"].items()}
     assert learner.replay(samples).mean.isfinite().all()
 
 
 def test_adaptation_brings_the_history_latent_to_the_privileged_one(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, "history")
     obs = {group: values.flatten(0, 1) for group, values in samples["obs"].items()}
     privileged = parameters(learner.policy.privileged_encoder)
@@ -114,7 +114,7 @@ def test_adaptation_brings_the_history_latent_to_the_privileged_one(run_toy):
 
 
 def test_the_gradient_of_each_part_is_clipped_by_itself(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, "privileged")
     learner.descend(1e4 * learner.loss(samples)[0])
     groups = {group["name"]: group["params"] for group in learner.optimizers().param_groups}
@@ -124,7 +124,7 @@ def test_the_gradient_of_each_part_is_clipped_by_itself(run_toy):
 
 
 def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl(run_toy):
-    learner, _, reports = run_toy(4, agent="rma", estimator_lr=2e-3, history_lr=3e-3)
+    learner, _, reports = run_toy(4, num_envs=16, agent="rma", estimator_lr=2e-3, history_lr=3e-3)
     groups = {group["name"]: group for group in learner.optimizers().param_groups}
     assert list(groups) == ["policy", "estimator", "history"]
     assert groups["estimator"]["lr"].item() == pytest.approx(2e-3)
@@ -135,7 +135,7 @@ def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl
 
 
 def test_what_acted_and_how_well_it_inferred_is_reported_every_iteration(run_toy):
-    _, _, reports = run_toy(4, agent="rma", history_every=2)
+    _, _, reports = run_toy(4, num_envs=16, agent="rma", history_every=2)
     assert [report["latent/acted_on_history"] for report in reports] == [0.0, 1.0, 0.0, 1.0]
     assert ["loss/history" in report for report in reports] == [False, True, False, True]
     expected = {"estimator/rmse_x", "estimator/rmse_y", "latent/distance", "latent/cosine", "latent/regularizer_weight"}
@@ -144,7 +144,7 @@ def test_what_acted_and_how_well_it_inferred_is_reported_every_iteration(run_toy
 
 
 def test_the_reported_rmse_is_that_of_the_velocity_that_was_consumed(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     batch = datamodule.collect()
     velocity = batch["inferred"]["velocity"]
     truth = batch["obs"]["critic"][..., :2]
@@ -157,7 +157,7 @@ def test_the_reported_rmse_is_that_of_the_velocity_that_was_consumed(run_toy):
 
 
 def test_hyperparameters_alone_rebuild_the_learner(run_toy):
-    learner, datamodule, _ = run_toy(1, agent="rma")
+    learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     twin = RmaLearner(**learner.hparams)
     twin.load_state_dict(learner.state_dict())
     obs = datamodule.env.reset()
