@@ -19,9 +19,9 @@ def check(*arguments: str, terms: dict[str, dict[str, int]] = TERMS) -> None:
 
 
 def test_the_agent_of_the_toy_task_fits_it():
-    check()
-    cfg = compose_train(["task=toy", "agent=rma"])
-    check_observations(cfg.agent, "toy", observation_terms(cfg.task, ToyEnvCfg()))
+    terms = observation_terms(compose_train(["task=toy"]).task, ToyEnvCfg())
+    assert terms["policy"] == TERMS["policy"]
+    check(terms=terms)
 
 
 def refusal(*arguments: str, terms: dict[str, dict[str, int]] = TERMS) -> str:
@@ -101,4 +101,5 @@ def test_a_history_that_the_convolution_cannot_take_is_refused_with_what_it_take
 
 
 def test_an_unused_imu_need_not_exist():
+    assert "the term 'gyro'" in refusal("agent.imu_terms=[gyro]")
     check("agent.estimator_imu=false", "agent.imu_terms=[gyro]")

@@ -61,3 +61,4 @@ def test_what_nobody_reads_is_switched_off_freely(cfg) -> None:
     for path in ("env.terminations.fell_below", "env.rewards.energy", "env.events.push", "env.observations.policy"):
         switch_off(cfg, path)
     cfg.finalize()
+    assert cfg.rewards.energy is None and cfg.observations.policy is None
