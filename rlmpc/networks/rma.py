@@ -147,5 +147,5 @@ class RmaActorCritic(GaussianPolicy):
     def history_latent(self, obs: Obs) -> Tensor:
         """Latent (..., latent_dim) of the history of the sensed terms."""
         sensed = self.normalized(obs, self.actor_group, self._history)
-        widths = [part.stop - part.start for part in self._history]
+        widths = [width([columns]) for columns in self._history]
         return self.history_encoder(frames_of(sensed.split(widths, dim=-1), self.num_frames))
