@@ -1,0 +1,1 @@
+"""Measures a policy over a grid of terrain kind, level and command."""
