@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import lightning as L
@@ -64,8 +65,8 @@ def main(arguments: list[str]) -> None:
 def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
     """Train in `env` and leave everything that is worth keeping in `folder`."""
     agent = cfg.agent
-    learner = make_learner(agent, env.obs_schema, env.num_actions)
-    collector = Collector(env, agent.num_steps, agent.gamma, agent.lam, agent.stagger_episodes)
+    learner = make_learner(agent, env.contract)
+    collector = Collector(env, agent.num_steps, agent.stagger_episodes)
     trainer = L.Trainer(
         accelerator="gpu" if env.device.type == "cuda" else "cpu",
         devices=_devices(cfg, env),
@@ -76,7 +77,7 @@ def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
         callbacks=[
             Throughput(env.num_envs * agent.num_steps),
             ConsoleTable(cfg.console.every, console),
-            IterationCheckpoint(folder / "checkpoints", cfg.checkpoint.every, cfg.checkpoint.keep_last),
+            IterationCheckpoint(folder / "checkpoints", cfg.checkpoint.every, cfg.checkpoint.keep_last, asdict(cfg)),
         ],
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -16,6 +16,10 @@ class ObsTerm:
     """Features of one frame."""
     history: int = 1
     """Frames kept, oldest first; the term fills `dim * history` consecutive columns of its group."""
+    scale: float | list[float] = 1.0
+    """What the quantity was multiplied by, one number or one a feature, after clipping."""
+    clip: list[float] | None = None
+    """Lower and upper bound of the quantity before scaling."""
 
     @property
     def width(self) -> int:

@@ -27,4 +27,4 @@ def test_the_newest_frames_are_the_last_columns_of_a_term():
 
 def test_a_schema_survives_as_plain_data():
     assert ObsSchema.from_dict(SCHEMA.to_dict()).groups == SCHEMA.groups
-    assert SCHEMA.to_dict()["policy"][1] == {"name": "command", "dim": 3, "history": 1}
+    assert SCHEMA.to_dict()["policy"][1] == {"name": "command", "dim": 3, "history": 1, "scale": 1.0, "clip": None}

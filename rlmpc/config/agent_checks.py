@@ -53,14 +53,14 @@ def check_agent(agent: AgentCfg) -> None:
     for key in fields.keys() & set(POSITIVE):
         if not fields[key] > 0.0:
             raise UserError(f"'agent.{key}' must be above 0, not {fields[key]}")
-    for key in SHARES:
+    for key in fields.keys() & set(SHARES):
         if not 0.0 <= fields[key] <= 1.0:
             raise UserError(f"'agent.{key}' must lie in [0, 1], not {fields[key]}")
     for key in fields.keys() & set(NOT_NEGATIVE):
         if not fields[key] >= 0.0:
             raise UserError(f"'agent.{key}' must not be negative, not {fields[key]}")
     for low, middle, high in ORDERED:
-        if not fields[low] <= fields[middle] <= fields[high]:
+        if fields.keys() >= {low, middle, high} and not fields[low] <= fields[middle] <= fields[high]:
             raise UserError(f"'agent.{middle}' must lie between 'agent.{low}' and 'agent.{high}', not {fields[middle]}")
     _check_choices(fields)
 

@@ -33,16 +33,13 @@ class TaskCfg:
 
 @dataclass
 class AgentCfg:
-    """Networks and learning numbers of PPO; the defaults are those of the reference system."""
+    """What every agent has: an actor, and rollouts cut into minibatches; the defaults are those of the reference."""
 
-    algorithm: str = "ppo"
+    algorithm: str = MISSING
     """A key of `AGENTS`; set by the file that `agent=` names."""
-    actor_group: str = "teacher"
+    actor_group: str = MISSING
     """Observation group of the actor."""
-    critic_group: str = "critic"
-    """Observation group of the value function."""
     actor_hidden: list[int] = field(default_factory=lambda: [512, 256, 128])
-    critic_hidden: list[int] = field(default_factory=lambda: [512, 256, 128])
     activation: str = "elu"
     init_std: float = 1.0
     """Standard deviation of the actions at the start."""
@@ -55,9 +52,23 @@ class AgentCfg:
     num_epochs: int = 5
     """Passes over a rollout."""
     num_minibatches: int = 4
-    """Minibatches of a pass; num_envs x num_steps must be divisible by it."""
+    """Minibatches of a pass; num_envs x num_steps must be divisible by it (num_envs, for an agent with a memory)."""
     learning_rate: float = 1.0e-3
-    """Start of the adaptive rate."""
+    """Start of the adaptive rate, where it is adaptive."""
+    max_grad_norm: float = 1.0
+    stagger_episodes: bool = True
+    """Start with random episode ages, so that time-outs do not come all at once."""
+
+
+@dataclass
+class PpoCfg(AgentCfg):
+    """Proximal policy optimization of a feed-forward actor and critic."""
+
+    algorithm: str = "ppo"
+    actor_group: str = "teacher"
+    critic_group: str = "critic"
+    """Observation group of the value function."""
+    critic_hidden: list[int] = field(default_factory=lambda: [512, 256, 128])
     min_lr: float = 1.0e-5
     max_lr: float = 1.0e-2
     desired_kl: float = 0.01
@@ -68,13 +79,10 @@ class AgentCfg:
     lam: float = 0.95
     entropy_coef: float = 0.01
     value_coef: float = 1.0
-    max_grad_norm: float = 1.0
-    stagger_episodes: bool = True
-    """Start with random episode ages, so that time-outs do not come all at once."""
 
 
 @dataclass
-class RmaCfg(AgentCfg):
+class RmaCfg(PpoCfg):
     """PPO with a privileged latent, a latent from history and a velocity estimator.
 
     Names of terms, and numbers, are those of the reference system; terms are grouped by what the networks do with them.
@@ -120,7 +128,7 @@ class RmaCfg(AgentCfg):
     reference system does; null updates on what was consumed."""
 
 
-AGENTS: dict[str, type[AgentCfg]] = {"ppo": AgentCfg, "rma": RmaCfg}
+AGENTS: dict[str, type[AgentCfg]] = {"ppo": PpoCfg, "rma": RmaCfg}
 """Settings of each `agent.algorithm`."""
 
 
@@ -168,7 +176,7 @@ class TrainCfg:
 
     stage: str = MISSING
     task: TaskCfg = field(default_factory=TaskCfg)
-    agent: AgentCfg = field(default_factory=AgentCfg)
+    agent: AgentCfg = field(default_factory=PpoCfg)
     seed: int = 1
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""

@@ -14,8 +14,8 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
-from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.obs_schema import ObsSchema, ObsTerm
+from rlmpc.envs.isaaclab_contract import contract_of, nominal_gains
+from rlmpc.envs.vec_env import Obs, Step, spread_rows
 
 ACTION_LIMIT = 100.0
 """Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
@@ -39,11 +39,14 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
     value_group: str
     is_recording: bool = False
     """Off while everything is reset at once, which ends no episode."""
+    nominal_gains: dict[str, list[float]]
+    """Joint gains before they were randomised."""
     episode_names: tuple[str, ...]
     episode_sums: Tensor
     """Sums over ended episodes of `episode_names`, followed by their count."""
 
     def load_managers(self) -> None:
+        self.nominal_gains = nominal_gains(self)
         super().load_managers()
         commands = [self.command_manager.get_term(name) for name in self.command_manager.active_terms]
         self._command_metrics = tuple(metric for term in commands for metric in term.metrics)
@@ -109,11 +112,12 @@ class IsaacLabEnv:
         cfg.finalize()
         self._env = _EpisodeEndEnv(cfg)
         self.num_envs = num_envs
-        self.num_actions = self._env.action_manager.total_action_dim
         self.device = torch.device(self._env.device)
         self.step_dt = self._env.step_dt
         self.max_episode_length = self._env.max_episode_length
-        self.obs_schema = _schema(self._env)
+        self.contract = contract_of(self._env, self._env.nominal_gains)
+        self.num_actions = self.contract.num_actions
+        self.obs_schema = self.contract.observations
         self._env.value_group = value_group
         # Private, and only Newton's manager has it.
         self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
@@ -172,10 +176,23 @@ class IsaacLabEnv:
         self._env.common_step_counter = state["step_counter"]
         for name, term in self._stateful_terms().items():
             term.load_state_dict(state["terms"][name])
-        if "terrain_levels" in state:
-            terrain = self._terrain
-            assert terrain.env_origins is not None and terrain.terrain_origins is not None
-            terrain.terrain_levels.copy_(state["terrain_levels"])
+        self._load_levels(state)
+
+    def load_curriculum(self, state: dict[str, Any]) -> None:
+        """Take over command ranges and terrain levels, from the next `reset` on."""
+        terms = self._stateful_terms()
+        for name in self._env.command_manager.active_terms:
+            if name in terms and name in state["terms"]:
+                terms[name].load_state_dict(state["terms"][name])
+        self._load_levels(state)
+
+    def _load_levels(self, state: dict[str, Any]) -> None:
+        """Environments are sorted by kind of terrain, so levels that are spread in order stay with their kind."""
+        terrain = self._terrain
+        if "terrain_levels" in state and terrain.terrain_origins is not None:
+            assert terrain.env_origins is not None
+            levels = spread_rows(state["terrain_levels"], self.num_envs)
+            terrain.terrain_levels.copy_(levels.clamp(max=terrain.max_terrain_level - 1))
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
 
     def close(self) -> None:
@@ -229,17 +246,3 @@ def configured_terms(cfg: Any) -> dict[str, dict[str, int]]:
         }
 
     return {name: frames(group) for name, group in vars(cfg.observations).items() if group is not None}
-
-
-def _schema(env: ManagerBasedRLEnv) -> ObsSchema:
-    manager = env.observation_manager
-    groups = {}
-    for group, names in manager.active_terms.items():
-        cfgs = manager._group_obs_term_cfgs[group]
-        widths = [shape[0] for shape in manager.group_obs_term_dim[group]]
-        histories = [max(cfg.history_length, 1) for cfg in cfgs]
-        groups[group] = tuple(
-            ObsTerm(name, width // history, history)
-            for name, width, history in zip(names, widths, histories, strict=True)
-        )
-    return ObsSchema(groups)

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.envs.vec_env import Obs, Step
+from rlmpc.contract import Contract
+from rlmpc.envs.vec_env import Obs, Step, spread_rows
 from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 
@@ -76,12 +77,14 @@ class ToyEnv:
     def __init__(self, cfg: ToyEnvCfg, num_envs: int, device: str | torch.device, seed: int) -> None:
         self.cfg = cfg
         self.num_envs = num_envs
-        self.num_actions = 2
         self.device = torch.device(device)
         self.step_dt = cfg.step_dt
         self.max_episode_length = round(cfg.episode_length_s / cfg.step_dt)
         frames = cfg.history
         self.obs_schema = toy_schema(frames)
+        push = {"name": "push", "dim": 2, "scale": cfg.max_accel}
+        self.contract = Contract(cfg.step_dt, self.obs_schema, (push,))
+        self.num_actions = self.contract.num_actions
         self._rng = torch.Generator(device=self.device).manual_seed(seed)
 
         def zeros(*shape: int) -> Tensor:
@@ -150,6 +153,10 @@ class ToyEnv:
             "wind": self.wind.clone(),
             "rng": self._rng.get_state(),
         }
+
+    def load_curriculum(self, state: dict[str, Any]) -> None:
+        """Take over the levels of a state of any number of environments, from the next episode on."""
+        self.level.copy_(spread_rows(state["level"], self.num_envs))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave; episodes restart with the next `reset`."""

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlmpc.contract import Contract
 from rlmpc.obs_schema import ObsSchema
 
 Obs = dict[str, Tensor]
@@ -60,6 +61,8 @@ class VecEnv(Protocol):
     max_episode_length: int
     """Steps after which an episode times out."""
     obs_schema: ObsSchema
+    contract: Contract
+    """What a policy must agree upon with this environment; its `observations` are `obs_schema`."""
 
     def reset(self) -> Obs:
         """Start a new episode everywhere."""
@@ -89,6 +92,16 @@ class VecEnv(Protocol):
         """Restore what `state_dict` gave; takes effect with the next episode of each environment."""
         ...
 
+    def load_curriculum(self, state: dict[str, Any]) -> None:
+        """Take over only the curriculum of what `state_dict` gave, whatever the number of environments it came from."""
+        ...
+
     def close(self) -> None:
         """Release the simulator. The environment is unusable afterwards."""
         ...
+
+
+def spread_rows(values: Tensor, num_rows: int) -> Tensor:
+    """Rows of `values` (M, ...) spread evenly over `num_rows`, in their order; the same if M is that number."""
+    rows = torch.arange(num_rows, device=values.device) * values.shape[0] // num_rows
+    return values[rows]

@@ -11,12 +11,12 @@ from torch.distributions import Normal
 from torch.nn.functional import cosine_similarity, mse_loss
 
 from rlmpc.config.schema import RmaCfg
+from rlmpc.contract import Contract
 from rlmpc.learners.base import Metrics
 from rlmpc.learners.schedules import is_nth, ramp
 from rlmpc.learners.teacher import TeacherLearner
 from rlmpc.losses.adaptation import latent_distance
 from rlmpc.networks.rma import RmaActorCritic
-from rlmpc.obs_schema import ObsSchema
 
 
 class RmaLearner(TeacherLearner):
@@ -39,12 +39,12 @@ class RmaLearner(TeacherLearner):
     cfg: RmaCfg
     policy: RmaActorCritic
 
-    def make_policy(self, schema: ObsSchema, num_actions: int) -> RmaActorCritic:
+    def make_policy(self, contract: Contract) -> RmaActorCritic:
         """A new policy as the agent's config describes it."""
         cfg = self.cfg
         return RmaActorCritic(
-            schema,
-            num_actions,
+            contract.observations,
+            contract.num_actions,
             privileged_group=cfg.privileged_group,
             privileged_terms=cfg.privileged_terms,
             velocity_term=cfg.velocity_term,

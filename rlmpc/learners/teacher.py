@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from rlmpc.config.schema import AgentCfg
+from rlmpc.config.schema import PpoCfg
+from rlmpc.contract import Contract
 from rlmpc.learners.base import Metrics, OnPolicyLearner, flatten_time
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
 from rlmpc.networks.actor_critic import ActorCritic
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.obs_schema import ObsSchema
+from rlmpc.rollout.gae import gae
 
 
 class TeacherLearner(OnPolicyLearner):
@@ -22,25 +23,24 @@ class TeacherLearner(OnPolicyLearner):
 
     Args:
         agent: fields of `agent_cfg` as a plain dict, so that a checkpoint can hold them.
-        obs_schema: layout of the observation groups, as `ObsSchema.to_dict` gives it.
-        num_actions: A.
+        contract: what the policy and its environment agree upon, as `Contract.to_dict` gives it.
     """
 
-    agent_cfg: type[AgentCfg] = AgentCfg
+    agent_cfg: type[PpoCfg] = PpoCfg
     loss_names: tuple[str, ...] = ("train/kl", "loss/surrogate", "loss/value", "train/entropy")
     """What the numbers of `loss` are called in the report."""
 
     policy: GaussianPolicy
 
-    def __init__(self, agent: dict[str, Any], obs_schema: dict[str, list[dict[str, Any]]], num_actions: int) -> None:
+    def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.cfg = self.agent_cfg(**agent)
-        self.policy = self.make_policy(ObsSchema.from_dict(obs_schema), num_actions)
+        self.policy = self.make_policy(Contract.from_dict(contract))
 
-    def make_policy(self, schema: ObsSchema, num_actions: int) -> GaussianPolicy:
+    def make_policy(self, contract: Contract) -> GaussianPolicy:
         """A new policy as the agent's config describes it."""
-        return ActorCritic(schema.dims(), num_actions, **self.policy_settings())
+        return ActorCritic(contract.observations.dims(), contract.num_actions, **self.policy_settings())
 
     def policy_settings(self) -> dict[str, Any]:
         """Those settings of the agent that every policy takes."""
@@ -73,11 +73,22 @@ class TeacherLearner(OnPolicyLearner):
         """One PPO iteration on a whole rollout, (T, N, ...) as `Collector.collect` returns it."""
         metrics = batch.pop("metrics")
         self.policy.mode = batch.pop("mode")
-        samples = flatten_time(batch)
-        samples["advantage"] = self.normalize_over_ranks(samples["advantage"])
+        samples = self.samples(batch)
         metrics = metrics | self.update(samples)
         self.update_normalizers(self.policy.normalizers, samples["obs"])
         self.publish(metrics)
+
+    def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A rollout (T, N, ...) as flat samples (B, ...) with `advantage` (normalised) and `return`."""
+        cfg = self.cfg
+        outcome = {name: batch.pop(name) for name in ("reward", "terminated", "truncated", "terminal_value")}
+        last_value = batch.pop("last_value")
+        advantage, batch["return"] = gae(
+            **outcome, value=batch["value"], last_value=last_value, gamma=cfg.gamma, lam=cfg.lam
+        )
+        batch["advantage"] = self.normalize_over_ranks(advantage)
+        batch.pop("memory")
+        return flatten_time(batch)
 
     def update(self, samples: dict[str, Any]) -> Metrics:
         """All PPO steps on the flat samples (B, ...) of a rollout; what they report."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from rlmpc.networks.mlp import mlp
-from rlmpc.networks.policy import GaussianPolicy, Inferred, Obs
+from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
 
 
 class ActorCritic(GaussianPolicy):
@@ -43,9 +43,14 @@ class ActorCritic(GaussianPolicy):
         super().__init__(actor, seen, num_actions, critic_group=critic_group, activation=activation, **others)
         self.actor_group = actor_group
 
-    def infer(self, obs: Obs) -> dict[str, Tensor]:
+    @property
+    def acting_groups(self) -> tuple[str, ...]:
+        """The actor's group."""
+        return (self.actor_group,)
+
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], Memory]:
         """Nothing: the actor takes its group as it is."""
-        return {}
+        return {}, memory
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
         """Action distribution for `obs` of groups (..., D_g); mean and spread are (..., A)."""

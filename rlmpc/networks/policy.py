@@ -1,9 +1,10 @@
-"""What every trainable policy shares: action noise, a value function and a normalizer for each observation group."""
+"""What every policy shares: action noise, a normalizer for each observation group and, to learn by reward, a critic."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -15,16 +16,18 @@ from rlmpc.networks.selection import select
 
 Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
+Memory = Mapping[str, Tensor]
+"""What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
 
 
 class GaussianPolicy(nn.Module, ABC):
-    """A Gaussian actor and a value function on one observation group; a subclass says what the actor takes.
+    """A Gaussian actor, with or without a value function; a subclass says what the actor takes.
 
     Args:
         actor: network from what the subclass makes of the observations to A means.
         obs_dims: width of every observation group that the policy sees; each gets a normalizer.
         num_actions: A.
-        critic_group: group that the critic sees.
+        critic_group: group that the critic sees; None for a policy that values nothing.
         critic_hidden: widths of the critic's hidden layers.
         activation: a key of `rlmpc.networks.mlp.ACTIVATIONS`.
         init_std: standard deviation of the actions at the start.
@@ -42,7 +45,7 @@ class GaussianPolicy(nn.Module, ABC):
         obs_dims: Mapping[str, int],
         num_actions: int,
         *,
-        critic_group: str,
+        critic_group: str | None,
         critic_hidden: Sequence[int],
         activation: str,
         init_std: float,
@@ -54,32 +57,47 @@ class GaussianPolicy(nn.Module, ABC):
         self.groups = tuple(obs_dims)
         self.critic_group = critic_group
         self.actor = actor
-        self.critic = mlp(obs_dims[critic_group], critic_hidden, 1, activation)
+        self.critic = mlp(obs_dims[critic_group], critic_hidden, 1, activation) if critic_group is not None else None
         self.noise = GaussianHead(num_actions, init_std, min_std, max_std)
         self.normalizers = nn.ModuleDict(
             {group: RunningNormalizer(width) for group, width in obs_dims.items()} if normalize_obs else {}
         )
 
+    @property
     @abstractmethod
-    def infer(self, obs: Obs) -> dict[str, Tensor]:
-        """What the actor consumes besides `obs` and does not learn from the reward: estimates, (N, ...) each."""
+    def acting_groups(self) -> tuple[str, ...]:
+        """Observation groups that acting needs now; the rest of `groups` serves learning."""
+
+    @abstractmethod
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], Memory]:
+        """What the actor consumes besides `obs`, (N, ...) each: estimates, what it remembers; and the next memory."""
 
     @abstractmethod
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
         """Action distribution for `obs` of groups (..., D_g) and what `infer` gave for them; mean is (..., A)."""
 
+    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
+        """Memory at the start of an episode, zeros (N, ...) each; empty for a policy that remembers nothing."""
+        return {}
+
     def value(self, obs: Obs) -> Tensor:
         """Expected return from `obs`, (...,)."""
+        assert self.critic is not None and self.critic_group is not None
         return self.critic(self.normalized(obs, self.critic_group)).squeeze(-1)
 
-    def act(self, obs: Obs, deterministic: bool = False) -> dict[str, Tensor | dict[str, Tensor]]:
-        """Choose actions for N environments and record how they were chosen.
+    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> dict[str, Any]:
+        """Choose actions for N environments and record how they were chosen; rollout, play and export all act by this.
+
+        Args:
+            obs: at least the groups of `acting_groups`, (N, D_g) each.
+            memory: what the previous step returned; `initial_memory` at the start of an episode.
+            deterministic: take the mean instead of a sample.
 
         Returns:
-            `action` (N, A), `log_prob` (N,), `mean` (N, A), `std` (N, A), `value` (N,) and `inferred`, what `infer`
-            gave.
+            `action` (N, A), `log_prob` (N,), `mean` (N, A), `std` (N, A), `inferred`, what `infer` gave, and the next
+            `memory`.
         """
-        inferred = self.infer(obs)
+        inferred, memory = self.infer(obs, memory)
         distribution = self.distribution(obs, inferred)
         action = distribution.mean if deterministic else distribution.sample()
         return {
@@ -87,8 +105,8 @@ class GaussianPolicy(nn.Module, ABC):
             "log_prob": distribution.log_prob(action).sum(dim=-1),
             "mean": distribution.mean,
             "std": distribution.stddev,
-            "value": self.value(obs),
             "inferred": inferred,
+            "memory": memory,
         }
 
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:

@@ -16,7 +16,7 @@ from torch.distributions import Normal
 
 from rlmpc.networks.encoders import HistoryEncoder, frames_of
 from rlmpc.networks.mlp import mlp
-from rlmpc.networks.policy import GaussianPolicy, Inferred, Obs
+from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
 from rlmpc.networks.selection import width
 from rlmpc.obs_schema import ObsSchema
 
@@ -116,9 +116,14 @@ class RmaActorCritic(GaussianPolicy):
             nn.Sequential(mlp(width(scan), scan_hidden, scan_latent_dim, activation), nn.Tanh()) if scan else None
         )
 
-    def infer(self, obs: Obs) -> dict[str, Tensor]:
+    @property
+    def acting_groups(self) -> tuple[str, ...]:
+        """The actor's group and, for the privileged latent, that of the privileged terms."""
+        return (self.actor_group,) if self.mode == "history" else (self.actor_group, self.privileged_group)
+
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], Memory]:
         """`velocity` (N, 3), estimated, and `history_latent` (N, latent_dim)."""
-        return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}
+        return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}, memory
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
         """Action distribution for `obs` of groups (..., D_g), given `velocity` and, in that mode, `history_latent`."""

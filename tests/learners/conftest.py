@@ -39,7 +39,7 @@ def fit():
 
 def _fit(learner: TeacherLearner, env: VecEnv, iterations: int):
     cfg = learner.cfg
-    datamodule = CountingDataModule(env, Collector(env, cfg.num_steps, cfg.gamma, cfg.lam, True))
+    datamodule = CountingDataModule(env, Collector(env, cfg.num_steps, True))
     reports: list[dict[str, float]] = []
 
     class Record(L.Callback):
@@ -62,7 +62,7 @@ def run_toy():
         cfg = replace(compose_train(["task=toy", f"agent={agent}"]).agent, **changes)
         L.seed_everything(seed, verbose=False)
         env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
-        learner = make_learner(cfg, env.obs_schema, env.num_actions)
+        learner = make_learner(cfg, env.contract)
         return learner, *_fit(learner, env, iterations)
 
     return run

@@ -50,9 +50,7 @@ def test_the_regularizer_pulls_the_privileged_latent_to_the_history_latent(run_t
 
 def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run_toy):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
-    samples = datamodule.collect()
-    minibatch = {name: value for name, value in samples.items() if name not in ("metrics", "mode")}
-    learner.zero_grad()
+    minibatch = collected(learner, datamodule, "privileged")
     TeacherLearner.loss(learner, minibatch)[0].backward()
     assert all(p.grad is None for p in learner.policy.estimator.parameters())
     assert all(p.grad is None for p in learner.policy.history_encoder.parameters())
@@ -61,10 +59,11 @@ def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run
 
 
 def collected(learner: RmaLearner, datamodule, mode: str) -> dict:
-    """A fresh rollout that acted in `mode`, as samples (T, N, ...)."""
+    """A fresh rollout that acted in `mode`, as flat samples."""
     learner.policy.mode = mode
     learner.zero_grad()
-    return {name: value for name, value in datamodule.collect().items() if name not in ("metrics", "mode")}
+    batch = datamodule.collect()
+    return learner.samples({name: value for name, value in batch.items() if name not in ("metrics", "mode")})
 
 
 @pytest.mark.parametrize("mode", ["privileged", "history"])
@@ -101,7 +100,7 @@ def test_the_references_mixture_updates_on_nothing_that_was_inferred(run_toy, mo
 def test_adaptation_brings_the_history_latent_to_the_privileged_one(run_toy):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, "history")
-    obs = {group: values.flatten(0, 1) for group, values in samples["obs"].items()}
+    obs = samples["obs"]
     privileged = parameters(learner.policy.privileged_encoder)
     distances = []
     for _ in range(6):
@@ -161,5 +160,5 @@ def test_hyperparameters_alone_rebuild_the_learner(run_toy):
     twin = RmaLearner(**learner.hparams)
     twin.load_state_dict(learner.state_dict())
     obs = datamodule.env.reset()
-    acted, again = learner.policy.act(obs, deterministic=True), twin.policy.act(obs, deterministic=True)
+    acted, again = learner.policy.act(obs, {}, deterministic=True), twin.policy.act(obs, {}, deterministic=True)
     assert torch.equal(acted["action"], again["action"])

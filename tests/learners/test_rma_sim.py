@@ -53,7 +53,7 @@ def env():
 def new_learner(env, *arguments: str):
     torch.manual_seed(0)
     agent = compose_train(["task=phase_1_scan_rl", "agent.history_every=2", *arguments]).agent
-    return make_learner(agent, env.obs_schema, env.num_actions)
+    return make_learner(agent, env.contract)
 
 
 def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(env, fit, first_minibatches):

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from rlmpc.learners.base import flatten_time
 from rlmpc.learners.teacher import TeacherLearner
 
 
@@ -16,7 +15,7 @@ def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(run_toy,
     """Also after normalizers and parameters have moved."""
     learner, datamodule, _ = run_toy(trained + 1)
     assert learner.policy.normalizers["teacher"].count > 0
-    samples = flatten_time({key: v for key, v in datamodule.collect().items() if key not in ("metrics", "mode")})
+    samples = learner.samples({key: v for key, v in datamodule.collect().items() if key not in ("metrics", "mode")})
     minibatch = next(learner.minibatches(samples, 1, 4))
     log_prob = learner.replay(minibatch).log_prob(minibatch["action"]).sum(dim=-1)
     ratio = (log_prob - minibatch["log_prob"]).exp()

@@ -26,14 +26,13 @@ def policy() -> ActorCritic:
 
 def test_act_records_how_it_acted(policy: ActorCritic):
     obs = {"teacher": torch.randn(5, 7), "critic": torch.randn(5, 9)}
-    acted = policy.act(obs)
-    assert acted.pop("inferred") == {}
+    acted = policy.act(obs, {})
+    assert (acted.pop("inferred"), acted.pop("memory")) == ({}, {})
     assert {name: tuple(value.shape) for name, value in acted.items()} == {
         "action": (5, 3),
         "log_prob": (5,),
         "mean": (5, 3),
         "std": (5, 3),
-        "value": (5,),
     }
     by_hand = -0.5 * ((acted["action"] - acted["mean"]) / 0.5) ** 2 - math.log(0.5) - 0.5 * math.log(2.0 * math.pi)
     torch.testing.assert_close(acted["log_prob"], by_hand.sum(dim=1))
@@ -41,7 +40,7 @@ def test_act_records_how_it_acted(policy: ActorCritic):
 
 def test_a_deterministic_action_is_the_mean(policy: ActorCritic):
     obs = {"teacher": torch.randn(5, 7), "critic": torch.randn(5, 9)}
-    acted = policy.act(obs, deterministic=True)
+    acted = policy.act(obs, {}, deterministic=True)
     assert torch.equal(acted["action"], acted["mean"])
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlmpc.config.compose import compose_train
+from rlmpc.contract import Contract
 from rlmpc.learners.make import make_learner
 from rlmpc.networks.rma import RmaActorCritic
 from rlmpc.obs_schema import ObsSchema, ObsTerm
@@ -28,7 +29,8 @@ def policy(task: str, with_phase: bool, num_frictions: int = 2, **settings: Any)
     schema = ObsSchema({"policy": sensed, "critic": sensed + privileged})
     overrides = [f"agent.{name}={value}" for name, value in settings.items()]
     torch.manual_seed(0)
-    learner = make_learner(compose_train([f"task={task}", "agent=rma", *overrides]).agent, schema, num_actions=30)
+    contract = Contract(0.02, schema, ({"name": "joint_pos", "dim": 30},))
+    learner = make_learner(compose_train([f"task={task}", "agent=rma", *overrides]).agent, contract)
     assert isinstance(learner.policy, RmaActorCritic)
     return learner.policy
 
@@ -52,7 +54,7 @@ def test_the_actor_is_as_wide_as_the_references_and_by_the_phase_wider(task: str
     assert [layer.in_features for layer in rma.actor if hasattr(layer, "in_features")] == [num_inputs, 512, 256, 128]
     obs = observe(rma)
     assert rma.history_latent(obs).shape == rma.privileged_latent(obs).shape == (3, 32)
-    acted = rma.act(obs)
+    acted = rma.act(obs, {})
     assert acted["action"].shape == (3, 30)
     assert {name: tuple(value.shape) for name, value in acted["inferred"].items()} == {
         "velocity": (3, 3),
@@ -90,9 +92,9 @@ def test_on_the_history_latent_the_actor_needs_nothing_that_a_robot_does_not_sen
     obs = observe(rma)
     other = obs | {"critic": torch.randn_like(obs["critic"])}
     rma.mode = "history"
-    assert torch.equal(rma.act(obs, deterministic=True)["action"], rma.act(other, deterministic=True)["action"])
+    assert torch.equal(rma.act(obs, {})["mean"], rma.act(other, {})["mean"])
     rma.mode = "privileged"
-    assert not torch.equal(rma.act(obs, deterministic=True)["action"], rma.act(other, deterministic=True)["action"])
+    assert not torch.equal(rma.act(obs, {})["mean"], rma.act(other, {})["mean"])
 
 
 def test_each_part_reads_its_own_terms():

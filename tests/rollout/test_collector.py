@@ -1,9 +1,11 @@
+from typing import Any
+
 import torch
 
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.envs.vec_env import Obs
 from rlmpc.rollout.buffer import RolloutBuffer
-from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.collector import Collector, Memory
 
 
 class Pusher:
@@ -11,19 +13,23 @@ class Pusher:
 
     groups = ("teacher",)
     mode = "direct"
+    critic_group = "critic"
 
     def __init__(self, env: ToyEnv) -> None:
         self.velocity = env.obs_schema.columns("critic", "velocity")
 
-    def act(self, obs: Obs) -> dict[str, torch.Tensor]:
-        return {"action": torch.full((obs["critic"].shape[0], 2), 0.03), "value": self.value(obs)}
+    def initial_memory(self, num_envs: int) -> Memory:
+        return {}
+
+    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+        return {"action": torch.full((obs["critic"].shape[0], 2), 0.03), "memory": memory}
 
     def value(self, obs: Obs) -> torch.Tensor:
         return obs["critic"][:, self.velocity].norm(dim=1)
 
 
 def collector(env: ToyEnv, num_steps: int = 8) -> Collector:
-    return Collector(env, num_steps, gamma=0.99, lam=0.95, stagger_episodes=False)
+    return Collector(env, num_steps, stagger_episodes=False)
 
 
 def test_rows_follow_each_other_and_the_next_rollout_goes_on_where_the_last_stopped(toy_env: ToyEnv):
@@ -43,13 +49,13 @@ def test_only_the_groups_of_the_policy_are_kept(toy_env: ToyEnv):
 
 
 def test_a_time_out_is_followed_by_the_value_of_its_terminal_observation(toy_env: ToyEnv):
-    collect = Collector(toy_env, toy_env.max_episode_length, gamma=1.0, lam=0.0, stagger_episodes=False)
+    collect = Collector(toy_env, toy_env.max_episode_length, stagger_episodes=False)
     batch = collect.collect(Pusher(toy_env))
-    reward_and_next = batch["return"][-1]
     speed = batch["value"][-1]
-    # One step at constant push changes the speed little; the next episode's first observation would be worth 0.
-    assert (reward_and_next > 0.9 * speed).all()
+    # One step at constant push changes the speed little; the next episode's first observation is worth 0.
+    assert (batch["terminal_value"][-1] > 0.9 * speed).all()
     assert (speed > 0.1).all()
+    assert (batch["last_value"] == 0.0).all()
 
 
 def test_episode_metrics_count_each_ended_episode_once(toy_env: ToyEnv):
@@ -62,8 +68,38 @@ def test_episode_metrics_count_each_ended_episode_once(toy_env: ToyEnv):
     assert again["episode/length"][1] == 16
 
 
+class Counter(Pusher):
+    """Remembers how often it has acted in an episode, and says so."""
+
+    critic_group = None
+
+    def initial_memory(self, num_envs: int) -> Memory:
+        return {"count": torch.zeros(num_envs, 1)}
+
+    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+        acted = super().act(obs, {"count": memory["count"] + 1.0})
+        return acted | {"before": memory["count"].squeeze(1)}
+
+
+def test_memory_is_carried_from_one_rollout_to_the_next_and_lost_where_an_episode_ends(toy_env: ToyEnv):
+    toy_env.episode_length[3] = toy_env.max_episode_length - 2
+    collect = collector(toy_env, num_steps=4)
+    collect._obs, collect._memory = toy_env._observe(), {"count": torch.zeros(16, 1)}
+    first = collect.collect(Counter(toy_env))
+    counts = first["before"].clone()
+    assert counts[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert counts[:, 3].tolist() == [0.0, 1.0, 0.0, 1.0]
+    second = collect.collect(Counter(toy_env))
+    assert second["memory"]["count"][:, 0].tolist() == [4.0, 4.0, 4.0, 2.0] + [4.0] * 12
+    assert second["before"][:, 3].tolist() == [2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_policy_without_a_critic_gets_no_values(toy_env: ToyEnv):
+    assert not {"value", "terminal_value", "last_value"} & collector(toy_env).collect(Counter(toy_env)).keys()
+
+
 def test_staggered_episodes_end_at_different_steps(toy_env: ToyEnv):
-    collect = Collector(toy_env, 50, gamma=0.99, lam=0.95, stagger_episodes=True)
+    collect = Collector(toy_env, 50, stagger_episodes=True)
     ended = collect.collect(Pusher(toy_env))["metrics"]["episode/length"][1]
     assert 1 <= ended < 16
 

@@ -1,0 +1,159 @@
+"""Checkpoints as files: what ours hold beside Lightning's own, how they are found, and how they are read safely."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rlmpc.contract import differences
+from rlmpc.errors import UserError
+
+FORMAT = 1
+"""Version of `describe_run`'s layout; a file of another version is refused."""
+
+SECTION = "rlmpc"
+"""Key of our own part in a Lightning checkpoint."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A learner that was saved, and the run it comes from; plain data and tensors on the CPU."""
+
+    path: Path
+    sha256: str
+    """Hash of the file."""
+    iteration: int
+    """Finished iterations."""
+    config: dict[str, Any]
+    """The run's composed config, `TrainCfg` as a dict."""
+    report: dict[str, float]
+    """The numbers of its last iteration."""
+    hyperparameters: dict[str, Any]
+    """What the LightningModule was made of: `agent`, `contract` and what else it takes."""
+    state_dict: dict[str, torch.Tensor]
+    environment: dict[str, Any] | None
+    """State of the first rank's environments."""
+
+    @property
+    def algorithm(self) -> str:
+        """Which learner it is."""
+        return self.hyperparameters["agent"]["algorithm"]
+
+
+def describe_run(config: Mapping[str, Any], report: Mapping[str, float]) -> dict[str, Any]:
+    """Our own part of a checkpoint: the composed config and the report of the last iteration."""
+    return {"format": FORMAT, "config": dict(config), "report": dict(report)}
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Nothing in the file is executed: only tensors and plain data are accepted.
+
+    Raises:
+        UserError: if the file is missing, damaged, not ours, or holds anything else.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint '{path}'")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"'{path}' is not a checkpoint, or only a part of one")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"'{path}' holds more than tensors and plain data, which could run code; refused") from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
+    return _checkpoint(path, content)
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], owner: str) -> None:
+    """Give `module` its `weights`.
+
+    Raises:
+        UserError: with a line for every parameter whose presence or shape differs.
+    """
+    there = {name: list(values.shape) for name, values in weights.items()}
+    here = {name: list(values.shape) for name, values in module.state_dict().items()}
+    lines = [line for name in {**there, **here} for line in _shapes_differ(name, there, here)]
+    if lines:
+        raise UserError(f"the weights in '{owner}' do not fit its networks (there | here):\n  " + "\n  ".join(lines))
+    module.load_state_dict(dict(weights))
+
+
+def find_checkpoint(where: str, root: Path) -> Path:
+    """The file that a user means.
+
+    Args:
+        where: a file; a run's folder, which means its newest checkpoint; `latest`, the newest below `root`; `best`,
+            that of the newest run with the highest mean return in its last iteration; or `<folder>/best`.
+        root: folder of all runs.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(where)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return _newest(_checkpoints_in(path))
+    if where == "latest":
+        return _newest(_checkpoints_in(root))
+    if path.name == "best":
+        folder = _newest(_checkpoints_in(root)).parent if where == "best" else path.parent
+        return max(_checkpoints_in(folder), key=_mean_return)
+    raise UserError(f"there is no checkpoint '{where}'; give a file, a run's folder, latest, best or <folder>/best")
+
+
+def _checkpoint(path: Path, content: Any) -> Checkpoint:
+    ours = content.get(SECTION) if isinstance(content, dict) else None
+    if not isinstance(ours, dict):
+        raise UserError(f"'{path}' is not a checkpoint of this project")
+    if ours.get("format") != FORMAT:
+        raise UserError(f"'{path}' has format {ours.get('format')}; this version reads format {FORMAT}")
+    try:
+        states = content.get("RolloutDataModule", {}).get("env")
+        return Checkpoint(
+            path=path,
+            sha256=_sha256(path),
+            iteration=content["epoch"] + 1,
+            config=ours["config"],
+            report=ours["report"],
+            hyperparameters=content["hyper_parameters"],
+            state_dict=content["state_dict"],
+            environment=states[0] if states else None,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"'{path}' lacks {error}; it is damaged or was changed") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shapes_differ(name: str, there: Mapping[str, list[int]], here: Mapping[str, list[int]]) -> list[str]:
+    if name in there and name in here:
+        return [] if there[name] == here[name] else [f"{name}: {there[name]} | {here[name]}"]
+    return differences(there.get(name, "missing"), here.get(name, "missing"), name)
+
+
+def _checkpoints_in(folder: Path) -> list[Path]:
+    """Files below a folder, links left out."""
+    found = [path for path in folder.rglob("*.ckpt") if not path.is_symlink()] if folder.is_dir() else []
+    if not found:
+        raise UserError(f"there is no checkpoint below '{folder}'")
+    return found
+
+
+def _newest(paths: list[Path]) -> Path:
+    return max(paths, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _mean_return(path: Path) -> float:
+    return load_checkpoint(path).report.get("episode/return", float("-inf"))

@@ -1,0 +1,96 @@
+"""Turns raw actions into joint targets and a gait clock, as the policy's contract says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rlmpc.errors import UserError, nearest
+
+ACTION_LIMIT = 100.0
+"""Bound of raw actions, as in training."""
+
+SERVED = ("joint_pos", "gait_cycle")
+"""Names of the action terms that this simulation carries out."""
+
+
+class GaitClock:
+    """A phase that runs through [0, 1) once a gait period; each leg, left then right, reads it with an offset.
+
+    Args:
+        term: action term `gait_cycle` of a contract: `offset_s`, `scale_s`, `period_range_s`, `leg_offsets`.
+        control_dt: seconds between two actions.
+    """
+
+    def __init__(self, term: Mapping[str, Any], control_dt: float) -> None:
+        self._offset_s, self._scale_s = float(term["offset_s"]), float(term["scale_s"])
+        self._shortest_s, self._longest_s = term["period_range_s"]
+        self._leg_offsets = np.array(term["leg_offsets"])
+        self._control_dt = control_dt
+        self.phase = 0.0
+
+    @property
+    def leg_phase(self) -> np.ndarray:
+        """Phase of each leg in [0, 1), (2,)."""
+        return (self.phase + self._leg_offsets) % 1.0
+
+    def advance(self, action: float) -> None:
+        """Set the period and let one control step pass."""
+        period_s = min(max(self._offset_s + self._scale_s * action, self._shortest_s), self._longest_s)
+        self.phase = (self.phase + self._control_dt / period_s) % 1.0
+
+
+class Actions:
+    """The action terms of a contract in their order.
+
+    Args:
+        terms: the contract's `actions`.
+        joints: the contract's `joints`.
+        control_dt: seconds between two actions.
+
+    Raises:
+        UserError: for a term that this simulation does not carry out.
+    """
+
+    def __init__(self, terms: Sequence[Mapping[str, Any]], joints: Mapping[str, Any], control_dt: float) -> None:
+        self._default_pos = np.array(joints["default_pos"])
+        self._joint_terms: list[tuple[slice, list[int], np.ndarray, np.ndarray]] = []
+        self.clock: GaitClock | None = None
+        self._clock_column = 0
+        start = 0
+        for term in terms:
+            columns = slice(start, start + term["dim"])
+            start = columns.stop
+            if term["name"] == "joint_pos":
+                joint_ids = [joints["names"].index(name) for name in term["joints"]]
+                self._joint_terms.append((columns, joint_ids, np.array(term["scale"]), np.array(term["offset"])))
+            elif term["name"] == "gait_cycle":
+                self.clock, self._clock_column = GaitClock(term, control_dt), columns.start
+            else:
+                raise UserError(
+                    f"action '{term['name']}' of the policy is not carried out in MuJoCo; it serves "
+                    f"{', '.join(SERVED)}{nearest(term['name'], SERVED)}"
+                )
+        self.raw = np.zeros(start)
+        """Raw actions (A,) of the last step, bounded."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Forget the last actions and draw a phase."""
+        self.raw = np.zeros_like(self.raw)
+        if self.clock is not None:
+            self.clock.phase = rng.uniform()
+
+    def process(self, raw: np.ndarray) -> np.ndarray:
+        """Targets (J,) [rad] in the contract's order of joints, for raw actions (A,); the gait clock advances.
+
+        Entries that are not finite count as 0.
+        """
+        self.raw = np.clip(np.where(np.isfinite(raw), raw, 0.0), -ACTION_LIMIT, ACTION_LIMIT)
+        targets = self._default_pos.copy()
+        for columns, joint_ids, scale, offset in self._joint_terms:
+            targets[joint_ids] = offset + scale * self.raw[columns]
+        if self.clock is not None:
+            self.clock.advance(self.raw[self._clock_column])
+        return targets

@@ -1,0 +1,108 @@
+"""Measures an exported policy in MuJoCo, episode by episode."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.sim2sim.ground import TILE_HALF_SIZE_M
+from rlmpc.sim2sim.simulation import Simulation
+from rlmpc.sim2sim.walker import Walker, check_trial
+
+MAX_TILT_RAD = 0.8
+MIN_HEIGHT_M = -5.0
+"""Of the root; both as in training."""
+
+FALLS = ("non_finite", "bad_orientation", "fell_below")
+"""Reasons for an episode's end that are no success."""
+
+
+def evaluate(
+    deployment: Deployment,
+    trials: list[Trial],
+    seed: int,
+    episode_length_s: float = 12.0,
+    episodes_per_trial: int = 1,
+) -> list[Episode]:
+    """Run every trial.
+
+    Args:
+        deployment: the exported policy.
+        trials: grounds and commands.
+        seed: of the starts, which differ from trial to trial and from episode to episode.
+        episode_length_s: after this an episode is a success.
+        episodes_per_trial: episodes of one trial differ by heading, velocity and gait phase at their start.
+
+    Returns:
+        The episodes in the order of the trials.
+
+    Raises:
+        UserError: for a trial or policy that MuJoCo does not serve.
+    """
+    num_steps = round(episode_length_s / deployment.contract.control_dt)
+    for trial in trials:
+        check_trial(trial)
+    episodes = []
+    for index, trial in enumerate(trials):
+        walker = Walker(deployment, trial)
+        for episode in range(episodes_per_trial):
+            rng = np.random.default_rng([seed, index, episode])
+            episodes.append(run_episode(walker, trial, rng, num_steps))
+    return episodes
+
+
+def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_steps: int) -> Episode:
+    """One episode of at most `num_steps` control steps, from a start that `rng` draws."""
+    walker.start(rng)
+    simulation, dt = walker.simulation, walker.simulation.control_dt
+    squares_xy, squares_yaw = [0.0], [0.0]
+    distance_m, energy_j, steps = 0.0, 0.0, 0
+    reason = None
+    while reason is None:
+        before = simulation.root_pos[:2].copy()
+        walker.step()
+        steps += 1
+        reason = end_reason(simulation, steps >= num_steps)
+        if reason == "non_finite":
+            break
+        distance_m += float(np.linalg.norm(simulation.root_pos[:2] - before))
+        energy_j += dt * float(np.abs(simulation.joint_torque * simulation.joint_vel).sum())
+        error_xy, error_yaw = velocity_errors(simulation)
+        squares_xy.append(error_xy**2)
+        squares_yaw.append(error_yaw**2)
+    measured = max(len(squares_xy) - 1, 1)
+    return Episode(
+        trial=trial,
+        reason=reason,
+        fell=reason in FALLS,
+        length_s=steps * dt,
+        distance_m=distance_m,
+        rmse_xy=math.sqrt(sum(squares_xy) / measured),
+        rmse_yaw=math.sqrt(sum(squares_yaw) / measured),
+        energy_j=energy_j,
+    )
+
+
+def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
+    """What ends the episode now, a fall before anything else; None while it goes on."""
+    if not simulation.is_finite:
+        return "non_finite"
+    if math.acos(min(max(-simulation.gravity_b[2], -1.0), 1.0)) > MAX_TILT_RAD:
+        return "bad_orientation"
+    if simulation.root_pos[2] < MIN_HEIGHT_M:
+        return "fell_below"
+    if np.abs(simulation.root_pos[:2]).max() > TILE_HALF_SIZE_M:
+        return "left_tile"
+    return "time_out" if is_time_out else None
+
+
+def velocity_errors(simulation: Simulation) -> tuple[float, float]:
+    """Errors of the velocity in the plane [m/s], in the frame of the heading, and of the world's yaw rate [rad/s]."""
+    yaw = simulation.root_yaw
+    turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
+    velocity = turn @ simulation.root_lin_vel_w[:2]
+    error_xy = float(np.linalg.norm(velocity - simulation.command[:2]))
+    return error_xy, abs(float(simulation.root_ang_vel_w[2] - simulation.command[2]))

@@ -1,0 +1,88 @@
+"""Films an exported policy in MuJoCo."""
+
+# MuJoCo fills its module from compiled ones, which pyright cannot see into.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+
+import imageio.v3 as iio
+import mujoco
+import numpy as np
+from mujoco.rendering.classic import gl_context
+
+from rlmpc.errors import UserError
+from rlmpc.evaluation.episode import Trial
+from rlmpc.robots.g1.description import load_description
+from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.sim2sim.evaluate import end_reason
+from rlmpc.sim2sim.walker import Walker
+
+WIDTH, HEIGHT = 640, 480
+"""[px]"""
+
+_CAMERA_DISTANCE_M = 3.5
+_CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG = 135.0, -18.0
+
+
+def film(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int) -> Path:
+    """Film a trial at the control rate; when an episode ends by itself, the next one starts.
+
+    Args:
+        deployment: the exported policy.
+        trial: ground and command.
+        path: the mp4 file to write; its folder is made if need be.
+        steps: control steps, one frame each.
+        seed: of the starts.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UserError: nothing to render with, or a trial or policy that MuJoCo does not serve.
+    """
+    walker = Walker(deployment, trial)
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with make_renderer(walker.simulation.model) as renderer, iio.imopen(path, "w", plugin="pyav") as video:
+        video.init_video_stream("libx264", fps=round(1.0 / walker.simulation.control_dt))
+        walker.start(rng)
+        for _ in range(steps):
+            walker.step()
+            video.write_frame(picture(renderer, walker.simulation.data))
+            if end_reason(walker.simulation, is_time_out=False) is not None:
+                walker.start(rng)
+    return path
+
+
+def make_renderer(model: mujoco.MjModel) -> mujoco.Renderer:
+    """A renderer; without a display it draws through EGL, unless the environment variable `MUJOCO_GL` says otherwise.
+
+    Raises:
+        UserError: this machine cannot render.
+    """
+    try:
+        if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
+            os.environ["MUJOCO_GL"] = "egl"
+            # MuJoCo has read the variable on import. Set before, it would have made the import itself fail where there
+            # is no EGL, although measuring needs none.
+            importlib.reload(gl_context)
+        return mujoco.Renderer(model, HEIGHT, WIDTH)
+    except Exception as error:  # missing libraries show as AttributeError, ImportError, RuntimeError or FatalError
+        raise UserError(
+            f"MuJoCo cannot render here, so there is no video: {error}; MUJOCO_GL may be egl, osmesa or glfw"
+        ) from error
+
+
+def picture(renderer: mujoco.Renderer, data: mujoco.MjData) -> np.ndarray:
+    """The robot from a camera that follows it, (HEIGHT, WIDTH, 3) uint8."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+    camera.trackbodyid = data.body(load_description().bodies[0].name).id
+    camera.distance = _CAMERA_DISTANCE_M
+    camera.azimuth, camera.elevation = _CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG
+    renderer.update_scene(data, camera)
+    return renderer.render()

@@ -1,0 +1,53 @@
+"""A policy in charge of the robot on one trial's ground."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rlmpc.errors import UserError
+from rlmpc.evaluation.episode import Trial
+from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.sim2sim.ground import make_ground
+from rlmpc.sim2sim.observer import Observer
+from rlmpc.sim2sim.policy import Policy
+from rlmpc.sim2sim.simulation import Simulation
+
+
+def check_trial(trial: Trial) -> None:
+    """Refuse a trial without a velocity command, or on ground that MuJoCo does not have.
+
+    Raises:
+        UserError: with what is accepted.
+    """
+    if len(trial.command) != 3:
+        raise UserError(f"the command {list(trial.command)} is not vx, vy and yaw rate")
+    make_ground(trial.terrain, trial.level)
+
+
+class Walker:
+    """Observes, decides and acts, step by step.
+
+    Args:
+        deployment: the exported policy.
+        trial: ground and command.
+
+    Raises:
+        UserError: for a trial without a velocity command, or one that MuJoCo does not serve.
+    """
+
+    def __init__(self, deployment: Deployment, trial: Trial) -> None:
+        check_trial(trial)
+        self.simulation = Simulation(deployment.contract, trial.terrain, trial.level)
+        self._observer = Observer(deployment.contract, deployment.groups, self.simulation)
+        self._policy = Policy(deployment)
+        self._command = trial.command
+
+    def start(self, rng: np.random.Generator) -> None:
+        """Begin an episode from a state that `rng` draws."""
+        self.simulation.reset(rng, self._command)
+        self._observer.reset()
+        self._policy.reset()
+
+    def step(self) -> None:
+        """Let one control step pass."""
+        self.simulation.step(self._policy.act(self._observer.observe()))

@@ -1,0 +1,143 @@
+"""Measuring exported policies in MuJoCo."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rlmpc.errors import UserError
+from rlmpc.evaluation.episode import Trial
+from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.sim2sim.evaluate import end_reason, evaluate, velocity_errors
+from rlmpc.sim2sim.walker import Walker
+
+STAND = Trial("flat", 0, (0.0, 0.0, 0.0))
+FORWARD = Trial("stairs_up", 3, (0.5, 0.0, 0.0))
+
+
+def test_a_robot_that_holds_still_falls_within_seconds(export):
+    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    assert episode.trial == STAND
+    assert (episode.reason, episode.fell) == ("bad_orientation", True)
+    assert 0.5 < episode.length_s < 4.0
+    assert 0.0 < episode.distance_m < 2.0
+    assert episode.rmse_xy > 0.0
+    assert episode.rmse_yaw > 0.0
+    assert episode.energy_j > 1.0
+
+
+def test_an_episode_that_lasts_is_a_success(export):
+    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0, episode_length_s=0.3)
+    assert (episode.reason, episode.fell) == ("time_out", False)
+    assert episode.length_s == pytest.approx(0.3)
+
+
+def test_episodes_come_in_the_order_of_trials_and_differ_within_one(export):
+    deployment = load_deployment(export())
+    episodes = evaluate(deployment, [STAND, FORWARD], seed=0, episode_length_s=0.2, episodes_per_trial=3)
+    assert [episode.trial for episode in episodes] == [STAND] * 3 + [FORWARD] * 3
+    assert len({episode.energy_j for episode in episodes}) == 6
+
+
+def test_a_seed_repeats_its_episodes_and_another_gives_others(export):
+    deployment = load_deployment(export())
+    first, again, other = (evaluate(deployment, [FORWARD], seed, episode_length_s=0.2) for seed in (4, 4, 5))
+    assert first == again
+    assert first != other
+
+
+def test_a_policy_with_a_memory_starts_every_episode_afresh(export, counting):
+    """Alone or after another one, an episode is the same."""
+    deployment = load_deployment(export(counting))
+    pair = evaluate(deployment, [STAND, STAND], seed=0, episode_length_s=0.2)
+    walker = Walker(deployment, STAND)
+    walker.start(np.random.default_rng([0, 1, 0]))
+    for _ in range(10):
+        walker.step()
+    assert (walker.simulation.actions.raw == 9.0).all()
+    assert pair[1] == evaluate(deployment, [FORWARD, STAND], seed=0, episode_length_s=0.2)[1]
+
+
+def test_the_policy_is_given_the_command_of_the_trial(export):
+    walker = Walker(load_deployment(export()), FORWARD)
+    walker.start(np.random.default_rng(0))
+    seen = walker._observer.observe()["policy"]
+    # Behind 29 x 10 positions, 29 x 10 velocities, 3 x 5 angular velocities and 3 x 5 directions of gravity.
+    np.testing.assert_allclose(seen[610:625], [0.5, 0.0, 0.0] * 5)
+
+
+def test_the_reasons_for_an_end_are_told_apart(simulation):
+    assert end_reason(simulation, is_time_out=False) is None
+    assert end_reason(simulation, is_time_out=True) == "time_out"
+    simulation.data.qpos[:2] = (0.0, -4.01)
+    assert end_reason(simulation, is_time_out=True) == "left_tile"
+    simulation.data.qpos[2] = -5.1
+    assert end_reason(simulation, is_time_out=True) == "fell_below"
+    simulation.data.qpos[3:7] = (math.cos(0.41), 0.0, math.sin(0.41), 0.0)
+    assert end_reason(simulation, is_time_out=True) == "bad_orientation"
+    simulation.data.qpos[20] = np.nan
+    assert end_reason(simulation, is_time_out=True) == "non_finite"
+
+
+def test_a_tilt_just_below_the_limit_is_no_fall(simulation):
+    simulation.data.qpos[3:7] = (math.cos(0.395), math.sin(0.395), 0.0, 0.0)
+    assert end_reason(simulation, is_time_out=False) is None
+
+
+def test_leaving_the_tile_is_a_success(export, monkeypatch):
+    monkeypatch.setattr("rlmpc.sim2sim.evaluate.TILE_HALF_SIZE_M", 0.01)
+    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    assert (episode.reason, episode.fell) == ("left_tile", False)
+    assert episode.distance_m > 0.01
+
+
+def test_an_episode_that_breaks_down_is_a_fall_with_finite_numbers(export, monkeypatch):
+    def break_down(walker: Walker) -> None:
+        walker.simulation.data.qvel[:] = np.nan
+
+    monkeypatch.setattr(Walker, "step", break_down)
+    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    assert (episode.reason, episode.fell) == ("non_finite", True)
+    assert all(math.isfinite(n) for n in (episode.distance_m, episode.rmse_xy, episode.rmse_yaw, episode.energy_j))
+
+
+def test_velocity_errors_are_in_the_frame_of_the_heading(simulation):
+    simulation.data.qpos[3:7] = (math.cos(0.25 * math.pi), 0.0, 0.0, math.sin(0.25 * math.pi))
+    simulation.data.qvel[:6] = (0.0, 0.9, 0.0, 0.0, 0.0, 0.7)
+    simulation.command = np.array([0.5, 0.3, 0.2])
+    # Facing +y, the robot moves forward at 0.9 m/s: 0.4 too fast, and 0.3 short to the left.
+    assert velocity_errors(simulation) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("trial", "message"),
+    [
+        (Trial("random_boxes", 0, (0.0, 0.0, 0.0)), "accepted: flat, stairs_up, stairs_down"),
+        (Trial("flat", 10, (0.0, 0.0, 0.0)), "accepted: 0 to 9"),
+        (Trial("flat", 0, ()), "is not vx, vy and yaw rate"),
+    ],
+)
+def test_all_trials_are_checked_before_the_first_runs(export, monkeypatch, trial: Trial, message: str):
+    monkeypatch.setattr(Walker, "step", lambda walker: pytest.fail("ran"))
+    with pytest.raises(UserError, match=message):
+        evaluate(load_deployment(export()), [STAND, trial], seed=0)
+
+
+def test_neither_the_training_simulator_nor_torch_is_needed(export, tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "for name in ('isaaclab', 'isaaclab_newton', 'newton', 'warp', 'mujoco_warp', 'torch', 'lightning'):\n"
+        "    sys.modules[name] = None\n"
+        "from rlmpc.evaluation.episode import Trial\n"
+        "from rlmpc.sim2sim import video\n"
+        "from rlmpc.sim2sim.deployment import load_deployment\n"
+        "from rlmpc.sim2sim.evaluate import evaluate\n"
+        "deployment = load_deployment(Path(sys.argv[1]))\n"
+        "print(evaluate(deployment, [Trial('stairs_up', 2, (0.5, 0.0, 0.0))], 0, 0.1)[0].reason)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(export())], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "time_out"

@@ -1,0 +1,97 @@
+"""The robot as a MuJoCo model."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+from rlmpc.errors import UserError
+from rlmpc.robots.g1.description import load_description
+from rlmpc.sim2sim.ground import make_ground
+from rlmpc.sim2sim.model import build_model
+
+G1 = load_description()
+
+
+@pytest.fixture
+def model(contract):
+    return build_model(contract.joints, 0.02, make_ground("flat", 0))
+
+
+def test_bodies_have_the_masses_and_centres_of_mass_of_the_description(model):
+    assert [model.body(i).name for i in range(1, model.nbody)] == list(G1.body_names)
+    np.testing.assert_allclose(model.body_mass[1:], [body.mass for body in G1.bodies])
+    np.testing.assert_allclose(model.body_ipos[1:], [body.com for body in G1.bodies])
+    np.testing.assert_allclose(model.body_inertia[1:], [body.diag_inertia for body in G1.bodies])
+    assert model.body_subtreemass[1] == pytest.approx(33.341142)
+
+
+def test_joints_have_the_order_and_limits_of_the_description(model):
+    hinges = range(1, model.njnt)
+    assert [model.joint(i).name for i in hinges] == list(G1.joint_names)
+    np.testing.assert_allclose(model.jnt_range[1:], [(joint.lower, joint.upper) for joint in G1.joints])
+    assert model.jnt_limited[1:].all()
+
+
+def test_drives_are_those_of_the_contract(contract_data):
+    joints = contract_data["joints"]
+    joints["stiffness"][3], joints["damping"][4] = 77.0, 8.0
+    model = build_model(joints, 0.02, make_ground("flat", 0))
+    np.testing.assert_allclose(model.actuator_gainprm[:, 0], joints["stiffness"])
+    np.testing.assert_allclose(-model.actuator_biasprm[:, 1], joints["stiffness"])
+    np.testing.assert_allclose(-model.actuator_biasprm[:, 2], joints["damping"])
+    np.testing.assert_allclose(model.dof_armature[6:], joints["armature"])
+    np.testing.assert_allclose(model.jnt_actfrcrange[1:, 1], joints["effort_limit"])
+    assert model.jnt_actfrclimited[1:].all()
+
+
+def test_drives_stand_in_the_order_of_the_contract(contract_data):
+    joints = {key: list(reversed(values)) for key, values in contract_data["joints"].items()}
+    model = build_model(joints, 0.02, make_ground("flat", 0))
+    assert [model.actuator(i).name for i in range(model.nu)] == joints["names"]
+    moved = [model.joint(model.actuator_trnid[i, 0]).name for i in range(model.nu)]
+    assert moved == joints["names"]
+    np.testing.assert_allclose(model.dof_armature[6:], joints["armature"][::-1])
+
+
+def test_forward_kinematics_equal_those_of_the_description(model):
+    rng = np.random.default_rng(0)
+    angles = rng.uniform(model.jnt_range[1:, 0], model.jnt_range[1:, 1])
+    data = mujoco.MjData(model)
+    data.qpos[7:] = angles
+    mujoco.mj_kinematics(model, data)
+    poses = G1.body_poses(dict(zip(G1.joint_names, angles, strict=True)))
+    for name, (pos, _) in poses.items():
+        np.testing.assert_allclose(data.body(name).xpos - data.qpos[:3], pos, atol=1e-9)
+
+
+def test_links_do_not_collide_with_each_other(model):
+    data = mujoco.MjData(model)
+    data.qpos[2] = 5.0
+    # Folded as far as the joints allow.
+    data.qpos[7:] = model.jnt_range[1:, 1]
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+
+
+def test_the_robot_alone_decides_friction(model):
+    data = mujoco.MjData(model)
+    feet = [i for i in range(model.ngeom) if "foot" in model.geom(i).name]
+    model.geom_friction[feet, 0] = 0.4
+    data.qpos[2] = G1.default_root_height - 0.005
+    data.qpos[7:] = list(G1.default_joint_pos.values())
+    mujoco.mj_forward(model, data)
+    assert data.ncon > 0
+    np.testing.assert_allclose(data.contact.friction[:, 0], 0.4)
+
+
+def test_physics_runs_four_times_in_a_control_step(contract):
+    assert build_model(contract.joints, 0.04, make_ground("flat", 0)).opt.timestep == pytest.approx(0.01)
+
+
+def test_another_robot_is_refused_by_the_names_of_its_joints(contract_data):
+    joints = contract_data["joints"]
+    joints["names"][0] = "tail_joint"
+    with pytest.raises(UserError, match=r"unknown here: \['tail_joint'\], missing there: \['left_hip_pitch_joint'\]"):
+        build_model(joints, 0.02, make_ground("flat", 0))
