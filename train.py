@@ -1,4 +1,4 @@
-"""Train a policy: `python train.py stage=teacher task=blind_rl`.
+"""Train a policy: `python train.py stage=teacher task=blind_rl`, then `python train.py stage=distill teacher_ckpt=PATH`.
 
 Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.98 env.episode_length_s=20`;
 `python train.py list=true` lists tasks, stages and agents.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,19 +20,22 @@ from rich.console import Console
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
 from callbacks.throughput import Throughput
+from rlmpc.checkpoint import load_checkpoint
 from rlmpc.config.agent_checks import check_minibatches, check_observations
 from rlmpc.config.checks import check_new_folder, check_train
 from rlmpc.config.compose import compose_train, list_choices
-from rlmpc.config.schema import TrainCfg
+from rlmpc.config.schema import FinetuneCfg, StudentCfg, TrainCfg
 from rlmpc.envs.launch import global_rank, resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_terms
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import run_command
+from rlmpc.errors import UserError, run_command
 from rlmpc.learners.base import OnPolicyLearner
-from rlmpc.learners.make import make_learner
+from rlmpc.learners.make import make_distill_learner, make_finetune_learner, make_learner
+from rlmpc.policies import check_checkpoint, restore_teacher
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
-from rlmpc.run_folder import create_run_folder, run_folder
+from rlmpc.rollout.teacher_check import check_teacher, take_over_curriculum
+from rlmpc.run_folder import create_run_folder, remove_run_folder, run_folder
 
 
 def main(arguments: list[str]) -> None:
@@ -46,7 +50,8 @@ def main(arguments: list[str]) -> None:
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     check_minibatches(num_envs, cfg.agent)
     env_cfg = env_config(cfg.task, cfg.env)
-    check_observations(cfg.agent, cfg.task.name, observation_terms(cfg.task, env_cfg))
+    terms = observation_terms(cfg.task, env_cfg)
+    check_observations(cfg.agent, cfg.task.name, terms)
     rank = global_rank(cfg.trainer.devices)
     folder = run_folder(cfg)
     if rank == 0:
@@ -55,17 +60,39 @@ def main(arguments: list[str]) -> None:
         console.print(f"run folder {folder}")
     seed = L.seed_everything(cfg.seed + rank, verbose=False)
     log_file = folder / "simulator.log" if rank == 0 else None
-    env = make_env(cfg.task, env_cfg, num_envs, device, seed, cfg.agent.critic_group, log_file, console.print)
+    value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
+    env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, console.print)
     try:
-        fit(cfg, env, folder, console)
+        learner = build_learner(cfg, env, console.print if rank == 0 else lambda line: None)
+        fit(cfg, learner, env, folder, console)
+    except UserError:
+        if rank == 0:
+            remove_run_folder(folder)
+        raise
     finally:
         env.close()
 
 
-def fit(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> None:
+def build_learner(cfg: TrainCfg, env: VecEnv, report: Callable[[str], None]) -> OnPolicyLearner:
+    """The learner of the stage, with what it takes over from another run's checkpoint."""
+    agent = cfg.agent
+    if isinstance(agent, StudentCfg):
+        teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
+        policy = restore_teacher(teacher)
+        check_checkpoint(teacher, env.contract, (*policy.groups, agent.actor_group))
+        evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, report)
+        return make_distill_learner(agent, env.contract, teacher, evaluation)
+    if isinstance(agent, FinetuneCfg):
+        student = load_checkpoint(Path(cfg.student_ckpt or ""))
+        check_checkpoint(student, env.contract, (agent.actor_group,))
+        take_over_curriculum(env, student)
+        return make_finetune_learner(agent, env.contract, student)
+    return make_learner(agent, env.contract)
+
+
+def fit(cfg: TrainCfg, learner: OnPolicyLearner, env: VecEnv, folder: Path, console: Console) -> None:
     """Train in `env` and leave everything that is worth keeping in `folder`."""
     agent = cfg.agent
-    learner = make_learner(agent, env.contract)
     collector = Collector(env, agent.num_steps, agent.stagger_episodes)
     trainer = L.Trainer(
         accelerator="gpu" if env.device.type == "cuda" else "cpu",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -50,6 +51,11 @@ def create_run_folder(folder: Path, cfg: TrainCfg) -> None:
         (folder / "git.txt").write_text(_git_state())
     except OSError as error:
         raise UserError(f"the run folder '{folder}' cannot be written: {error.strerror}") from error
+
+
+def remove_run_folder(folder: Path) -> None:
+    """Remove what a run left that was refused before it trained; it was empty or missing before."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from rlmpc.config.schema import AGENTS, AgentCfg, RmaCfg
 from rlmpc.errors import UserError, nearest
+from rlmpc.losses.distillation import IMITATION_LOSSES
 from rlmpc.networks.encoders import MIN_FRAMES, accepts_frames
+from rlmpc.networks.memory import CELLS
 from rlmpc.networks.mlp import ACTIVATIONS
 
 Terms = Mapping[str, Mapping[str, int]]
@@ -17,7 +19,7 @@ Terms = Mapping[str, Mapping[str, int]]
 LEAST: dict[str, int] = dict.fromkeys(
     (
         *("num_steps", "num_epochs", "num_minibatches", "recent_frames", "estimator_frames", "latent_dim"),
-        "scan_latent_dim",
+        *("scan_latent_dim", "memory_width"),
     ),
     1,
 ) | {
@@ -25,13 +27,22 @@ LEAST: dict[str, int] = dict.fromkeys(
     "history_every": 2,
     "regularizer_start": 0,
     "regularizer_ramp": 0,
+    "beta_iterations": 0,
+    "leave_out_steps": 0,
+    "critic_warmup": 0,
 }
 POSITIVE = (
     *("init_std", "min_std", "max_std", "learning_rate", "min_lr", "max_lr", "desired_kl", "clip", "max_grad_norm"),
-    *("estimator_lr", "history_lr"),
+    *("estimator_lr", "history_lr", "critic_lr", "huber_delta"),
 )
 SHARES = ("gamma", "lam")
-NOT_NEGATIVE = ("entropy_coef", "value_coef", "regularizer_weight")
+NOT_NEGATIVE = ("entropy_coef", "value_coef", "regularizer_weight", "latent_coef", "velocity_coef")
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "activation": tuple(ACTIVATIONS),
+    "compat": ("reference", None),
+    "memory": ("none", *CELLS),
+    "loss": IMITATION_LOSSES,
+}
 ORDERED = (("min_std", "init_std", "max_std"), ("min_lr", "learning_rate", "max_lr"))
 
 
@@ -69,17 +80,22 @@ def _check_choices(fields: Mapping[str, Any]) -> None:
     for key in fields:
         if key.endswith("_hidden") and any(width < 1 for width in fields[key]):
             raise UserError(f"'agent.{key}' must list layer widths of at least 1, not {fields[key]}")
-    activation, compat = fields["activation"], fields.get("compat")
-    if activation not in ACTIVATIONS:
-        hint = nearest(activation, ACTIVATIONS)
-        raise UserError(f"unknown 'agent.activation' '{activation}'; accepted: {', '.join(ACTIVATIONS)}{hint}")
-    if compat not in (None, "reference"):
-        hint = nearest(compat, ["reference"])
-        raise UserError(f"unknown 'agent.compat' '{compat}'; accepted: reference, null{hint}")
+    for key, accepted in CHOICES.items():
+        if key in fields and fields[key] not in accepted:
+            names = ["null" if choice is None else choice for choice in accepted]
+            hint = nearest(str(fields[key]), names)
+            raise UserError(f"unknown 'agent.{key}' '{fields[key]}'; accepted: {', '.join(names)}{hint}")
 
 
 def check_minibatches(num_envs: int, agent: AgentCfg) -> None:
     """Refuse a rollout that cannot be cut into equal minibatches; see `check_agent`."""
+    if getattr(agent, "memory", "none") != "none":
+        if num_envs % agent.num_minibatches:
+            raise UserError(
+                f"num_envs = {num_envs} is not divisible into agent.num_minibatches = {agent.num_minibatches}; an "
+                "agent with a memory learns from whole environments"
+            )
+        return
     size = num_envs * agent.num_steps
     if size % agent.num_minibatches:
         raise UserError(

@@ -24,7 +24,8 @@ def check_train(cfg: TrainCfg) -> None:
     for key in ("num_envs", "checkpoint.keep_last"):
         if _get(cfg, key) is not None:
             _at_least(1, key, _get(cfg, key))
-    _at_least(0, "seed", cfg.seed)
+    for key in ("seed", "teacher_check_steps"):
+        _at_least(0, key, _get(cfg, key))
     for name in cfg.logger:
         if name not in LOGGERS:
             raise UserError(f"unknown logger '{name}'; accepted: {', '.join(LOGGERS)}{nearest(name, LOGGERS)}")

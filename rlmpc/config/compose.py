@@ -10,12 +10,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from rlmpc.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from rlmpc.config.overrides import parse_value, split_override
-from rlmpc.config.schema import AGENTS, PlayCfg, TrainCfg
+from rlmpc.config.schema import AGENTS, NETWORK_OF_STUDENT, STAGES, PlayCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("stage", "task", "agent")
+ORIGINS = {"teacher_ckpt": "distill", "student_ckpt": "finetune"}
+"""Key of the checkpoint that a stage builds upon -> that stage."""
+ORIGIN_STAGE = {"teacher_ckpt": "teacher", "student_ckpt": "distill"}
+"""Key of such a checkpoint -> the stage that it comes from."""
 
 
 def choices(group: str) -> list[str]:
@@ -32,20 +37,58 @@ def compose_train(arguments: Sequence[str]) -> TrainCfg:
     """The config of a training run: schema, `conf/config.yaml`, chosen stage, task and agent, then the arguments.
 
     Each file holds only what it changes, from the root of the config. A task may adjust every agent under `agent`, and
-    those of one algorithm under `agents.<algorithm>`; what an agent's own file says stands above that.
+    those of one algorithm under `agents.<algorithm>`; what an agent's own file says stands above that. A stage that
+    builds upon a checkpoint takes task, overrides of the environment and, to fine-tune, the network from there.
 
     Raises:
-        UserError: for an unknown name or key, a value of another type, or a file that does not fit.
+        UserError: for an unknown name or key, a value of another type, a file that does not fit, or a checkpoint that
+            cannot be read or is of another kind than the stage needs.
     """
     overrides = _read_arguments(arguments)
     base = OmegaConf.merge(OmegaConf.structured(TrainCfg), _load(CONF_DIR / "config.yaml"))
     stage = _load_choice("stage", overrides.pop("stage", None) or base.stage)
-    task = _load_choice("task", overrides.pop("task", None) or base.task.name)
-    agent = _load_choice("agent", overrides.pop("agent", None) or task.task.default_agent)
+    origin = _origin(stage.stage, overrides, overrides.get("run.root", base.run.root))
+    name = origin.config["task"]["name"] if origin is not None else base.task.name
+    task = _load_choice("task", overrides.pop("task", None) or name)
+    default_agent = stage.pop("default_agent", None) or task.task.default_agent
+    agent = _load_choice("agent", overrides.pop("agent", None) or default_agent)
     algorithm = agent.agent.algorithm
+    if algorithm not in STAGES[stage.stage]:
+        accepted = ", ".join(STAGES[stage.stage])
+        raise UserError(f"stage '{stage.stage}' does not train agent '{algorithm}'; accepted: {accepted}")
     base.agent = OmegaConf.structured(AGENTS[algorithm])
     adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm, {})})
-    return _finish(base, [stage, task, adjusted, agent], overrides, TrainCfg)
+    layers = [stage, task, adjusted, agent, *([] if origin is None else [_inherited(origin, algorithm)])]
+    return _finish(base, layers, overrides, TrainCfg)
+
+
+def _origin(stage: str, overrides: dict[str, Any], root: Any) -> Checkpoint | None:
+    """The checkpoint that a stage builds upon; its path is put in place of what the user wrote."""
+    for key, needed_by in ORIGINS.items():
+        if key in overrides and needed_by != stage:
+            raise UserError(f"'{key}' is for stage={needed_by}, not for stage={stage}")
+    key = next((key for key, needed_by in ORIGINS.items() if needed_by == stage), None)
+    if key is None:
+        return None
+    where = overrides.get(key)
+    if where is None:
+        raise UserError(f"stage={stage} needs a checkpoint: {key}=PATH (a file, a run's folder, latest or best)")
+    path = find_checkpoint(str(where), Path(str(root)))
+    overrides[key] = str(path)
+    checkpoint = load_checkpoint(path)
+    accepted = STAGES[ORIGIN_STAGE[key]]
+    if checkpoint.algorithm not in accepted:
+        raise UserError(f"'{path}' holds agent '{checkpoint.algorithm}', but {key} takes one of {', '.join(accepted)}")
+    return checkpoint
+
+
+def _inherited(origin: Checkpoint, algorithm: str) -> DictConfig:
+    """What a run takes over from the checkpoint it builds upon."""
+    inherited: dict[str, Any] = {"env": origin.config["env"]}
+    if algorithm == "finetune":
+        student = origin.hyperparameters["agent"]
+        inherited["agent"] = {name: student[name] for name in NETWORK_OF_STUDENT}
+    return OmegaConf.create(inherited)
 
 
 def compose_play(arguments: Sequence[str]) -> PlayCfg:

@@ -128,8 +128,64 @@ class RmaCfg(PpoCfg):
     reference system does; null updates on what was consumed."""
 
 
-AGENTS: dict[str, type[AgentCfg]] = {"ppo": PpoCfg, "rma": RmaCfg}
+@dataclass
+class MemoryCfg:
+    """What a student remembers of an episode."""
+
+    memory: str = "none"
+    """`none`, `gru` or `lstm`; with a memory, gradients go back to the start of a rollout (`num_steps`)."""
+    memory_width: int = 256
+    """Features that are remembered."""
+
+
+@dataclass
+class StudentCfg(MemoryCfg, AgentCfg):
+    """Imitation of a teacher by a policy that sees only what a robot senses."""
+
+    algorithm: str = "student"
+    actor_group: str = "policy"
+    init_std: float = 0.1
+    """Standard deviation of the student's actions in rollouts; only `loss: kl` changes it."""
+    num_epochs: int = 2
+    num_minibatches: int = 8
+    loss: str = "mse"
+    """`mse`, `huber` or `kl`, between the student's actions and the teacher's."""
+    huber_delta: float = 1.0
+    """Difference of actions from which on the Huber loss is linear."""
+    beta_iterations: int = 20
+    """Iterations over which the teacher acts in fewer and fewer environments, from all to none; 0: in none ever."""
+    leave_out_steps: int = 0
+    """Steps before a fall that are not learned from where the teacher was acting; 0 keeps all."""
+    latent_coef: float = 0.0
+    """Weight of predicting an `rma` teacher's privileged latent from the student's last hidden layer."""
+    velocity_coef: float = 0.0
+    """Weight of predicting the true base velocity that an `rma` teacher's estimator is taught."""
+
+
+@dataclass
+class FinetuneCfg(MemoryCfg, PpoCfg):
+    """PPO from a student's weights; its network settings are the student's."""
+
+    algorithm: str = "finetune"
+    actor_group: str = "policy"
+    learning_rate: float = 1.0e-4
+    critic_lr: float = 1.0e-3
+    """Fixed rate of the value function, which starts from nothing."""
+    critic_warmup: int = 20
+    """Iterations at the start in which only the value function learns."""
+
+
+AGENTS: dict[str, type[AgentCfg]] = {"ppo": PpoCfg, "rma": RmaCfg, "student": StudentCfg, "finetune": FinetuneCfg}
 """Settings of each `agent.algorithm`."""
+
+STAGES: dict[str, tuple[str, ...]] = {"teacher": ("ppo", "rma"), "distill": ("student",), "finetune": ("finetune",)}
+"""Algorithms of each stage."""
+
+NETWORK_OF_STUDENT = (
+    *("actor_group", "actor_hidden", "activation", "memory", "memory_width", "normalize_obs"),
+    *("min_std", "max_std", "init_std"),
+)
+"""Settings that fine-tuning takes over from the student."""
 
 
 @dataclass
@@ -175,6 +231,12 @@ class TrainCfg:
     """Everything `train.py` accepts."""
 
     stage: str = MISSING
+    teacher_ckpt: str | None = None
+    """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
+    student_ckpt: str | None = None
+    """Student to go on from with PPO (`stage=finetune`)."""
+    teacher_check_steps: int = 200
+    """Steps that the teacher is rolled for before it is distilled; 0 skips the check."""
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=PpoCfg)
     seed: int = 1

@@ -14,8 +14,11 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
-from rlmpc.envs.isaaclab_contract import contract_of, nominal_gains
+from rlmpc.envs.isaaclab_contract import ROBOT, contract_of, nominal_gains
+from rlmpc.envs.isaaclab_measuring import Measuring
 from rlmpc.envs.vec_env import Obs, Step, spread_rows
+from rlmpc.evaluation.episode import Trial
+from rlmpc.tasks.camera import take_pictures
 
 ACTION_LIMIT = 100.0
 """Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
@@ -95,7 +98,7 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
 
 
 class IsaacLabEnv:
-    """N environments of one Isaac Lab task; implements `rlmpc.envs.vec_env.VecEnv`.
+    """N environments of one Isaac Lab task; implements `rlmpc.envs.vec_env.MeasurableEnv`.
 
     Args:
         cfg: an env config with a `finalize()` method that derives fields from others.
@@ -119,6 +122,11 @@ class IsaacLabEnv:
         self.num_actions = self.contract.num_actions
         self.obs_schema = self.contract.observations
         self._env.value_group = value_group
+        self._measuring = Measuring(self._env, seed)
+        self.terrains = self._measuring.terrains
+        self.num_levels = self._measuring.num_levels
+        self.command_names = self._measuring.command_names
+        self.reasons = self._measuring.reasons
         # Private, and only Newton's manager has it.
         self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
         self._solver_peaks = torch.zeros(2, device=self.device)
@@ -148,6 +156,26 @@ class IsaacLabEnv:
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age."""
         self._env.episode_length_buf.random_(self.max_episode_length)
+
+    def place(self, trials: list[Trial], round_number: int = 0) -> None:
+        """Lay out the next episodes; see the contract."""
+        self._measuring.place(trials, round_number)
+
+    def measure(self) -> dict[str, Tensor]:
+        """What the robots do now, (N,) each; see the contract."""
+        return self._measuring.measure()
+
+    def ended_by(self) -> Tensor:
+        """Which of `reasons` ended episodes in the last step, (N, K) bool."""
+        return self._measuring.ended_by()
+
+    def pictures(self) -> Tensor:
+        """Every robot as it is now, (N, height, width, 3) uint8 on the host.
+
+        Raises:
+            UserError: the config has no camera; `rlmpc.tasks.camera.with_camera` puts one in.
+        """
+        return take_pictures(self._env.scene, ROBOT)
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Episode means since the last call, curricula as they are now, and how full the solver's buffers became."""

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from rlmpc.contract import Contract
-from rlmpc.envs.vec_env import Obs, Step, spread_rows
+from rlmpc.envs.vec_env import Obs, Step, round_seed, spread_rows
+from rlmpc.errors import UserError
+from rlmpc.evaluation.episode import Trial
 from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 
@@ -72,7 +74,11 @@ def toy_schema(frames: int) -> ObsSchema:
 
 
 class ToyEnv:
-    """N independent point masses; implements `rlmpc.envs.vec_env.VecEnv`."""
+    """N independent point masses; implements `rlmpc.envs.vec_env.MeasurableEnv`."""
+
+    terrains = ("arena",)
+    command_names = ()
+    reasons = ("time_out", "left_arena")
 
     def __init__(self, cfg: ToyEnvCfg, num_envs: int, device: str | torch.device, seed: int) -> None:
         self.cfg = cfg
@@ -85,6 +91,8 @@ class ToyEnv:
         push = {"name": "push", "dim": 2, "scale": cfg.max_accel}
         self.contract = Contract(cfg.step_dt, self.obs_schema, (push,))
         self.num_actions = self.contract.num_actions
+        self.num_levels = cfg.num_levels
+        self._seed = seed
         self._rng = torch.Generator(device=self.device).manual_seed(seed)
 
         def zeros(*shape: int) -> Tensor:
@@ -96,6 +104,7 @@ class ToyEnv:
         self.wind = self._uniform(-cfg.max_wind, cfg.max_wind, num_envs, 2)
         self.level = zeros().long()
         self.episode_length = zeros().long()
+        self._ended_by = zeros(2).bool()
         self._error_sum, self._error_count = zeros(), zeros()
         self._error_history, self._noisy_history = zeros(frames, 2), zeros(frames, 2)
         self._action_history = zeros(frames, 2)
@@ -128,6 +137,7 @@ class ToyEnv:
         terminated = self.position.abs().amax(dim=1) > cfg.arena_half_size
         truncated = (self.episode_length >= self.max_episode_length) & ~terminated
         self._remember(action)
+        self._ended_by = torch.stack([truncated, terminated], dim=1)
         ended = terminated | truncated
         terminal_obs = self._observe()
         self._end_episodes(ended, terminated, truncated)
@@ -137,6 +147,34 @@ class ToyEnv:
         """Give every environment a random episode age."""
         ages = self._uniform(0.0, float(self.max_episode_length), self.num_envs)
         self.episode_length.copy_(ages.long())
+
+    def place(self, trials: list[Trial], round_number: int = 0) -> None:
+        """Set the levels of the next episodes; see the contract. Targets are drawn anew, hidden parameters stay."""
+        assert len(trials) == self.num_envs
+        self.level.copy_(torch.tensor([trial.level for trial in trials]))
+        self._rng.manual_seed(round_seed(self._seed, round_number))
+
+    def measure(self) -> dict[str, Tensor]:
+        """As in the contract, but `error_xy` is the distance to the target [m], `error_yaw` is 0, and mass is 1 kg."""
+        force = self.cfg.max_accel * self.gain * self._action_history[:, -1]
+        return {
+            "error_xy": (self.target - self.position).norm(dim=1),
+            "error_yaw": torch.zeros(self.num_envs, device=self.device),
+            "speed": self.velocity.norm(dim=1),
+            "power": (force * self.velocity).abs().sum(dim=1),
+        }
+
+    def ended_by(self) -> Tensor:
+        """Which of `reasons` ended episodes in the last step, (N, 2) bool."""
+        return self._ended_by
+
+    def pictures(self) -> Tensor:
+        """There are none.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError("task 'toy' has nothing to film")
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Episode means since the last call, and the curriculum now; see the contract."""
@@ -207,12 +245,12 @@ class ToyEnv:
         for total in (self._error_sum, self._error_count, *self._reward_terms.values()):
             total *= ~mask
         self._action_history *= keep.unsqueeze(2)
-        first = self._measure().unsqueeze(1)
+        first = self._noisy_error().unsqueeze(1)
         frames = mask.view(-1, 1, 1)
         self._noisy_history = torch.where(frames, first, self._noisy_history)
         self._error_history = torch.where(frames, (self.target - self.position).unsqueeze(1), self._error_history)
 
-    def _measure(self) -> Tensor:
+    def _noisy_error(self) -> Tensor:
         """Noisy distance to the target, (N, 2)."""
         noise = torch.randn(self.num_envs, 2, generator=self._rng, device=self.device)
         return self.target - self.position + self.cfg.position_noise * noise
@@ -221,7 +259,7 @@ class ToyEnv:
         def push(history: Tensor, newest: Tensor) -> Tensor:
             return torch.cat([history[:, 1:], newest.unsqueeze(1)], dim=1)
 
-        self._noisy_history = push(self._noisy_history, self._measure())
+        self._noisy_history = push(self._noisy_history, self._noisy_error())
         self._error_history = push(self._error_history, self.target - self.position)
         self._action_history = push(self._action_history, action)
 

@@ -26,10 +26,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rlmpc.contract import Contract
+from rlmpc.evaluation.episode import Trial
 from rlmpc.obs_schema import ObsSchema
 
 Obs = dict[str, Tensor]
@@ -99,6 +101,61 @@ class VecEnv(Protocol):
     def close(self) -> None:
         """Release the simulator. The environment is unusable afterwards."""
         ...
+
+
+class MeasurableEnv(VecEnv, Protocol):
+    """Environments whose episodes can be laid out beforehand and measured, whatever they reward."""
+
+    terrains: tuple[str, ...]
+    """Kinds of ground."""
+    num_levels: int
+    """Levels of difficulty of every kind, from 0."""
+    command_names: tuple[str, ...]
+    """What the numbers of a command are; empty where there is none."""
+    reasons: tuple[str, ...]
+    """Names of the K things that can end an episode."""
+
+    def place(self, trials: list[Trial], round_number: int = 0) -> None:
+        """Lay out the next episodes: from the next `reset` on, environment i plays trial i.
+
+        Its command stays what the trial says. How the episodes start is drawn from the environment's seed and
+        `round_number` alone, so that it does not depend on what was played before.
+
+        Args:
+            trials: N of them, of `terrains`, `num_levels` and `command_names`.
+            round_number: another one gives other starts.
+        """
+        ...
+
+    def measure(self) -> dict[str, Tensor]:
+        """What the robots do now, (N,) each, after a step; where an episode ended in it, already the next one.
+
+        `error_xy`: distance between velocity and command in the plane [m/s], in the frame of the heading;
+        `error_yaw`: the same of the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum over the joints of
+        |torque x velocity| [W].
+        """
+        ...
+
+    def ended_by(self) -> Tensor:
+        """Which of `reasons` ended episodes in the last step, (N, K) bool; where `terminated`, only those of a fall."""
+        ...
+
+
+class FilmableEnv(VecEnv, Protocol):
+    """Environments that can be looked at."""
+
+    def pictures(self) -> Tensor:
+        """Every robot as it is now, from a camera that follows it: (N, height, width, 3) uint8 on the host.
+
+        Raises:
+            UserError: there is nothing to see.
+        """
+        ...
+
+
+def round_seed(seed: int, round_number: int) -> int:
+    """Seed of a round of an environment with this seed; unrelated for neighbouring rounds and seeds."""
+    return int(np.random.SeedSequence([seed, round_number]).generate_state(1)[0] >> 1)
 
 
 def spread_rows(values: Tensor, num_rows: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from rlmpc.config.schema import AgentCfg
 from rlmpc.learners.metrics import IterationMeans
 from rlmpc.networks.normalizer import RunningNormalizer
+from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.rollout.collector import RolloutPolicy
 
 Metrics = dict[str, tuple[Tensor, Tensor]]
 """Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
@@ -23,7 +26,8 @@ class OnPolicyLearner(L.LightningModule):
     until the epoch ends, when it is written to the loggers once.
     """
 
-    policy: torch.nn.Module
+    policy: GaussianPolicy
+    cfg: AgentCfg
     find_unused_parameters: bool = False
     """Whether some backward passes leave out parameters, which DDP must then be told."""
 
@@ -32,6 +36,38 @@ class OnPolicyLearner(L.LightningModule):
         self.automatic_optimization = False
         self.report: dict[str, float] = {}
         self._means: IterationMeans | None = None
+
+    @property
+    def rollout_policy(self) -> RolloutPolicy:
+        """What acts in the rollouts."""
+        return self.policy
+
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
+        """Name -> parameters and learning rate."""
+        return {"policy": (self.policy.parameters(), self.cfg.learning_rate)}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One fused Adam whose learning rates are tensors on the device, where a rule may change them."""
+        groups = [
+            {"params": list(parameters), "name": name, "lr": torch.tensor(lr, device=self.device)}
+            for name, (parameters, lr) in self.parameter_groups().items()
+        ]
+        return torch.optim.Adam(groups, fused=True)
+
+    def descend(self, loss: Tensor) -> Tensor:
+        """One optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
+
+        Returns:
+            Norm of the first group's gradient before clipping.
+        """
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        max_norm = self.cfg.max_grad_norm
+        norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
+        optimizer.step()
+        return norms[0]
 
     def on_train_epoch_end(self) -> None:
         """Write the report, on the axis of iterations."""
@@ -73,12 +109,27 @@ class OnPolicyLearner(L.LightningModule):
             assert isinstance(normalizer, RunningNormalizer)
             normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group])))
 
-    def minibatches(self, batch: Mapping[str, Any], num_epochs: int, num_minibatches: int) -> Iterator[dict[str, Any]]:
-        """Shuffled minibatches of a flat `batch` (B, ...), each sample once an epoch."""
-        size = num_rows(batch)
+    def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A rollout (T, N, ...) as flat samples (T N, ...); as it is where the policy has a memory to unroll."""
+        memory, ended = batch.pop("memory"), batch.pop("terminated") | batch.pop("truncated")
+        return batch | {"memory": memory, "ended": ended} if memory else flatten_time(batch)
+
+    def minibatches(
+        self, samples: Mapping[str, Any], num_epochs: int, num_minibatches: int
+    ) -> Iterator[dict[str, Any]]:
+        """Shuffled minibatches of what `samples` gave, each sample once an epoch.
+
+        Flat samples are shuffled one by one; with a memory, whole environments are, their steps in order.
+        """
+        memory = samples.get("memory")
+        timed = {name: values for name, values in samples.items() if name != "memory"}
+        size = num_rows(memory or samples)
         for _ in range(num_epochs):
             for rows in torch.randperm(size, device=self.device).chunk(num_minibatches):
-                yield take_rows(batch, rows)
+                if memory is None:
+                    yield take_rows(timed, rows)
+                else:
+                    yield take_rows(timed, rows, dim=1) | {"memory": take_rows(memory, rows)}
 
 
 def num_rows(batch: Mapping[str, Any]) -> int:
@@ -87,10 +138,11 @@ def num_rows(batch: Mapping[str, Any]) -> int:
     return num_rows(first) if isinstance(first, Mapping) else first.shape[0]
 
 
-def take_rows(batch: Mapping[str, Any], rows: Tensor) -> dict[str, Any]:
-    """Rows of every tensor (B, ...) in a nested batch."""
+def take_rows(batch: Mapping[str, Any], rows: Tensor, dim: int = 0) -> dict[str, Any]:
+    """Rows of every tensor in a nested batch, (B, ...), or along another dimension."""
     return {
-        name: take_rows(value, rows) if isinstance(value, Mapping) else value[rows] for name, value in batch.items()
+        name: take_rows(value, rows, dim) if isinstance(value, Mapping) else value.index_select(dim, rows)
+        for name, value in batch.items()
     }
 
 

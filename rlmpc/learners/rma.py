@@ -11,7 +11,6 @@ from torch.distributions import Normal
 from torch.nn.functional import cosine_similarity, mse_loss
 
 from rlmpc.config.schema import RmaCfg
-from rlmpc.contract import Contract
 from rlmpc.learners.base import Metrics
 from rlmpc.learners.schedules import is_nth, ramp
 from rlmpc.learners.teacher import TeacherLearner
@@ -38,28 +37,6 @@ class RmaLearner(TeacherLearner):
 
     cfg: RmaCfg
     policy: RmaActorCritic
-
-    def make_policy(self, contract: Contract) -> RmaActorCritic:
-        """A new policy as the agent's config describes it."""
-        cfg = self.cfg
-        return RmaActorCritic(
-            contract.observations,
-            contract.num_actions,
-            privileged_group=cfg.privileged_group,
-            privileged_terms=cfg.privileged_terms,
-            velocity_term=cfg.velocity_term,
-            history_terms=cfg.history_terms,
-            imu_terms=cfg.imu_terms if cfg.estimator_imu else (),
-            scan_terms=cfg.scan_terms,
-            recent_frames=cfg.recent_frames,
-            estimator_frames=cfg.estimator_frames,
-            latent_dim=cfg.latent_dim,
-            scan_latent_dim=cfg.scan_latent_dim,
-            privileged_hidden=cfg.privileged_hidden,
-            scan_hidden=cfg.scan_hidden,
-            estimator_hidden=cfg.estimator_hidden,
-            **self.policy_settings(),
-        )
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
         """PPO's parameters, the estimator's and the history encoder's, each with a learning rate of its own."""

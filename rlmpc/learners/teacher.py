@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,10 +10,9 @@ from torch.distributions import Normal, kl_divergence
 
 from rlmpc.config.schema import PpoCfg
 from rlmpc.contract import Contract
-from rlmpc.learners.base import Metrics, OnPolicyLearner, flatten_time
+from rlmpc.learners.base import Metrics, OnPolicyLearner
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
-from rlmpc.networks.actor_critic import ActorCritic
-from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.policies import make_policy
 from rlmpc.rollout.gae import gae
 
 
@@ -30,44 +28,13 @@ class TeacherLearner(OnPolicyLearner):
     loss_names: tuple[str, ...] = ("train/kl", "loss/surrogate", "loss/value", "train/entropy")
     """What the numbers of `loss` are called in the report."""
 
-    policy: GaussianPolicy
+    cfg: PpoCfg
 
     def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.cfg = self.agent_cfg(**agent)
-        self.policy = self.make_policy(Contract.from_dict(contract))
-
-    def make_policy(self, contract: Contract) -> GaussianPolicy:
-        """A new policy as the agent's config describes it."""
-        return ActorCritic(contract.observations.dims(), contract.num_actions, **self.policy_settings())
-
-    def policy_settings(self) -> dict[str, Any]:
-        """Those settings of the agent that every policy takes."""
-        cfg = self.cfg
-        return {
-            "actor_group": cfg.actor_group,
-            "critic_group": cfg.critic_group,
-            "actor_hidden": cfg.actor_hidden,
-            "critic_hidden": cfg.critic_hidden,
-            "activation": cfg.activation,
-            "init_std": cfg.init_std,
-            "min_std": cfg.min_std,
-            "max_std": cfg.max_std,
-            "normalize_obs": cfg.normalize_obs,
-        }
-
-    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
-        """Name -> parameters and learning rate; the first group's rate follows the KL divergence."""
-        return {"policy": (self.policy.parameters(), self.cfg.learning_rate)}
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One fused Adam whose learning rates are tensors on the device, where the KL rule changes them."""
-        groups = [
-            {"params": list(parameters), "name": name, "lr": torch.tensor(lr, device=self.device)}
-            for name, (parameters, lr) in self.parameter_groups().items()
-        ]
-        return torch.optim.Adam(groups, fused=True)
+        self.policy = make_policy(self.cfg, Contract.from_dict(contract))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One PPO iteration on a whole rollout, (T, N, ...) as `Collector.collect` returns it."""
@@ -79,16 +46,13 @@ class TeacherLearner(OnPolicyLearner):
         self.publish(metrics)
 
     def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A rollout (T, N, ...) as flat samples (B, ...) with `advantage` (normalised) and `return`."""
+        """A rollout (T, N, ...) with `advantage` (normalised) and `return`, shaped as the base class says."""
         cfg = self.cfg
-        outcome = {name: batch.pop(name) for name in ("reward", "terminated", "truncated", "terminal_value")}
-        last_value = batch.pop("last_value")
-        advantage, batch["return"] = gae(
-            **outcome, value=batch["value"], last_value=last_value, gamma=cfg.gamma, lam=cfg.lam
-        )
+        outcome = {name: batch[name] for name in ("value", "terminated", "truncated")}
+        outcome |= {name: batch.pop(name) for name in ("reward", "terminal_value", "last_value")}
+        advantage, batch["return"] = gae(**outcome, gamma=cfg.gamma, lam=cfg.lam)
         batch["advantage"] = self.normalize_over_ranks(advantage)
-        batch.pop("memory")
-        return flatten_time(batch)
+        return super().samples(batch)
 
     def update(self, samples: dict[str, Any]) -> Metrics:
         """All PPO steps on the flat samples (B, ...) of a rollout; what they report."""
@@ -104,21 +68,6 @@ class TeacherLearner(OnPolicyLearner):
             self.policy.noise.project()
             sums += torch.cat([numbers, grad_norm.view(1)])
         return self._train_metrics(sums, lr, samples)
-
-    def descend(self, loss: Tensor) -> Tensor:
-        """One optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
-
-        Returns:
-            Norm of the first group's gradient before clipping.
-        """
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        max_norm = self.cfg.max_grad_norm
-        norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
-        optimizer.step()
-        return norms[0]
 
     def replay(self, minibatch: dict[str, Any]) -> Normal:
         """Today's distribution of the actions of a flat minibatch (B, ...), from the inputs that they came from."""

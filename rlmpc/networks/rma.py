@@ -100,6 +100,8 @@ class RmaActorCritic(GaussianPolicy):
             **others,
         )
         self.mode = "privileged"
+        self.latent_dim = latent_dim
+        self.velocity_dim = width([velocity])
         self.actor_group = actor_group
         self.privileged_group = privileged_group
         self._scan, self._direct, self._velocity = scan, direct, velocity

@@ -44,7 +44,7 @@ class RolloutDataModule(L.LightningDataModule):
     def collect(self) -> dict[str, Any]:
         """One rollout with the policy of the learner that the trainer holds."""
         assert self.trainer is not None
-        return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.policy))
+        return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
     def transfer_batch_to_device(
         self, batch: dict[str, Any], device: torch.device, dataloader_idx: int

@@ -71,7 +71,7 @@ def load_deployment(path: Path) -> Deployment:
         ranges = data["command_ranges"]
         ranges = ranges and {axis: (float(low), float(high)) for axis, (low, high) in ranges.items()}
         names = {key: data[key] for key in ("task", "algorithm", "iteration")}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"'{json_path}' does not describe an exported policy: {_reason(error)}") from None
     session = _open_session(onnx_path)
     _check_graph(session, inputs, outputs, json_path)

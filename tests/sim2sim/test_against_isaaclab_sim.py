@@ -41,6 +41,8 @@ class Recording:
     contract: Contract
     masses: np.ndarray
     coms: np.ndarray
+    stops: np.ndarray
+    """MuJoCo's time constant and damping ratio of every joint's limits."""
     actions: np.ndarray
     first_phase: float
     snapshots: list[Snapshot]
@@ -97,7 +99,8 @@ def recording():
         data = env.unwrapped.scene["robot"].data
         contract = Contract.from_dict(json.loads(json.dumps(env.contract.to_dict())))
         masses, coms = data.body_mass.torch[0].numpy().copy(), data.body_com_pos_b.torch[0].numpy().copy()
-        yield Recording(contract, masses, coms, actions, first_phase, snapshots)
+        stops = env.unwrapped.sim.physics_manager._solver.mjw_model.jnt_solref.numpy()[0, 1:].copy()
+        yield Recording(contract, masses, coms, stops, actions, first_phase, snapshots)
     finally:
         env.close()
 
@@ -127,14 +130,11 @@ def test_masses_and_centres_of_mass_agree(recording, simulation):
     np.testing.assert_allclose(simulation.model.body_ipos[1:], recording.coms, atol=1e-6)
 
 
-def test_the_same_actions_give_the_same_motion(recording, simulation, capsys):
-    differences = [0.0]
+def test_the_same_actions_give_the_same_motion(recording, simulation):
+    differences = []
     for action, there in zip(recording.actions, recording.snapshots[1:], strict=True):
         simulation.step(action)
         differences.append(float(np.abs(simulation.joint_pos - there.joint_pos).max()))
-    with capsys.disabled():
-        shown = ", ".join(f"{differences[step]:.2e} at step {step}" for step in (1, 10, 25, 50))
-        print(f"\nlargest difference of a joint's position [rad]: {shown}; at any step {max(differences):.2e}")
     assert max(differences) < 0.05
     moved = np.abs(recording.snapshots[-1].joint_pos - recording.snapshots[0].joint_pos).max()
     assert moved > 0.2
@@ -160,3 +160,27 @@ def test_the_observer_gives_what_isaac_lab_gives_for_the_same_states(recording, 
         put(simulation, there)
         np.testing.assert_allclose(observer.observe()["policy"], there.policy, atol=1e-5)
     assert np.abs(there.command).max() > 0.05
+
+
+def test_numbers_that_are_repeated_here_are_those_of_the_training():
+    from rlmpc.envs.isaaclab_env import ACTION_LIMIT
+    from rlmpc.sim2sim import actions, evaluate, model, scanner
+    from rlmpc.sim2sim import simulation as start
+    from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
+
+    cfg = ScanEnvCfg()
+    reset, ends, shape = cfg.events.reset_root.params, cfg.terminations, cfg.sim.physics.default_shape_cfg
+    sensor = cfg.scene.height_scanner
+    assert actions.ACTION_LIMIT == ACTION_LIMIT
+    assert (reset["heading_noise_rad"], reset["max_velocity"]) == (start.HEADING_NOISE_RAD, start.MAX_START_VELOCITY)
+    assert ends.bad_orientation.params["limit_angle"] == evaluate.MAX_TILT_RAD
+    assert ends.fell_below.params["minimum_height"] == evaluate.MIN_HEIGHT_M
+    assert cfg.decimation == model.NUM_SUBSTEPS
+    assert (shape.ke, shape.kd) == (model._CONTACT_STIFFNESS, model._CONTACT_DAMPING)
+    assert (sensor.offset.pos, sensor.max_distance) == (scanner._OFFSET_M, scanner._MAX_DISTANCE_M)
+    assert sensor.prim_path.endswith(scanner._MOUNT_BODY)
+
+
+def test_the_stops_of_the_joints_are_as_stiff_as_newtons(recording, simulation):
+    stops = simulation.model.jnt_solref[1:]
+    np.testing.assert_allclose(stops, recording.stops, rtol=1e-4)

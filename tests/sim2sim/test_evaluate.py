@@ -13,6 +13,7 @@ from rlmpc.errors import UserError
 from rlmpc.evaluation.episode import Trial
 from rlmpc.sim2sim.deployment import load_deployment
 from rlmpc.sim2sim.evaluate import end_reason, evaluate, velocity_errors
+from rlmpc.sim2sim.policy import Policy
 from rlmpc.sim2sim.walker import Walker
 
 STAND = Trial("flat", 0, (0.0, 0.0, 0.0))
@@ -50,24 +51,48 @@ def test_a_seed_repeats_its_episodes_and_another_gives_others(export):
     assert first != other
 
 
-def test_a_policy_with_a_memory_starts_every_episode_afresh(export, counting):
-    """Alone or after another one, an episode is the same."""
-    deployment = load_deployment(export(counting))
-    pair = evaluate(deployment, [STAND, STAND], seed=0, episode_length_s=0.2)
-    walker = Walker(deployment, STAND)
-    walker.start(np.random.default_rng([0, 1, 0]))
-    for _ in range(10):
-        walker.step()
-    assert (walker.simulation.actions.raw == 9.0).all()
-    assert pair[1] == evaluate(deployment, [FORWARD, STAND], seed=0, episode_length_s=0.2)[1]
+def test_neither_memory_nor_histories_outlive_an_episode(export, counting, monkeypatch):
+    seen, done = [], []
+    act = Policy.act
+
+    def record(policy: Policy, observations: dict[str, np.ndarray]) -> np.ndarray:
+        action = act(policy, observations)
+        seen.append(observations["policy"])
+        done.append(action[0])
+        return action
+
+    monkeypatch.setattr(Policy, "act", record)
+    evaluate(load_deployment(export(counting)), [STAND], seed=0, episode_length_s=0.06, episodes_per_trial=2)
+    assert done == [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]
+    # 10 frames of joint positions, then of joint velocities: one frame fills the history at an episode's start.
+    histories = np.stack(seen)[:, :580].reshape(6, 2, 10, 29)
+    assert [bool(np.ptp(frames, axis=1).max() == 0.0) for frames in histories] == [True, False, False] * 2
 
 
-def test_the_policy_is_given_the_command_of_the_trial(export):
-    walker = Walker(load_deployment(export()), FORWARD)
-    walker.start(np.random.default_rng(0))
-    seen = walker._observer.observe()["policy"]
+def test_the_policy_is_given_the_command_of_the_trial(export, monkeypatch):
+    seen = []
+    act = Policy.act
+    monkeypatch.setattr(Policy, "act", lambda policy, obs: seen.append(obs["policy"]) or act(policy, obs))
+    evaluate(load_deployment(export()), [FORWARD], seed=0, episode_length_s=0.04)
     # Behind 29 x 10 positions, 29 x 10 velocities, 3 x 5 angular velocities and 3 x 5 directions of gravity.
-    np.testing.assert_allclose(seen[610:625], [0.5, 0.0, 0.0] * 5)
+    np.testing.assert_allclose(np.stack(seen)[:, 610:625], [[0.5, 0.0, 0.0] * 5] * 2)
+
+
+def test_measures_of_an_episode_are_those_of_all_steps_but_the_last(export):
+    deployment = load_deployment(export())
+    (episode,) = evaluate(deployment, [FORWARD], seed=3, episode_length_s=0.06)
+    walker = Walker(deployment, FORWARD)
+    walker.start(np.random.default_rng([3, 0, 0]))
+    errors, metres, joules = [], 0.0, 0.0
+    for _ in range(2):
+        walker.step()
+        metres += 0.02 * math.hypot(*walker.simulation.root_lin_vel_w[:2])
+        errors.append(velocity_errors(walker.simulation))
+        joules += 0.02 * np.abs(walker.simulation.joint_torque * walker.simulation.joint_vel).sum()
+    assert episode.length_s == pytest.approx(0.06)
+    assert episode.distance_m == pytest.approx(metres)
+    assert (episode.rmse_xy, episode.rmse_yaw) == pytest.approx(np.sqrt(np.mean(np.square(errors), axis=0)))
+    assert episode.energy_j == pytest.approx(joules)
 
 
 def test_the_reasons_for_an_end_are_told_apart(simulation):

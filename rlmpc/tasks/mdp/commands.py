@@ -1,9 +1,14 @@
 """Velocity commands whose ranges widen during training."""
 
+from collections.abc import Sequence
+
+import torch
+from isaaclab.envs import ManagerBasedEnv
 from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 
-_AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
+AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
+"""What the three numbers of a command are, by the names of their ranges."""
 
 
 class WideningVelocityCommand(UniformVelocityCommand):
@@ -14,6 +19,16 @@ class WideningVelocityCommand(UniformVelocityCommand):
     """
 
     cfg: "WideningVelocityCommandCfg"
+
+    def __init__(self, cfg: "WideningVelocityCommandCfg", env: ManagerBasedEnv) -> None:
+        """Starts with commands drawn at random.
+
+        Args:
+            cfg: Configuration of the term.
+            env: Environment that owns the term.
+        """
+        super().__init__(cfg, env)
+        self._held: torch.Tensor | None = None
 
     @property
     def ranges(self) -> UniformVelocityCommandCfg.Ranges:
@@ -37,9 +52,26 @@ class WideningVelocityCommand(UniformVelocityCommand):
             low = self.cfg.min_lin_vel_x_at_limit
         setattr(self.ranges, axis, (low, high))
 
+    def hold(self, commands: torch.Tensor) -> None:
+        """Gives every environment one command for good, from its next episode on; nothing is drawn any more.
+
+        Args:
+            commands: Shape (N, 3) [m/s, m/s, rad/s], base frame.
+        """
+        self._held = commands.to(self.vel_command_b)
+
+    def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
+        if self._held is None:
+            super()._resample_command(env_ids)  # pyright: ignore[reportArgumentType]  # takes slices as its base does
+            return
+        self.vel_command_b[env_ids] = self._held[env_ids]
+        # Either would replace the command that is held.
+        self.is_standing_env[env_ids] = False
+        self.is_heading_env[env_ids] = False
+
     def state_dict(self) -> dict[str, list[float]]:
         """Returns the current ranges: ``{axis: [low, high]}``."""
-        return {axis: list(getattr(self.ranges, axis)) for axis in _AXES}
+        return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
         """Restores the ranges that :meth:`state_dict` returned.
@@ -47,7 +79,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         Args:
             state: ``{axis: [low, high]}`` for every axis.
         """
-        for axis in _AXES:
+        for axis in AXES:
             low, high = state[axis]
             setattr(self.ranges, axis, (low, high))
 
@@ -75,7 +107,7 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
         Raises:
             ValueError: With the range and its limits.
         """
-        for axis in _AXES:
+        for axis in AXES:
             (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.limits, axis)
             if not lowest <= low <= high <= highest:
                 raise ValueError(f"the command range {axis} {(low, high)} is not inside its limits {(lowest, highest)}")

@@ -1,0 +1,68 @@
+"""Deployment files next to the checkpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from rlmpc.errors import UserError
+from rlmpc.export.write import export_policy
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.networks.policy import GaussianPolicy
+
+NUM_OBSERVATIONS = 1000
+"""Rows of the last rollout that an export is compared on."""
+
+logger = logging.getLogger(__name__)
+
+
+class ExportPolicy(Callback):
+    """Exports the policy to `<folder>/epoch=<index>/` every N iterations and after the last one.
+
+    Every export is compared with the policy on what the last rollout saw. One that fails is reported and left out:
+    training goes on.
+
+    Args:
+        folder: where the folders go.
+        every: iterations between exports.
+        description: what `rlmpc.export.metadata.describe_export` takes, but for `iteration` and `checkpoint_sha256`.
+    """
+
+    def __init__(self, folder: Path, every: int, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.every = every
+        self.description = description
+        self._obs: dict[str, Tensor] = {}
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], batch_idx: int
+    ) -> None:
+        """Keep hold of the rollout's observations, groups (T, N, D_g), before the update takes the batch apart."""
+        self._obs = dict(batch["obs"])
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
+        """Export if it is due, or if no further iteration follows."""
+        done = trainer.current_epoch + 1
+        is_last = done == trainer.max_epochs or trainer.should_stop
+        if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
+            return
+        policy = pl_module.policy
+        assert isinstance(policy, GaussianPolicy)
+        # The checkpoint of this iteration is written after all other callbacks have run, so its hash is unknown.
+        description = {**self.description, "iteration": done, "checkpoint_sha256": None}
+        try:
+            export_policy(policy, self.folder / f"epoch={done - 1}", description, self._observations())
+        except UserError as error:
+            logger.warning("no export of iteration %d: %s", done, error)
+
+    def _observations(self) -> list[dict[str, Tensor]]:
+        """All steps of the last rollout, of as many environments as it takes."""
+        num_steps = next(iter(self._obs.values())).shape[0]
+        rows = max(1, NUM_OBSERVATIONS // num_steps)
+        return [{group: values[t, :rows] for group, values in self._obs.items()} for t in range(num_steps)]

@@ -1,0 +1,71 @@
+"""From episodes to numbers: one row for every combination of ground, level and command, and the totals."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rlmpc.errors import UserError, nearest
+from rlmpc.evaluation.episode import Episode, Trial
+
+METRICS = {
+    "success_rate": "share of the episodes that ended without a fall",
+    "distance_m": "mean length of the path in the plane [m]",
+    "rmse_xy": "root mean square of the velocity error in the plane, over all steps [m/s]",
+    "rmse_yaw": "root mean square of the yaw rate's error, over all steps [rad/s]",
+    "energy_j_per_m": "mechanical energy of the joints over the path [J/m]",
+    "length_s": "mean length of an episode [s]",
+}
+"""What is measured, with units."""
+
+MIN_DISTANCE_M = 0.1
+"""Mean path below which energy per metre means nothing."""
+
+
+def check_metrics(names: Iterable[str]) -> None:
+    """Refuse a metric that is not measured.
+
+    Raises:
+        UserError: with the nearest one that is.
+    """
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"there is no metric '{name}'; known: {', '.join(METRICS)}{nearest(name, METRICS)}")
+
+
+def summarise(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
+    """A row for every kind of ground, level and command, in the order in which they first appear.
+
+    Returns:
+        Each row holds `terrain`, `level`, `command` and what `totals` gives for its episodes.
+    """
+    groups: dict[Trial, list[Episode]] = {}
+    for episode in episodes:
+        groups.setdefault(episode.trial, []).append(episode)
+    return [
+        {"terrain": trial.terrain, "level": trial.level, "command": list(trial.command), **totals(members)}
+        for trial, members in groups.items()
+    ]
+
+
+def totals(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """The number of `episodes` (at least one), `METRICS` of them all, and how many ended for which of the `reasons`.
+
+    `energy_j_per_m` is None where they moved less than `MIN_DISTANCE_M` on average.
+    """
+    count = len(episodes)
+    time_s, distance_m = sum(e.length_s for e in episodes), sum(e.distance_m for e in episodes)
+    return {
+        "episodes": count,
+        "success_rate": sum(not e.fell for e in episodes) / count,
+        "distance_m": distance_m / count,
+        "rmse_xy": math.sqrt(sum(e.rmse_xy**2 * e.length_s for e in episodes) / time_s),
+        "rmse_yaw": math.sqrt(sum(e.rmse_yaw**2 * e.length_s for e in episodes) / time_s),
+        "energy_j_per_m": sum(e.energy_j for e in episodes) / distance_m
+        if distance_m >= MIN_DISTANCE_M * count
+        else None,
+        "length_s": time_s / count,
+        "reasons": dict(Counter(e.reason for e in episodes).most_common()),
+    }

@@ -1,0 +1,133 @@
+"""Runs episodes and measures them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from rlmpc.envs.vec_env import MeasurableEnv, Obs
+from rlmpc.evaluation.episode import Episode, Trial
+
+STEPS_PER_CHECK = 50
+"""Whether any episode goes on is asked, and the device waited for, only every so often."""
+
+GOES_ON = "goes_on"
+"""Stands for the reason of an episode that nothing had ended after the longest time."""
+
+
+class ActingPolicy(Protocol):
+    """What playing needs of a policy."""
+
+    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
+        """Memory at the start of an episode, (N, ...) each."""
+        ...
+
+    def act(self, obs: Obs, memory: dict[str, Tensor], deterministic: bool = False) -> dict[str, Any]:
+        """At least `action` (N, A), and `memory` for the next step."""
+        ...
+
+
+def evaluate(
+    env: MeasurableEnv,
+    policy: ActingPolicy,
+    trials: list[Trial],
+    report: Callable[[str], None] | None = None,
+) -> list[Episode]:
+    """Run one episode of every trial with the policy's mean actions, N at a time.
+
+    An environment made with the same seed gives every policy the same starts, whatever was played before.
+
+    Args:
+        env: where; its seed decides how episodes start.
+        policy: who acts.
+        trials: any number; see `rlmpc.evaluation.grid.make_trials`.
+        report: called with a short sentence before every round of N.
+
+    Returns:
+        Episodes in the order of the trials.
+    """
+    episodes: list[Episode] = []
+    num_rounds = -(-len(trials) // env.num_envs)
+    for round_number in range(num_rounds):
+        chunk = trials[round_number * env.num_envs :][: env.num_envs]
+        if report is not None:
+            report(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
+        # A last, smaller round is filled up with repeats, which nobody looks at.
+        env.place((chunk * env.num_envs)[: env.num_envs], round_number)
+        episodes += _episodes(env, chunk, _run_round(env, policy).tolist())
+    return episodes
+
+
+class _Sums:
+    """What is added up over the first episode of every environment; all (N,) on the device."""
+
+    def __init__(self, env: MeasurableEnv) -> None:
+        def zeros() -> Tensor:
+            return torch.zeros(env.num_envs, device=env.device)
+
+        self.is_running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
+        self.fell, self.steps, self.measured_steps, self.speed, self.power = (zeros() for _ in range(5))
+        self.squared_error_xy, self.squared_error_yaw = zeros(), zeros()
+        self.reason = torch.full_like(self.fell, len(env.reasons))
+
+    def add(self, measured: dict[str, Tensor], terminated: Tensor, truncated: Tensor, ended_by: Tensor) -> None:
+        """Count a step of the episodes that are still running."""
+        ended = terminated | truncated
+        self.steps += self.is_running
+        # What is measured in an episode's last step belongs to the next episode. A product would not do: NaN x 0 = NaN.
+        goes_on = self.is_running & ~ended
+        self.measured_steps += goes_on
+        self.speed += torch.where(goes_on, measured["speed"], 0.0)
+        self.power += torch.where(goes_on, measured["power"], 0.0)
+        self.squared_error_xy += torch.where(goes_on, measured["error_xy"].square(), 0.0)
+        self.squared_error_yaw += torch.where(goes_on, measured["error_yaw"].square(), 0.0)
+        ends = self.is_running & ended
+        self.fell += ends & terminated
+        # Where several reasons hold at once, the last one stands.
+        last = ended_by.shape[1] - 1 - ended_by.flip(1).int().argmax(dim=1)
+        self.reason = torch.where(ends, last.float(), self.reason)
+        self.is_running = goes_on
+
+    def finished(self, step_dt: float) -> Tensor:
+        """The numbers of an `Episode` in its order, (N, 7); first the index of the reason."""
+        count = self.measured_steps.clamp(min=1.0)
+        return torch.stack(
+            [
+                self.reason,
+                self.fell,
+                self.steps * step_dt,
+                self.speed * step_dt,
+                (self.squared_error_xy / count).sqrt(),
+                (self.squared_error_yaw / count).sqrt(),
+                self.power * step_dt,
+            ],
+            dim=1,
+        )
+
+
+@torch.no_grad()
+def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
+    """One episode of every environment: what `_Sums.finished` gives."""
+    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
+    sums = _Sums(env)
+    for count in range(1, env.max_episode_length + 1):
+        acted = policy.act(obs, memory, deterministic=True)
+        step = env.step(acted["action"])
+        sums.add(env.measure(), step.terminated, step.truncated, env.ended_by())
+        # An environment that starts again keeps its memory: it is not looked at any more.
+        obs, memory = step.obs, acted["memory"]
+        if count % STEPS_PER_CHECK == 0 and not sums.is_running.any():
+            break
+    return sums.finished(env.step_dt)
+
+
+def _episodes(env: MeasurableEnv, trials: list[Trial], rows: list[list[float]]) -> list[Episode]:
+    """One episode for every trial; rows beyond them are dropped."""
+    reasons = (*env.reasons, GOES_ON)
+    return [
+        Episode(trial, reasons[int(reason)], bool(fell), *numbers)
+        for trial, (reason, fell, *numbers) in zip(trials, rows, strict=False)
+    ]

@@ -1,0 +1,59 @@
+"""Films robots while a policy moves them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import torch
+
+from rlmpc.envs.vec_env import FilmableEnv
+from rlmpc.evaluation.run import ActingPolicy
+from rlmpc.rollout.collector import forget
+
+STEPS_PER_FRAME = 2
+"""25 pictures a second of a robot that is controlled 50 times a second."""
+
+
+@torch.no_grad()
+def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path:
+    """Film all robots side by side, or in a square, from their next reset on; where an episode ends, the next follows.
+
+    Args:
+        env: a few environments with cameras (`rlmpc.tasks.camera.with_camera`), laid out with `place` if need be.
+        policy: who acts, without noise.
+        path: the mp4 file to write; its folder is made if need be.
+        steps: control steps; there is a picture of every second one.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UserError: there is nothing to see, or nothing to film with.
+    """
+    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
+    # Before the file is made: whoever cannot be filmed leaves none behind.
+    env.pictures()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with iio.imopen(path, "w", plugin="pyav") as video:
+        video.init_video_stream("libx264", fps=round(1.0 / (STEPS_PER_FRAME * env.step_dt)))  # type: ignore[attr-defined]
+        for count in range(1, steps + 1):
+            acted = policy.act(obs, memory, deterministic=True)
+            step = env.step(acted["action"])
+            obs, memory = step.obs, forget(acted["memory"], step.terminated | step.truncated)
+            if count % STEPS_PER_FRAME == 0:
+                video.write_frame(tiled(env.pictures().numpy()))  # type: ignore[attr-defined]
+    return path
+
+
+def tiled(pictures: np.ndarray) -> np.ndarray:
+    """One picture of N (N, height, width, 3): in rows of two from three on, with black where there is none."""
+    num, height, width, colours = pictures.shape
+    columns = math.ceil(math.sqrt(num))
+    rows = math.ceil(num / columns)
+    sheet = np.zeros((rows * columns, height, width, colours), dtype=pictures.dtype)
+    sheet[:num] = pictures
+    grid = sheet.reshape(rows, columns, height, width, colours).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, colours)

@@ -1,0 +1,52 @@
+"""What is written beside the graph: where the policy comes from, and what it and its world agree upon."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import rlmpc
+from rlmpc.contract import Contract
+from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.obs_schema import ObsSchema
+from rlmpc.sim2sim.deployment import ACTION, FORMAT, NEXT_STATE, STATE
+
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+def describe_export(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str, Any]:
+    """All that `policy.json` holds.
+
+    Args:
+        policy: as `deployed` gives it.
+        description: `task`, `algorithm`, `iteration`, `checkpoint_sha256` (or None), `contract`, a `Contract`, and
+            `command_ranges`, lower and upper bound by axis [m/s, rad/s] (or None).
+    """
+    contract: Contract = description["contract"]
+    groups = {group: contract.observations.groups[group] for group in policy.acting_groups}
+    sensed = replace(contract, observations=ObsSchema(groups))
+    memories = {name: values.shape[1] for name, values in policy.initial_memory(1).items()}
+    return {
+        "format": FORMAT,
+        **{key: description[key] for key in ("task", "algorithm", "iteration", "checkpoint_sha256")},
+        "contract": sensed.to_dict(),
+        "inputs": _entries(sensed.observations.dims() | {STATE + name: width for name, width in memories.items()}),
+        "outputs": _entries(
+            {ACTION: contract.num_actions} | {NEXT_STATE + name: width for name, width in memories.items()}
+        ),
+        "command_ranges": description["command_ranges"],
+        "versions": {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+    }
+
+
+def names(entries: list[dict[str, Any]]) -> list[str]:
+    """Names of `inputs` or `outputs`, in their order."""
+    return [entry["name"] for entry in entries]
+
+
+def _entries(widths: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"name": name, "shape": ["N", width]} for name, width in widths.items()]

@@ -1,0 +1,97 @@
+"""The three files of an exported policy: `policy.onnx`, `policy.json` and `policy.pt2`."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.onnx import ONNXProgram
+
+from rlmpc.errors import UserError
+from rlmpc.export.gate import require_parity
+from rlmpc.export.graph import deployed, trace
+from rlmpc.export.metadata import describe_export, names
+from rlmpc.networks.policy import GaussianPolicy, Obs
+
+ONNX_FILE, JSON_FILE, PT2_FILE = FILES = ("policy.onnx", "policy.json", "policy.pt2")
+
+
+def export_policy(
+    policy: GaussianPolicy,
+    folder: Path,
+    description: Mapping[str, Any],
+    observations: Sequence[Obs] | None = None,
+) -> Path:
+    """Write a policy for deployment; it acts without noise, on what a robot senses.
+
+    `policy.onnx` holds normalizers, encoders, actor and weights; memories go in and come out. `policy.json` says what
+    goes in and what comes out, and the metadata of the graph say the same. `policy.pt2` is the graph for torch: called
+    with a dict of groups and one of memories, it returns the action and the next memories.
+
+    The files get their names only when all of them are complete and compared, so a failure leaves none of them behind.
+
+    Args:
+        policy: the policy; it is not changed.
+        folder: where the files go; made if it does not exist.
+        description: what `describe_export` takes.
+        observations: if given, the graph must act on them as the policy does; see `require_parity`.
+
+    Returns:
+        The path of the ONNX file.
+
+    Raises:
+        UserError: if one of the files exists, before anything is written; if they cannot be written; or if the graph
+            differs from the policy.
+    """
+    for name in FILES:
+        if (folder / name).exists():
+            raise UserError(f"'{folder / name}' exists; an export never overwrites, give another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".export-") as staging:
+            onnx_path = _write(deployed(policy), Path(staging), description)
+            if observations is not None:
+                require_parity(policy, onnx_path, observations)
+            for name in FILES:
+                (Path(staging) / name).rename(folder / name)
+    except OSError as error:
+        raise UserError(f"a policy cannot be written to '{folder}': {error}") from error
+    return folder / ONNX_FILE
+
+
+def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any]) -> Path:
+    """All files of a policy, as `deployed` gives it; the path of the ONNX file."""
+    data = describe_export(policy, description)
+    text = json.dumps(data, indent=2) + "\n"
+    with warnings.catch_warnings():
+        # torch warns of its own deprecations while it exports.
+        warnings.simplefilter("ignore")
+        program = trace(policy, description["contract"].observations.dims())
+        torch.export.save(program, folder / PT2_FILE, extra_files={JSON_FILE: text})
+        graph = _to_onnx(program, data)
+    graph.save(folder / ONNX_FILE, external_data=False)
+    (folder / JSON_FILE).write_text(text)
+    return folder / ONNX_FILE
+
+
+def _to_onnx(program: ExportedProgram, data: Mapping[str, Any]) -> ONNXProgram:
+    """The graph for ONNX, with the names that `data` gives to inputs and outputs and with `data` as metadata."""
+    graph = torch.onnx.export(
+        program,
+        input_names=names(data["inputs"]),
+        output_names=names(data["outputs"]),
+        dynamic_shapes=[{0: "N"} for _ in data["inputs"]],
+        verbose=False,
+    )
+    assert graph is not None
+    graph.model.graph.metadata_props.clear()
+    for node in graph.model.graph.all_nodes():
+        node.metadata_props.clear()
+    graph.model.metadata_props.update({key: json.dumps(value) for key, value in data.items()})
+    return graph

@@ -1,0 +1,57 @@
+"""Recurrent cells that remember what a policy has seen of an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+CELLS: dict[str, type[nn.GRUCell] | type[nn.LSTMCell]] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+"""Kinds of memory by name."""
+
+
+class RecurrentMemory(nn.Module):
+    """One recurrent cell; its state is `hidden`, and `cell` for an LSTM, (N, width) each, zeros at an episode's start.
+
+    Args:
+        kind: a key of `CELLS`.
+        num_inputs: D, features that go in.
+        width: features that are remembered, and that come out.
+    """
+
+    def __init__(self, kind: str, num_inputs: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.cell = CELLS[kind](num_inputs, width)
+        self.names = ("hidden", "cell") if kind == "lstm" else ("hidden",)
+
+    def initial(self, num_envs: int) -> dict[str, Tensor]:
+        """State at the start of an episode."""
+        return {name: self.cell.weight_hh.new_zeros(num_envs, self.width) for name in self.names}
+
+    def forward(self, x: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Output (N, width) and next state for one step of inputs (N, D)."""
+        if isinstance(self.cell, nn.LSTMCell):
+            hidden, cell = self.cell(x, (state["hidden"], state["cell"]))
+            return hidden, {"hidden": hidden, "cell": cell}
+        hidden = self.cell(x, state["hidden"])
+        return hidden, {"hidden": hidden}
+
+    def unroll(self, x: Tensor, state: Mapping[str, Tensor], ended: Tensor) -> Tensor:
+        """Outputs (T, N, width) of T steps of inputs (T, N, D).
+
+        The gradient goes back through all T steps and no further: truncated backpropagation through time.
+
+        Args:
+            x: inputs.
+            state: before the first step.
+            ended: (T, N) bool, whether an episode ended with this step, so that the next one starts from zeros.
+        """
+        outputs = []
+        keep = (~ended).unsqueeze(-1).to(x.dtype)
+        for x_t, keep_t in zip(x, keep, strict=True):
+            output, state = self(x_t, state)
+            outputs.append(output)
+            state = {name: values * keep_t for name, values in state.items()}
+        return torch.stack(outputs)

@@ -1,0 +1,109 @@
+"""From episodes to numbers, files and a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from rlmpc.errors import UserError
+from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.evaluation.report import FILES, METRICS, check_folder, check_metrics, summarise, table, totals, write_report
+
+
+def test_a_row_gathers_the_episodes_of_one_terrain_level_and_command(episodes):
+    first, second = summarise(episodes)
+    assert (first["terrain"], first["level"], first["command"]) == ("stairs_up", 3, [1.0, 0.0, 0.0])
+    assert first["episodes"] == 2
+    assert first["success_rate"] == 0.5
+    assert first["distance_m"] == 6.0
+    # Weighted by time: (12 x 0.1^2 + 4 x 0.3^2) / 16 = 0.03.
+    assert first["rmse_xy"] == pytest.approx(math.sqrt(0.03))
+    assert first["rmse_yaw"] == pytest.approx(math.sqrt(0.12))
+    assert first["energy_j_per_m"] == 500.0
+    assert first["length_s"] == 8.0
+    assert first["reasons"] == {"time_out": 1, "bad_orientation": 1}
+    assert second["success_rate"] == 1.0
+
+
+def test_who_hardly_moves_has_no_energy_per_metre(episodes):
+    assert summarise(episodes)[1]["energy_j_per_m"] is None
+
+
+def test_totals_are_over_all_episodes(episodes):
+    everything = totals(episodes)
+    assert everything["episodes"] == 3
+    assert everything["success_rate"] == pytest.approx(2 / 3)
+    assert everything["reasons"] == {"time_out": 2, "bad_orientation": 1}
+    assert set(METRICS) < set(everything)
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest():
+    check_metrics(["rmse_xy", "success_rate"])
+    with pytest.raises(UserError, match=r"no metric 'sucess_rate'; known: success_rate, .*did you mean 'success_rate'"):
+        check_metrics(["rmse_xy", "sucess_rate"])
+
+
+def test_the_report_holds_header_totals_rows_and_every_episode(tmp_path, episodes):
+    write_report(tmp_path / "new" / "folder", episodes, {"task": "toy", "loss": float("nan")})
+    folder = tmp_path / "new" / "folder"
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert report["header"] == {"task": "toy", "loss": None}
+    assert report["totals"]["episodes"] == 3
+    assert [row["level"] for row in report["rows"]] == [3, 0]
+    assert report["rows"][0]["reasons"] == {"time_out": 1, "bad_orientation": 1}
+    with (folder / "evaluation.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["reason"] for row in rows] == ["time_out", "bad_orientation", "time_out"]
+    assert (rows[1]["terrain"], rows[1]["command"], rows[1]["fell"]) == ("stairs_up", "1 0 0", "True")
+    assert float(rows[1]["energy_j"]) == 2000.0
+
+
+def test_every_plot_is_a_picture(tmp_path, episodes):
+    write_report(tmp_path, episodes, {})
+    pictures = [name for name in FILES if name.endswith(".png")]
+    assert len(pictures) == 3
+    for name in pictures:
+        content = (tmp_path / name).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert len(content) > 5000
+
+
+def test_a_report_of_the_toy_which_has_no_command_and_no_falls_can_be_written(tmp_path):
+    episode = Episode(Trial("arena", 0, ()), "time_out", False, 5.0, 1.0, math.inf, 0.0, 1.0)
+    write_report(tmp_path, [episode], {})
+    assert json.loads((tmp_path / "evaluation.json").read_text())["totals"]["rmse_xy"] is None
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_overwritten_and_nothing_written_beside_it(tmp_path, episodes, name: str):
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(UserError, match=f"{name}' exists already"):
+        write_report(tmp_path, episodes, {})
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="cannot be written"):
+            check_folder(folder)
+
+
+def test_the_table_shows_the_chosen_metrics_and_the_totals(episodes):
+    console = Console(width=200, record=True)
+    console.print(table(episodes, ["success_rate", "energy_j_per_m"]))
+    text = console.export_text()
+    assert "success_rate" in text
+    assert "rmse_xy" not in text
+    lines = [line.split() for line in text.splitlines()]
+    cells = " ".join(next(line for line in lines if "stairs_up" in line)).strip("│ ").split(" │ ")
+    assert cells == ["stairs_up", "3", "1 0 0", "2", "0.5", "500", "time_out 1, bad_orientation 1"]
+    assert "-" in next(line for line in lines if "flat" in line)
+    assert "0.667" in next(line for line in lines if "all" in line)
+    with pytest.raises(UserError, match="no metric"):
+        table(episodes, ["speed"])
