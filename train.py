@@ -1,4 +1,4 @@
-"""Train a policy: `python train.py stage=teacher task=blind_rl`, then `python train.py stage=distill teacher_ckpt=PATH`.
+"""Train a policy: `python train.py stage=teacher task=blind_rl`, then `stage=distill teacher_ckpt=PATH`.
 
 Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.98 env.episode_length_s=20`;
 `python train.py list=true` lists tasks, stages and agents.

@@ -47,6 +47,11 @@ class Checkpoint:
         """Which learner it is."""
         return self.hyperparameters["agent"]["algorithm"]
 
+    @property
+    def command_ranges(self) -> dict[str, list[float]] | None:
+        """Ranges of the velocity command that training had come to, by axis [m/s, rad/s]; None without a command."""
+        return ((self.environment or {}).get("terms") or {}).get("base_velocity")
+
 
 def describe_run(config: Mapping[str, Any], report: Mapping[str, float]) -> dict[str, Any]:
     """Our own part of a checkpoint: the composed config and the report of the last iteration."""
@@ -64,11 +69,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not zipfile.is_zipfile(path):
         raise UserError(f"'{path}' is not a checkpoint, or only a part of one")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as file:
+            # torch does not compare checksums: it would load weights with flipped bits.
+            is_whole = file.testzip() is None
+        content = torch.load(path, map_location="cpu", weights_only=True) if is_whole else None
     except pickle.UnpicklingError as error:
         raise UserError(f"'{path}' holds more than tensors and plain data, which could run code; refused") from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+    except Exception as error:  # Reading what somebody damaged can raise anything.
         raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
+    if not is_whole:
+        raise UserError(f"'{path}' is damaged: its checksum is wrong")
     return _checkpoint(path, content)
 
 

@@ -49,7 +49,7 @@ def test_the_scan_sees_the_files_and_their_imports():
         ("warp", ("rlmpc/envs/isaaclab_env.py", "rlmpc/envs/launch.py", "rlmpc/tasks/")),
         ("pxr", ("rlmpc/robots/",)),
         ("rlmpc.learners", ("rlmpc/learners/", "callbacks/", "train.py", "play.py")),
-        ("rlmpc.tasks", ("rlmpc/tasks/", "rlmpc/envs/isaaclab_")),
+        ("rlmpc.tasks", ("rlmpc/tasks/", "rlmpc/envs/isaaclab_", "rlmpc/envs/make.py")),
         ("rlmpc.robots", ("rlmpc/robots/", "rlmpc/tasks/", "rlmpc/sim2sim/")),
         ("rlmpc.rollout", ("rlmpc/rollout/", "rlmpc/learners/", "train.py", "play.py")),
     ],

@@ -9,8 +9,11 @@ from typing import Any
 from rlmpc.config.agent_checks import check_agent
 from rlmpc.config.schema import PlayCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
+from rlmpc.evaluation.metrics import check_metrics
 
 LOGGERS = ("tensorboard", "csv")
+BACKENDS = (None, "mujoco")
+MAX_FILMED = 4
 
 
 def check_train(cfg: TrainCfg) -> None:
@@ -34,10 +37,20 @@ def check_train(cfg: TrainCfg) -> None:
 
 def check_play(cfg: PlayCfg) -> None:
     """Refuse a play config that cannot run; see `check_train`."""
-    _at_least(1, "steps", cfg.steps)
     _at_least(0, "seed", cfg.seed)
-    if cfg.num_envs is not None:
-        _at_least(1, "num_envs", cfg.num_envs)
+    for key in ("steps", "num_envs", "episodes"):
+        if getattr(cfg, key) is not None:
+            _at_least(1, key, getattr(cfg, key))
+    if not 1 <= cfg.robots <= MAX_FILMED:
+        raise UserError(f"'robots' must lie between 1 and {MAX_FILMED}, not {cfg.robots}")
+    if cfg.backend not in BACKENDS:
+        names = ["null" if name is None else name for name in BACKENDS]
+        raise UserError(f"unknown backend '{cfg.backend}'; accepted: {', '.join(names)}{nearest(cfg.backend, names)}")
+    check_metrics(cfg.metrics or ())
+    if cfg.ckpt is None:
+        for key in ("backend", "video", "export"):
+            if getattr(cfg, key):
+                raise UserError(f"'{key}' needs a policy: ckpt=PATH")
 
 
 def check_new_folder(folder: Path) -> None:

@@ -12,11 +12,13 @@ from yaml import YAMLError
 
 from rlmpc.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from rlmpc.config.overrides import parse_value, split_override
-from rlmpc.config.schema import AGENTS, NETWORK_OF_STUDENT, STAGES, PlayCfg, TrainCfg
+from rlmpc.config.schema import AGENTS, NETWORK_OF_STUDENT, STAGES, PlayCfg, RunCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("stage", "task", "agent")
+UNTRAINED = ("zero", "random")
+"""Policies that need no checkpoint."""
 ORIGINS = {"teacher_ckpt": "distill", "student_ckpt": "finetune"}
 """Key of the checkpoint that a stage builds upon -> that stage."""
 ORIGIN_STAGE = {"teacher_ckpt": "teacher", "student_ckpt": "distill"}
@@ -92,21 +94,36 @@ def _inherited(origin: Checkpoint, algorithm: str) -> DictConfig:
 
 
 def compose_play(arguments: Sequence[str]) -> PlayCfg:
-    """The config of `play.py`.
+    """The config of `play.py`: schema, the task of the checkpoint or the one that is named, then the arguments.
 
     Raises:
-        UserError: as `compose_train`, and when no task or no policy is given.
+        UserError: as `compose_train`, and when there is neither a checkpoint nor a task with a policy.
     """
     overrides = _read_arguments(arguments)
-    name = overrides.pop("task", None)
-    if name is None:
-        raise UserError(f"play.py needs a task: task=<name> with one of {', '.join(choices('task'))}")
-    task = OmegaConf.create({"task": _load_choice("task", name).task})
-    cfg = _finish(OmegaConf.structured(PlayCfg), [task], {"policy": "", **overrides}, PlayCfg)
-    if cfg.policy not in ("zero", "random"):
-        hint = nearest(cfg.policy, ("zero", "random"))
-        raise UserError(f"unknown policy '{cfg.policy}'; accepted: policy=zero, policy=random{hint}")
-    return cfg
+    name, where = overrides.pop("task", None), overrides.get("ckpt")
+    if where is None:
+        if name is None:
+            tasks = ", ".join(choices("task"))
+            raise UserError(f"play.py needs ckpt=PATH, or policy=zero or policy=random and task=<name>, one of {tasks}")
+        if overrides.get("policy") not in UNTRAINED:
+            hint = nearest(str(overrides.get("policy")), UNTRAINED)
+            given = f"unknown policy '{overrides['policy']}'; " if "policy" in overrides else ""
+            raise UserError(f"{given}task={name} needs policy=zero or policy=random{hint}, or give ckpt=PATH alone")
+        task = OmegaConf.create({"task": _load_choice("task", name).task})
+        return _finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg)
+    if name is not None or "policy" in overrides:
+        raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
+    if is_deployment(str(where)):
+        return _finish(OmegaConf.structured(PlayCfg), [], overrides, PlayCfg)
+    path = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    overrides["ckpt"] = str(path)
+    task = OmegaConf.create({"task": _load_choice("task", load_checkpoint(path).config["task"]["name"]).task})
+    return _finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg)
+
+
+def is_deployment(path: str) -> bool:
+    """Whether a path means an exported policy instead of a checkpoint."""
+    return path.endswith((".onnx", ".json")) or (Path(path) / "policy.onnx").is_file()
 
 
 def _read_arguments(arguments: Iterable[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,37 +13,49 @@ from rlmpc.config.overrides import flatten, override_object, value_at
 from rlmpc.config.schema import TaskCfg
 from rlmpc.envs.launch import starting_simulator
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
-from rlmpc.envs.vec_env import VecEnv
+from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
 from rlmpc.errors import UserError
 
 SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed"}
 """Fields of an Isaac Lab config that belong to a setting of the run; an override would have no effect."""
 
 
-def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: bool = False) -> Any:
+def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, Any] | None = None) -> Any:
     """The environment's config object with `env.*` overrides applied and checked; starts nothing.
 
     Args:
         task: which environment.
         overrides: paths below `env`, nested or dotted.
-        play: take the play variant, where the task has one.
+        play: overrides of play mode, which comes after `overrides`: no noise, pushes and curricula, all commands. None
+            stays in training.
 
     Raises:
         UserError: for a path that does not exist, a value that does not fit, or a field that others determine.
     """
+    cfg = _isaaclab_config(task) if task.simulator == "isaaclab" else ToyEnvCfg()
+    given = _override(cfg, overrides)
+    if play is not None:
+        if hasattr(cfg, "play_mode"):
+            cfg.play_mode()
+        # What play mode changed is no longer what training was given.
+        given = _override(cfg, play)
+    for path, value in given.items():
+        if value_at(cfg, path, "env") != value:
+            raise UserError(f"'env.{path}' is derived from other settings; it cannot be set")
+    return cfg
+
+
+def _override(cfg: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply overrides and derive what depends on them; what was set, by path."""
     for path in flatten(overrides):
         if path in SET_ABOVE:
             raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
-    cfg = _isaaclab_config(task, play) if task.simulator == "isaaclab" else ToyEnvCfg()
     given = override_object(cfg, overrides, "env")
     try:
         cfg.finalize()
     except ValueError as error:
         raise UserError(f"the environment's config does not work: {error}") from error
-    for path, value in given.items():
-        if value_at(cfg, path, "env") != value:
-            raise UserError(f"'env.{path}' is derived from other settings; it cannot be set")
-    return cfg
+    return given
 
 
 def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
@@ -89,6 +101,28 @@ def make_env(
     return env
 
 
+def make_measurable_env(
+    task: TaskCfg, cfg: Any, num_envs: int, device: torch.device, seed: int, report: Callable[[str], None]
+) -> MeasurableEnv:
+    """As `make_env`, to play in: nothing is kept of what the simulator prints, and values are of no interest."""
+    any_group = next(iter(observation_terms(task, cfg)))
+    env = make_env(task, cfg, num_envs, device, seed, any_group, None, report)
+    return cast(MeasurableEnv, env)
+
+
+def with_cameras(task: TaskCfg, cfg: Any, num_robots: int) -> Any:
+    """The config of an environment whose robots can be filmed.
+
+    Raises:
+        UserError: where there is nothing to see.
+    """
+    if task.simulator == "toy":
+        raise UserError(f"task '{task.name}' has nothing to film")
+    from rlmpc.tasks.camera import with_camera
+
+    return with_camera(cfg, num_robots)
+
+
 def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> int:
     """The number asked for, or the task's own for this kind of device."""
     if requested is not None:
@@ -96,9 +130,9 @@ def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> 
     return task.num_envs.cuda if device.type == "cuda" else task.num_envs.cpu
 
 
-def _isaaclab_config(task: TaskCfg, play: bool) -> Any:
+def _isaaclab_config(task: TaskCfg) -> Any:
     if importlib.util.find_spec("isaaclab") is None:
         raise UserError(f"task '{task.name}' needs Isaac Lab, which is not installed; task=toy runs without it")
     from rlmpc.envs.isaaclab_env import load_env_cfg
 
-    return load_env_cfg(task.play_env_id if play else task.env_id)
+    return load_env_cfg(task.env_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
-from rlmpc.envs.vec_env import MeasurableEnv
 from rlmpc.errors import UserError, nearest
 from rlmpc.evaluation.episode import Trial
 
@@ -22,8 +22,27 @@ All lie in the final ranges of every task; the scan task's vx [m/s] never falls 
 """
 
 
+class Grounds(Protocol):
+    """What there is to walk on, and how it is commanded; as in `rlmpc.envs.vec_env.MeasurableEnv`."""
+
+    @property
+    def terrains(self) -> tuple[str, ...]:
+        """Kinds of ground."""
+        ...
+
+    @property
+    def num_levels(self) -> int:
+        """Levels of difficulty of every kind, from 0."""
+        ...
+
+    @property
+    def command_names(self) -> tuple[str, ...]:
+        """What the numbers of a command are."""
+        ...
+
+
 def make_trials(
-    env: MeasurableEnv,
+    env: Grounds,
     terrains: Sequence[str] | None = None,
     levels: Sequence[int] | None = None,
     commands: Sequence[Sequence[float]] | None = None,

@@ -11,7 +11,7 @@ import torch
 
 from rlmpc.envs.vec_env import FilmableEnv
 from rlmpc.evaluation.run import ActingPolicy
-from rlmpc.rollout.collector import forget
+from rlmpc.networks.memory import forget
 
 STEPS_PER_FRAME = 2
 """25 pictures a second of a robot that is controlled 50 times a second."""
@@ -38,13 +38,13 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
     env.pictures()
     path.parent.mkdir(parents=True, exist_ok=True)
     with iio.imopen(path, "w", plugin="pyav") as video:
-        video.init_video_stream("libx264", fps=round(1.0 / (STEPS_PER_FRAME * env.step_dt)))  # type: ignore[attr-defined]
+        video.init_video_stream("libx264", fps=round(1.0 / (STEPS_PER_FRAME * env.step_dt)))
         for count in range(1, steps + 1):
             acted = policy.act(obs, memory, deterministic=True)
             step = env.step(acted["action"])
             obs, memory = step.obs, forget(acted["memory"], step.terminated | step.truncated)
             if count % STEPS_PER_FRAME == 0:
-                video.write_frame(tiled(env.pictures().numpy()))  # type: ignore[attr-defined]
+                video.write_frame(tiled(env.pictures().numpy()))
     return path
 
 

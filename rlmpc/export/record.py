@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.export.graph import deployed
+from rlmpc.networks.memory import forget
+from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.rollout.collector import forget
 
 MIN_STEPS = 50
 """Shortest sequence, so that what a policy remembers has had time to matter."""
@@ -40,3 +42,29 @@ def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[d
         step = env.step(acted["action"])
         obs, memory = step.obs, forget(acted["memory"], step.terminated | step.truncated)
     return recorded
+
+
+def plausible_observations(policy: GaussianPolicy, dims: Mapping[str, int], num: int) -> list[dict[str, Tensor]]:
+    """Observations like those in training, drawn by themselves, for where there is no environment to record any.
+
+    Args:
+        policy: whose running statistics say what is likely; without any, numbers of standard deviation 1 are.
+        dims: width D_g of each of its acting groups.
+        num: rows wanted, over all steps.
+
+    Returns:
+        The acting groups of `MIN_STEPS` steps, (M, D_g) each, independent Gaussians.
+    """
+    policy = deployed(policy)
+    rows = math.ceil(num / MIN_STEPS)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(group: str) -> Tensor:
+        noise = torch.randn(rows, dims[group], generator=generator)
+        if group not in policy.normalizers:
+            return noise
+        normalizer = policy.normalizers[group]
+        assert isinstance(normalizer, RunningNormalizer)
+        return normalizer.mean + noise * normalizer.var.sqrt()
+
+    return [{group: draw(group) for group in policy.acting_groups} for _ in range(MIN_STEPS)]

@@ -55,3 +55,10 @@ class RecurrentMemory(nn.Module):
             outputs.append(output)
             state = {name: values * keep_t for name, values in state.items()}
         return torch.stack(outputs)
+
+
+def forget(memory: Mapping[str, Tensor], ended: Tensor) -> dict[str, Tensor]:
+    """`memory` (N, ...) with zeros where an episode `ended` (N,), so that the next one starts from nothing."""
+    return {
+        name: values * (~ended).view(-1, *[1] * (values.dim() - 1)).to(values.dtype) for name, values in memory.items()
+    }

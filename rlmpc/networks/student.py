@@ -30,6 +30,7 @@ class StudentPolicy(GaussianPolicy):
     """
 
     mode = "direct"
+    actor: nn.Sequential
 
     def __init__(
         self,

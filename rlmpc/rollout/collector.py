@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from rlmpc.envs.vec_env import Obs, Step, VecEnv
+from rlmpc.networks.memory import forget
 from rlmpc.rollout.buffer import RolloutBuffer
 
 Memory = dict[str, Tensor]
@@ -111,10 +111,3 @@ class Collector:
             "episode/reward_per_step": (reward.sum(), steps),
             **self.env.pop_metrics(),
         }
-
-
-def forget(memory: Mapping[str, Tensor], ended: Tensor) -> Memory:
-    """`memory` (N, ...) with zeros where an episode `ended` (N,), so that the next one starts from nothing."""
-    return {
-        name: values * (~ended).view(-1, *[1] * (values.dim() - 1)).to(values.dtype) for name, values in memory.items()
-    }

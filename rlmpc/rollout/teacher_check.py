@@ -8,8 +8,8 @@ import torch
 
 from rlmpc.checkpoint import Checkpoint
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.networks.memory import forget
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.rollout.collector import forget
 
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
 """Keys of `roll`, with their names for people; `episode/<key>` is the same number in a training report."""

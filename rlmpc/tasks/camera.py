@@ -74,4 +74,6 @@ def take_pictures(scene: InteractiveScene, robot: str) -> torch.Tensor:
     eye, target = (position + position.new_tensor(offset) for offset in (_EYE_OFFSET_M, _TARGET_OFFSET_M))
     camera.set_world_poses_from_view(eye, target)
     camera.update(dt=0.0, force_recompute=True)
-    return camera.data.output["rgb"][..., :3].cpu()
+    output = camera.data.output
+    assert output is not None
+    return output["rgb"].cpu()

@@ -43,6 +43,7 @@ def trained(tmp_path_factory) -> tuple[TeacherLearner, Path]:
     return train(3, folder), folder
 
 
+@pytest.mark.slow
 def test_policies_are_exported_when_due_and_after_the_last_iteration(trained):
     _, folder = trained
     assert sorted(path.name for path in folder.iterdir()) == ["epoch=1", "epoch=2"]
@@ -50,6 +51,7 @@ def test_policies_are_exported_when_due_and_after_the_last_iteration(trained):
     assert told == [2, 3]
 
 
+@pytest.mark.slow
 def test_an_export_is_the_policy_of_its_iteration(trained):
     learner, folder = trained
     observations = record_observations(ToyEnv(ToyEnvCfg(), 16, "cpu", 2), learner.policy, 1000)
@@ -57,6 +59,7 @@ def test_an_export_is_the_policy_of_its_iteration(trained):
     assert check_parity(learner.policy, folder / "epoch=1" / "policy.onnx", observations) > 1e-3
 
 
+@pytest.mark.slow
 def test_exporting_changes_nothing_that_is_learned(trained):
     exported, plain = trained[0], train(3, None)
     for (name, there), here in zip(exported.state_dict().items(), plain.state_dict().values(), strict=True):

@@ -48,7 +48,7 @@ def test_a_task_adjusts_only_the_algorithm_that_it_names():
 @pytest.mark.parametrize(
     ("file", "text", "sentence"),
     [
-        ("agent/mine", "agent: {algorithm: rmaa}", "'agent.algorithm' is 'rmaa'; accepted: ppo, rma; did you"),
+        ("agent/mine", "agent: {algorithm: rmaa}", "'agent.algorithm' is 'rmaa'; accepted: ppo, rma, student, finetune; did you"),
         ("agent/mine", "agent: {gamma: 0.9}", "conf/agent/mine.yaml: 'agent.algorithm' is missing; accepted: ppo, rma"),
         ("agent/mine", "", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
         ("agent/mine", "agent: 3", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
@@ -87,7 +87,7 @@ def test_the_scripted_keys_stay():
     [
         (["stage=teach"], "unknown stage 'teach'; accepted: teacher; did you mean 'teacher'?"),
         (["task=blind"], "unknown task 'blind'"),
-        (["agent=pp"], "unknown agent 'pp'; accepted: ppo, rma; did you mean 'ppo'?"),
+        (["agent=pp"], "unknown agent 'pp'; accepted: ppo, rma, student, finetune; did you mean 'ppo'?"),
         (["agent.lerning_rate=1"], "unknown key 'agent.lerning_rate'; did you mean 'agent.learning_rate'?"),
         (["sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
         (["seed.value=1"], "'seed' has no fields"),

@@ -15,10 +15,10 @@ from rlmpc.config.compose import compose_train
 from rlmpc.contract import Contract
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.export.write import export_policy
-from rlmpc.learners.make import make_learner
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.networks.student import StudentPolicy
 from rlmpc.obs_schema import ObsSchema, ObsTerm
+from rlmpc.policies import make_policy as policy_of
 
 TOY = Contract(0.05, toy_schema(10), ({"name": "push", "dim": 2, "scale": 4.0},))
 
@@ -42,7 +42,16 @@ G1 = Contract(
 )
 """Sizes of the robot's task, by hand."""
 
-KINDS = ("ppo", "rma", "gru", "lstm", "g1")
+STUDENTS = {
+    "mlp": ("none", 0, (32, 32)),
+    "gru": ("gru", 16, (32, 32)),
+    "lstm": ("lstm", 16, (32, 32)),
+    "g1": ("gru", 256, (512, 256, 128)),
+}
+"""Memory, its width, and hidden layers."""
+
+KINDS = ("gru", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ppo", "rma", "mlp", "lstm", "g1")))
+"""An export takes seconds, so only one kind is among the fast tests."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,9 @@ def fresh_policy(kind: str) -> GaussianPolicy:
     torch.manual_seed(0)
     contract = contract_of(kind)
     if kind in ("ppo", "rma"):
-        policy = make_learner(compose_train(["task=toy", f"agent={kind}"]).agent, contract).policy
+        policy = policy_of(compose_train(["task=toy", f"agent={kind}"]).agent, contract)
     else:
-        policy = student(contract, *(("gru", 256, (512, 256, 128)) if kind == "g1" else (kind, 16, (32, 32))))
+        policy = student(contract, *STUDENTS[kind])
     with torch.no_grad():
         policy.actor[-1].weight.mul_(100.0)
         for normalizer in policy.normalizers.values():

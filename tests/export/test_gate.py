@@ -42,6 +42,7 @@ def test_the_difference_is_the_largest_of_all_actions(exports):
     assert check_parity(changed, gru.onnx_path, gru.observations) == pytest.approx(0.25, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_changed_weights_are_refused_with_the_difference(exports, tmp_path):
     rma = exports("rma")
     path = with_changed_weights(rma.folder, tmp_path / "changed", "policy.history_encoder.latent.0.weight", 0.01)
@@ -49,6 +50,7 @@ def test_changed_weights_are_refused_with_the_difference(exports, tmp_path):
         require_parity(rma.policy, path, rma.observations)
 
 
+@pytest.mark.slow
 def test_memory_is_carried_from_step_to_step(exports, tmp_path):
     lstm = exports("lstm")
     path = with_changed_weights(lstm.folder, tmp_path / "changed", "policy.memory.cell.weight_hh", 0.01)
@@ -84,6 +86,7 @@ print(json.dumps(found["action"][0].tolist()))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rma", "lstm"])
 def test_the_graph_alone_is_enough_where_this_package_is_not_installed(exports, tmp_path, kind: str):
     exported = exports(kind)

@@ -30,6 +30,7 @@ def test_the_reader_of_deployed_policies_accepts_every_kind(exported):
     assert deployment.command_ranges == {"lin_vel_x": (-0.5, 1.0)}
 
 
+@pytest.mark.slow
 def test_the_json_file_says_where_the_policy_comes_from_and_what_it_senses(exports):
     rma = exports("rma")
     data = json.loads((rma.folder / "policy.json").read_text())
@@ -54,6 +55,7 @@ def test_the_graph_is_one_valid_file_whose_batch_axis_is_called_n(exported):
         assert rows.dim_param == "N" and width.dim_value > 0, value.name
 
 
+@pytest.mark.slow
 def test_no_file_names_a_folder_of_the_machine_that_exported(exports):
     here = str(Path(write.__file__).parents[1]).encode()
     folder = exports("rma").folder
@@ -64,6 +66,7 @@ def test_no_file_names_a_folder_of_the_machine_that_exported(exports):
     assert not any(here in content for content in contents)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ppo", "rma", "lstm"])
 def test_torch_runs_its_file_with_named_observations_and_memories(exports, kind: str):
     exported = exports(kind)
@@ -80,6 +83,7 @@ def test_torch_runs_its_file_with_named_observations_and_memories(exports, kind:
         torch.testing.assert_close(values, acted["memory"][name], atol=1e-5, rtol=0.0)
 
 
+@pytest.mark.slow
 def test_the_policy_is_left_as_it_was(exports, make_policy):
     policy = exports("rma").policy
     twin = make_policy("rma").state_dict()
@@ -88,6 +92,7 @@ def test_the_policy_is_left_as_it_was(exports, make_policy):
     assert all(torch.equal(values, twin[name]) for name, values in policy.state_dict().items())
 
 
+@pytest.mark.slow
 def test_an_export_prints_nothing_and_draws_no_random_numbers(make_policy, description, tmp_path, capfd, recwarn):
     policy = make_policy("gru")
     before = torch.get_rng_state()
@@ -111,6 +116,7 @@ def test_a_place_that_cannot_be_written_is_refused(make_policy, description, tmp
         export_policy(make_policy("ppo"), tmp_path / "file" / "folder", description())
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_from_the_policy_leaves_no_files(exports, description, tmp_path, monkeypatch):
     def off_by_a_little(policy):
         copy = deployed(policy)

@@ -1,0 +1,62 @@
+"""Where the results of playing go, and what is said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rlmpc.checkpoint import Checkpoint
+from rlmpc.config.schema import PlayCfg
+from rlmpc.contract import Contract
+from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
+from rlmpc.evaluation.metrics import METRICS
+from rlmpc.evaluation.report import table, write_report
+
+FILM_STEPS = 400
+"""Control steps of a video."""
+
+
+def results_folder(cfg: PlayCfg, policy: Path) -> Path:
+    """`run.dir`, or `play/<time>` in the folder of the run that the policy comes from."""
+    if cfg.run.dir is not None:
+        return Path(cfg.run.dir)
+    folder = policy.parent.parent if policy.parent.name == "checkpoints" else policy.parent
+    return folder / "play" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def report_episodes(
+    cfg: PlayCfg, folder: Path, episodes: Sequence[Episode], header: dict[str, Any], console: Console
+) -> None:
+    """Write the evaluation's files and print its table."""
+    write_report(folder, episodes, {**header, "seed": cfg.seed, "backend": cfg.backend})
+    console.print(table(episodes, cfg.metrics or METRICS))
+    console.print(f"evaluation in {folder}")
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What is said about a policy beside its contract, in reports and exports."""
+    return {
+        "task": checkpoint.config["task"]["name"],
+        "algorithm": checkpoint.algorithm,
+        "iteration": checkpoint.iteration,
+        "checkpoint_sha256": checkpoint.sha256,
+    }
+
+
+def describe_export(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What an export says about a policy: as `describe`, with its contract and the commands it was trained on."""
+    contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
+    return {**describe(checkpoint), "contract": contract, "command_ranges": checkpoint.command_ranges}
+
+
+def film_trials(cfg: PlayCfg, ground: Grounds) -> list[Trial]:
+    """What each robot of a video does: the first command, over the kinds of ground in turn, at the last level given."""
+    terrains = cfg.terrains or list(ground.terrains)
+    level = cfg.levels[-1] if cfg.levels else ground.num_levels // 2
+    command = tuple(cfg.command) if cfg.command else DEFAULT_COMMANDS[ground.command_names][0]
+    return [Trial(terrains[i % len(terrains)], level, command) for i in range(cfg.robots)]

@@ -1,0 +1,103 @@
+"""Plays a trained policy in the environment of its task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from rich.console import Console
+
+from rlmpc.checkpoint import Checkpoint
+from rlmpc.config.checks import check_new_folder
+from rlmpc.config.schema import PlayCfg
+from rlmpc.contract import Contract
+from rlmpc.envs.launch import resolve_device
+from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
+from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
+from rlmpc.evaluation.grid import make_trials
+from rlmpc.evaluation.run import evaluate
+from rlmpc.evaluation.video import film
+from rlmpc.export.record import record_observations
+from rlmpc.export.write import export_policy
+from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.play.results import FILM_STEPS, describe, describe_export, film_trials, report_episodes, results_folder
+from rlmpc.policies import check_checkpoint, restore_policy
+
+NUM_OBSERVATIONS = 1000
+"""Recorded to compare an export on."""
+
+
+def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:
+    """Evaluate, film and export the policy of a checkpoint, as far as the config asks for it.
+
+    Raises:
+        UserError: if the policy does not fit the environment, or something asked for does not exist or cannot be
+            written.
+    """
+    folder = results_folder(cfg, checkpoint.path)
+    check_new_folder(folder)
+    policy = restore_policy(checkpoint)
+    device = resolve_device(cfg.device)
+    env_cfg = _play_config(cfg, checkpoint)
+    film_cfg = with_cameras(cfg.task, _play_config(cfg, checkpoint), cfg.robots) if cfg.video else None
+    console.print(f"{checkpoint.algorithm} of iteration {checkpoint.iteration} for {cfg.task.name}: {checkpoint.path}")
+    if cfg.evaluate or cfg.export:
+        num_envs = cfg.num_envs or (1152 if device.type == "cuda" else 36)
+        env = make_measurable_env(cfg.task, env_cfg, num_envs, device, cfg.seed, console.print)
+        try:
+            check_checkpoint(checkpoint, env.contract, policy.acting_groups)
+            policy.to(env.device)
+            if cfg.export:
+                _export(policy, env, checkpoint, folder / "export", console)
+            if cfg.evaluate:
+                _evaluate(cfg, policy, env, checkpoint, folder, console)
+        finally:
+            env.close()
+    if film_cfg is not None:
+        _film(cfg, policy, film_cfg, device, checkpoint, folder, console)
+
+
+def _play_config(cfg: PlayCfg, checkpoint: Checkpoint) -> Any:
+    """The environment's config in play mode, with episodes of `steps` control steps if that is given."""
+    env_cfg = env_config(cfg.task, checkpoint.config["env"], play=cfg.env)
+    if cfg.steps is not None:
+        env_cfg.episode_length_s = cfg.steps * Contract.from_dict(checkpoint.hyperparameters["contract"]).control_dt
+    return env_cfg
+
+
+def _export(policy: GaussianPolicy, env: MeasurableEnv, checkpoint: Checkpoint, folder: Path, console: Console) -> None:
+    observations = record_observations(env, policy, NUM_OBSERVATIONS)
+    path = export_policy(policy, folder, describe_export(checkpoint), observations)
+    console.print(f"exported to {path}; onnxruntime acts as the policy does on {NUM_OBSERVATIONS} observations")
+
+
+def _evaluate(
+    cfg: PlayCfg, policy: GaussianPolicy, env: MeasurableEnv, checkpoint: Checkpoint, folder: Path, console: Console
+) -> None:
+    episodes = cfg.episodes or (32 if env.device.type == "cuda" else 1)
+    commands = None if cfg.command is None else [cfg.command]
+    trials = make_trials(env, cfg.terrains, cfg.levels, commands, episodes)
+    report_episodes(cfg, folder, evaluate(env, policy, trials, console.print), describe(checkpoint), console)
+
+
+def _film(
+    cfg: PlayCfg,
+    policy: GaussianPolicy,
+    env_cfg: Any,
+    device: torch.device,
+    checkpoint: Checkpoint,
+    folder: Path,
+    console: Console,
+) -> None:
+    env = make_measurable_env(cfg.task, env_cfg, cfg.robots, device, cfg.seed, console.print)
+    try:
+        check_checkpoint(checkpoint, env.contract, policy.acting_groups)
+        trials = film_trials(cfg, env)
+        make_trials(env, [trial.terrain for trial in trials], [trials[0].level], [trials[0].command])
+        env.place(trials)
+        path = film(cast(FilmableEnv, env), policy.to(env.device), folder / "video.mp4", cfg.steps or FILM_STEPS)
+    finally:
+        env.close()
+    shown = ", ".join(trial.terrain for trial in trials)
+    console.print(f"video of {shown} at level {trials[0].level}, command {list(trials[0].command)}: {path}")
