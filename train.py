@@ -13,12 +13,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from rich.console import Console
 
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
+from callbacks.export import ExportPolicy
 from callbacks.throughput import Throughput
 from rlmpc.checkpoint import load_checkpoint
 from rlmpc.config.agent_checks import check_minibatches, check_observations
@@ -101,11 +103,7 @@ def fit(cfg: TrainCfg, learner: OnPolicyLearner, env: VecEnv, folder: Path, cons
         strategy=_strategy(cfg, learner),
         max_epochs=cfg.trainer.max_epochs,
         logger=_loggers(cfg.logger, folder),
-        callbacks=[
-            Throughput(env.num_envs * agent.num_steps),
-            ConsoleTable(cfg.console.every, console),
-            IterationCheckpoint(folder / "checkpoints", cfg.checkpoint.every, cfg.checkpoint.keep_last, asdict(cfg)),
-        ],
+        callbacks=_callbacks(cfg, env, folder, console),
         enable_progress_bar=False,
         enable_model_summary=False,
         inference_mode=False,
@@ -130,6 +128,25 @@ def _devices(cfg: TrainCfg, env: VecEnv) -> int | list[int]:
     if env.device.type == "cuda" and _num_processes(cfg) == 1:
         return [env.device.index or 0]
     return cfg.trainer.devices
+
+
+def _callbacks(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> list[Callback]:
+    every = cfg.checkpoint.every
+    callbacks: list[Callback] = [
+        Throughput(env.num_envs * cfg.agent.num_steps),
+        ConsoleTable(cfg.console.every, console),
+        IterationCheckpoint(folder / "checkpoints", every, cfg.checkpoint.keep_last, asdict(cfg)),
+    ]
+    if cfg.checkpoint.export:
+        ranges = (env.state_dict().get("terms") or {}).get("base_velocity")
+        description = {
+            "task": cfg.task.name,
+            "algorithm": cfg.agent.algorithm,
+            "contract": env.contract,
+            "command_ranges": ranges,
+        }
+        callbacks.append(ExportPolicy(folder / "export", every, description))
+    return callbacks
 
 
 def _loggers(names: list[str], folder: Path) -> list[Logger]:

@@ -25,6 +25,7 @@ from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.errors import run_command
 
 WARM_UP_STEPS = 50
+DEFAULT_STEPS = 500
 BLOCK_STEPS = 50
 
 
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> None:
         return num_steps * num_envs / (time.perf_counter() - start)
 
     run(WARM_UP_STEPS)
-    speeds = [run(BLOCK_STEPS) for _ in range(max(cfg.steps // BLOCK_STEPS, 1))]
+    speeds = [run(BLOCK_STEPS) for _ in range(max((cfg.steps or DEFAULT_STEPS) // BLOCK_STEPS, 1))]
     metrics = {name: (total / weight).item() for name, (total, weight) in env.pop_metrics().items() if weight > 0}
     env.close()
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

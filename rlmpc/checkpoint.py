@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rlmpc.contract import differences
+from rlmpc.contract import Contract, differences
 from rlmpc.errors import UserError
 
 FORMAT = 1
@@ -66,19 +66,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise UserError(f"there is no checkpoint '{path}'")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"'{path}' is not a checkpoint, or only a part of one")
     try:
         with zipfile.ZipFile(path) as file:
             # torch does not compare checksums: it would load weights with flipped bits.
             is_whole = file.testzip() is None
         content = torch.load(path, map_location="cpu", weights_only=True) if is_whole else None
+    except zipfile.BadZipFile as error:
+        raise UserError(f"'{path}' is not a checkpoint, or only a part of one") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"'{path}' holds more than tensors and plain data, which could run code; refused") from error
-    except Exception as error:  # Reading what somebody damaged can raise anything.
+    except Exception as error:  # What unpickling damaged data raises is not limited.
         raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
     if not is_whole:
-        raise UserError(f"'{path}' is damaged: its checksum is wrong")
+        raise UserError(f"'{path}' is damaged: a checksum in it is wrong")
     return _checkpoint(path, content)
 
 
@@ -128,7 +128,7 @@ def _checkpoint(path: Path, content: Any) -> Checkpoint:
         raise UserError(f"'{path}' has format {ours.get('format')}; this version reads format {FORMAT}")
     try:
         states = content.get("RolloutDataModule", {}).get("env")
-        return Checkpoint(
+        checkpoint = Checkpoint(
             path=path,
             sha256=_sha256(path),
             iteration=content["epoch"] + 1,
@@ -138,8 +138,22 @@ def _checkpoint(path: Path, content: Any) -> Checkpoint:
             state_dict=content["state_dict"],
             environment=states[0] if states else None,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+        _check_contents(checkpoint)
+    except KeyError as error:
         raise UserError(f"'{path}' lacks {error}; it is damaged or was changed") from error
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
+    return checkpoint
+
+
+def _check_contents(checkpoint: Checkpoint) -> None:
+    """Raise a KeyError, TypeError or AttributeError where parts that others read are missing or of another kind."""
+    Contract.from_dict(checkpoint.hyperparameters["contract"]).observations.dims()
+    values = (checkpoint.algorithm, checkpoint.config["task"]["name"], *checkpoint.state_dict)
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("a name is not a string")
+    if not all(isinstance(value, torch.Tensor) for value in checkpoint.state_dict.values()):
+        raise TypeError("a weight is not a tensor")
 
 
 def _sha256(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isclose
-from typing import Any
+from typing import Any, TypeGuard
 
 from rlmpc.errors import UserError
 from rlmpc.obs_schema import ObsSchema
@@ -80,7 +80,7 @@ def differences(there: Plain, here: Plain, path: str = "") -> list[str]:
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         names = [*there, *(name for name in here if name not in there)]
         return [line for name in names for line in _at(there, here, name, f"{path}.{name}".lstrip("."))]
-    if _are_lists(there, here):
+    if _is_list(there) and _is_list(here):
         return _list_differences(there, here, path)
     return [] if _equal(there, here) else [f"{path}: {_shown(there)} | {_shown(here)}"]
 
@@ -121,8 +121,8 @@ def _list_differences(there: Sequence[Plain], here: Sequence[Plain], path: str) 
     ]
 
 
-def _are_lists(*values: Plain) -> bool:
-    return all(isinstance(value, Sequence) and not isinstance(value, str) for value in values)
+def _is_list(value: Plain) -> TypeGuard[Sequence[Plain]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _equal(there: Plain, here: Plain) -> bool:

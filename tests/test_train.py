@@ -79,7 +79,7 @@ def test_list_names_what_can_be_chosen(command):
     code, out, _ = command(train.main, "list=true")
     assert code == 0
     assert "task: blind_rl, blind_rl_flat, phase_1_scan_rl, toy" in out
-    assert "agent: ppo, rma" in out
+    assert "agent: finetune, ppo, rma, student" in out
 
 
 def test_zero_and_random_actions_step_a_task(command):

@@ -214,6 +214,8 @@ class CheckpointCfg:
     """Iterations between checkpoints; the last iteration is always saved."""
     keep_last: int | None = None
     """How many to keep; null keeps all."""
+    export: bool = False
+    """Whether the policy is also exported for deployment, whenever a checkpoint is written; takes seconds each time."""
 
 
 @dataclass

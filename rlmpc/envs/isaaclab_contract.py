@@ -89,6 +89,6 @@ def _row(value: torch.Tensor | float, width: int) -> list[float]:
     return value[0].tolist() if isinstance(value, torch.Tensor) else [float(value)] * width
 
 
-def _plain(value: torch.Tensor | float) -> float | list[float]:
+def _plain(value: torch.Tensor | tuple[float, ...] | float) -> float | list[float]:
     """A number, or a list of them; Isaac Lab turns scales into tensors."""
     return torch.as_tensor(value).tolist()

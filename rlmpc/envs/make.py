@@ -35,8 +35,7 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, A
     cfg = _isaaclab_config(task) if task.simulator == "isaaclab" else ToyEnvCfg()
     given = _override(cfg, overrides)
     if play is not None:
-        if hasattr(cfg, "play_mode"):
-            cfg.play_mode()
+        cfg.play_mode()
         # What play mode changed is no longer what training was given.
         given = _override(cfg, play)
     for path, value in given.items():

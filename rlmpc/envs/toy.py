@@ -44,6 +44,10 @@ class ToyEnvCfg:
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""
     demote_error: float = 0.6
 
+    def play_mode(self) -> None:
+        """Turn training into playing: no noise."""
+        self.position_noise = 0.0
+
     def finalize(self) -> None:
         """Refuse numbers that make no environment.
 

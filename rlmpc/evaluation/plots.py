@@ -22,7 +22,7 @@ def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
     figure = Figure(figsize=(2.5 + _INCHES_PER_GROUP * len(levels), 1.5 + 0.5 * len(terrains)), layout="constrained")
     axes = figure.subplots()
     rates = [[_success(episodes, terrain, level) for level in levels] for terrain in terrains]
-    image = axes.imshow(rates, vmin=0.0, vmax=1.0, cmap="RdYlGn", aspect="auto")
+    image = axes.imshow(rates, vmin=0.0, vmax=1.0, cmap="RdYlBu", alpha=0.6, aspect="auto")
     for row, rates_of_terrain in enumerate(rates):
         for column, rate in enumerate(rates_of_terrain):
             axes.text(column, row, f"{rate:.0%}", ha="center", va="center")
@@ -49,7 +49,8 @@ def plot_tracking(path: Path, episodes: Sequence[Episode]) -> None:
             axes.bar(places, heights, width, label=" ".join(f"{number:g}" for number in command) or "no command")
         axes.set_xticks(range(len(terrains)), terrains, rotation=20)
         axes.set_ylabel(label)
-    figure.axes[0].legend(title="command")
+    handles, commanded = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, commanded, title="command", loc="outside right upper")
     figure.savefig(path, dpi=_DPI)
 
 
@@ -67,7 +68,7 @@ def plot_falls(path: Path, episodes: Sequence[Episode]) -> None:
     axes.set_ylabel("episodes")
     axes.set_title("reasons for falls" if falls else "no falls")
     if falls:
-        axes.legend()
+        figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=_DPI)
 
 

@@ -18,6 +18,9 @@ from rlmpc.rollout.collector import RolloutPolicy
 Metrics = dict[str, tuple[Tensor, Tensor]]
 """Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
 
+ROWS_PER_SUM = 4096
+"""Samples whose moments are summed at once. In double precision a whole rollout would not fit a processor's cache."""
+
 
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass has a `policy` and a `training_step`.
@@ -107,7 +110,9 @@ class OnPolicyLearner(L.LightningModule):
         """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s."""
         for group, normalizer in normalizers.items():
             assert isinstance(normalizer, RunningNormalizer)
-            normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group])))
+            pieces = obs[group].flatten(0, -2).split(ROWS_PER_SUM)
+            sums = torch.stack([normalizer.centred_sums(piece) for piece in pieces]).sum(dim=0)
+            normalizer.merge(self.sum_over_ranks(sums))
 
     def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A rollout (T, N, ...) as flat samples (T N, ...); as it is where the policy has a memory to unroll."""

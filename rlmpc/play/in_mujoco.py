@@ -12,6 +12,7 @@ from rlmpc.config.checks import check_new_folder
 from rlmpc.config.compose import is_deployment
 from rlmpc.config.schema import PlayCfg
 from rlmpc.contract import Contract
+from rlmpc.evaluation.differences import command_warnings
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.export.record import plausible_observations
 from rlmpc.export.write import export_policy
@@ -52,6 +53,8 @@ def play_in_mujoco(cfg: PlayCfg, where: Path, console: Console) -> None:
     trials = make_trials(ground, cfg.terrains, cfg.levels, commands, cfg.episodes or 1)
     deployment, header = _deployment(where, folder, console)
     dt = deployment.contract.control_dt
+    for line in command_warnings(trials, ground.command_names, deployment.command_ranges):
+        console.print(line)
     if cfg.evaluate:
         length_s = EPISODE_LENGTH_S if cfg.steps is None else cfg.steps * dt
         console.print(f"{len(trials)} episodes of {length_s:g} s in MuJoCo")

@@ -15,6 +15,7 @@ from rlmpc.contract import Contract
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
 from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
+from rlmpc.evaluation.differences import command_warnings, config_differences
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.run import evaluate
 from rlmpc.evaluation.video import film
@@ -42,6 +43,8 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
     env_cfg = _play_config(cfg, checkpoint)
     film_cfg = with_cameras(cfg.task, _play_config(cfg, checkpoint), cfg.robots) if cfg.video else None
     console.print(f"{checkpoint.algorithm} of iteration {checkpoint.iteration} for {cfg.task.name}: {checkpoint.path}")
+    for line in config_differences(env_config(cfg.task, checkpoint.config["env"]), env_cfg):
+        console.print(f"  {line}")
     if cfg.evaluate or cfg.export:
         num_envs = cfg.num_envs or (1152 if device.type == "cuda" else 36)
         env = make_measurable_env(cfg.task, env_cfg, num_envs, device, cfg.seed, console.print)
@@ -69,7 +72,8 @@ def _play_config(cfg: PlayCfg, checkpoint: Checkpoint) -> Any:
 def _export(policy: GaussianPolicy, env: MeasurableEnv, checkpoint: Checkpoint, folder: Path, console: Console) -> None:
     observations = record_observations(env, policy, NUM_OBSERVATIONS)
     path = export_policy(policy, folder, describe_export(checkpoint), observations)
-    console.print(f"exported to {path}; onnxruntime acts as the policy does on {NUM_OBSERVATIONS} observations")
+    rows = sum(len(next(iter(step.values()))) for step in observations)
+    console.print(f"exported to {path}; onnxruntime acts as the policy does on {rows} recorded observations")
 
 
 def _evaluate(
@@ -78,6 +82,8 @@ def _evaluate(
     episodes = cfg.episodes or (32 if env.device.type == "cuda" else 1)
     commands = None if cfg.command is None else [cfg.command]
     trials = make_trials(env, cfg.terrains, cfg.levels, commands, episodes)
+    for line in command_warnings(trials, env.command_names, checkpoint.command_ranges):
+        console.print(line)
     report_episodes(cfg, folder, evaluate(env, policy, trials, console.print), describe(checkpoint), console)
 
 

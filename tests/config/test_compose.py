@@ -48,14 +48,14 @@ def test_a_task_adjusts_only_the_algorithm_that_it_names():
 @pytest.mark.parametrize(
     ("file", "text", "sentence"),
     [
-        ("agent/mine", "agent: {algorithm: rmaa}", "'agent.algorithm' is 'rmaa'; accepted: ppo, rma, student, finetune; did you"),
+        ("agent/mine", "agent: {algorithm: rmaa}", "'agent.algorithm' is 'rmaa'; accepted: ppo, rma, student"),
         ("agent/mine", "agent: {gamma: 0.9}", "conf/agent/mine.yaml: 'agent.algorithm' is missing; accepted: ppo, rma"),
         ("agent/mine", "", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
         ("agent/mine", "agent: 3", "conf/agent/mine.yaml: 'agent.algorithm' is missing"),
         ("agent/mine", "[1, 2]", "conf/agent/mine.yaml must hold a mapping"),
         ("agent/mine", "agent: {", "conf/agent/mine.yaml is not valid YAML"),
         ("agent/mine", "agent: {algorithm: ppo, latent_dim: 8}", "a file under conf/ does not fit the schema"),
-        ("task/mine", "task: {name: mine}", "mine.yaml: 'task.default_agent' is missing; accepted: mine, ppo, rma"),
+        ("task/mine", "task: {name: mine}", "mine.yaml: 'task.default_agent' is missing; accepted: finetune, mine"),
         ("task/mine", "task: {default_agent: ppo}\nagents: [rma]", "'agents' must map an algorithm to settings"),
         ("task/mine", "task: {default_agent: ppo}\nagents:", "'agents' must map an algorithm to settings"),
         ("task/mine", "task: {default_agent: ppo}\nagents: {rmaa: {}}", "'agents' is 'rmaa'; accepted: ppo, rma"),
@@ -85,9 +85,9 @@ def test_the_scripted_keys_stay():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["stage=teach"], "unknown stage 'teach'; accepted: teacher; did you mean 'teacher'?"),
+        (["stage=teach"], "unknown stage 'teach'; accepted: distill, finetune, teacher; did you mean 'teacher'?"),
         (["task=blind"], "unknown task 'blind'"),
-        (["agent=pp"], "unknown agent 'pp'; accepted: ppo, rma, student, finetune; did you mean 'ppo'?"),
+        (["agent=pp"], "unknown agent 'pp'; accepted: finetune, ppo, rma, student; did you mean 'ppo'?"),
         (["agent.lerning_rate=1"], "unknown key 'agent.lerning_rate'; did you mean 'agent.learning_rate'?"),
         (["sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
         (["seed.value=1"], "'seed' has no fields"),

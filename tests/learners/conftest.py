@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import pytest
+import torch
 from torch import Tensor
 
+from rlmpc.checkpoint import Checkpoint
 from rlmpc.config.compose import compose_train
+from rlmpc.config.schema import NETWORK_OF_STUDENT, FinetuneCfg, StudentCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.learners.make import make_learner
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.distill import DistillLearner
+from rlmpc.learners.make import make_distill_learner, make_finetune_learner, make_learner
 from rlmpc.learners.rma import RmaLearner
-from rlmpc.learners.teacher import TeacherLearner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 
@@ -37,7 +42,7 @@ def fit():
     return _fit
 
 
-def _fit(learner: TeacherLearner, env: VecEnv, iterations: int):
+def _fit(learner: OnPolicyLearner, env: VecEnv, iterations: int):
     cfg = learner.cfg
     datamodule = CountingDataModule(env, Collector(env, cfg.num_steps, True))
     reports: list[dict[str, float]] = []
@@ -57,15 +62,89 @@ def _fit(learner: TeacherLearner, env: VecEnv, iterations: int):
 @pytest.fixture
 def run_toy():
     """Trains on the toy environment and returns learner, datamodule and the reports of all iterations."""
+    return _run_toy
 
-    def run(iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", **changes: Any):
-        cfg = replace(compose_train(["task=toy", f"agent={agent}"]).agent, **changes)
+
+def _run_toy(iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", **changes: Any):
+    cfg = replace(compose_train(["task=toy", f"agent={agent}"]).agent, **changes)
+    L.seed_everything(seed, verbose=False)
+    env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
+    learner = make_learner(cfg, env.contract)
+    return learner, *_fit(learner, env, iterations)
+
+
+def _as_checkpoint(learner: OnPolicyLearner) -> Checkpoint:
+    """A learner as it would come back from a file, with the report of its last iteration."""
+    weights = {name: values.clone() for name, values in learner.state_dict().items()}
+    settings, report = dict(learner.hparams), dict(learner.report)
+    return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, report, settings, weights, environment=None)
+
+
+@pytest.fixture(scope="session")
+def toy_teachers() -> dict[str, Checkpoint]:
+    """A teacher of each agent that has hardly learned, but whose actions depend on what it sees."""
+    learners = {agent: _run_toy(2, num_envs=16, agent=agent)[0] for agent in ("ppo", "rma")}
+    for learner in learners.values():
+        learner.policy.actor[-1].weight.data.mul_(10.0)
+    return {agent: _as_checkpoint(learner) for agent, learner in learners.items()}
+
+
+@pytest.fixture
+def toy_world():
+    """Makes sixteen toy environments in which episodes are short and points soon lost."""
+    return _toy_world
+
+
+def _toy_world(seed: int = 1) -> ToyEnv:
+    return ToyEnv(ToyEnvCfg(episode_length_s=1.5, arena_half_size=0.7), 16, "cpu", seed)
+
+
+@pytest.fixture
+def make_student(toy_teachers):
+    """Makes an untrained student of a teacher."""
+
+    def make(teacher: str = "ppo", seed: int = 1, **changes: Any) -> DistillLearner:
+        small = {"actor_hidden": [16, 16], "memory_width": 8, "num_steps": 12, "num_minibatches": 2}
         L.seed_everything(seed, verbose=False)
-        env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
-        learner = make_learner(cfg, env.contract)
-        return learner, *_fit(learner, env, iterations)
+        return make_distill_learner(
+            StudentCfg(**small | changes), _toy_world().contract, toy_teachers[teacher], {"reward_per_step": 0.5}
+        )
+
+    return make
+
+
+@pytest.fixture
+def run_student(make_student):
+    """Distils on the toy environment and returns learner, datamodule and the reports of all iterations."""
+
+    def run(iterations: int, teacher: str = "ppo", seed: int = 1, **changes: Any):
+        learner = make_student(teacher, seed, **changes)
+        return learner, *_fit(learner, _toy_world(seed), iterations)
 
     return run
+
+
+@pytest.fixture
+def make_finetune(run_student):
+    """Makes a learner that goes on from a student by reward; gives that student, a new one by default, and it."""
+
+    def make(student_memory: str = "none", student: DistillLearner | None = None, **changes: Any):
+        student = student or run_student(2, memory=student_memory)[0]
+        network = {name: getattr(student.cfg, name) for name in NETWORK_OF_STUDENT}
+        cfg = FinetuneCfg(**network | {"critic_hidden": [16], "num_steps": 12, "num_epochs": 2} | changes)
+        return student, make_finetune_learner(cfg, _toy_world().contract, _as_checkpoint(student))
+
+    return make
+
+
+@pytest.fixture
+def parameters():
+    """All parameters of a module as one vector, copied."""
+
+    def flat(module: torch.nn.Module) -> Tensor:
+        return torch.cat([torch.zeros(0), *(p.detach().flatten() for p in module.parameters())])
+
+    return flat
 
 
 @pytest.fixture
