@@ -65,12 +65,13 @@ def main(arguments: list[str]) -> None:
     value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
     env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, console.print)
     try:
-        learner = build_learner(cfg, env, console.print if rank == 0 else lambda line: None)
+        try:
+            learner = build_learner(cfg, env, console.print if rank == 0 else lambda line: None)
+        except UserError:
+            if rank == 0:
+                remove_run_folder(folder)
+            raise
         fit(cfg, learner, env, folder, console)
-    except UserError:
-        if rank == 0:
-            remove_run_folder(folder)
-        raise
     finally:
         env.close()
 
@@ -81,7 +82,7 @@ def build_learner(cfg: TrainCfg, env: VecEnv, report: Callable[[str], None]) -> 
     if isinstance(agent, StudentCfg):
         teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
         policy = restore_teacher(teacher)
-        check_checkpoint(teacher, env.contract, (*policy.groups, agent.actor_group))
+        check_checkpoint(teacher, env.contract, (*policy.acting_groups, agent.actor_group))
         evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, report)
         return make_distill_learner(agent, env.contract, teacher, evaluation)
     if isinstance(agent, FinetuneCfg):

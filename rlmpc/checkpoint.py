@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,14 @@ def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], owner: 
     module.load_state_dict(dict(weights))
 
 
-def find_checkpoint(where: str, root: Path) -> Path:
+def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None = None) -> Path:
     """The file that a user means.
 
     Args:
         where: a file; a run's folder, which means its newest checkpoint; `latest`, the newest below `root`; `best`,
             that of the newest run with the highest mean return in its last iteration; or `<folder>/best`.
         root: folder of all runs.
+        algorithms: agents that `latest` and `best` may mean; None takes any.
 
     Raises:
         UserError: if there is none.
@@ -113,9 +114,9 @@ def find_checkpoint(where: str, root: Path) -> Path:
     if path.is_dir():
         return _newest(_checkpoints_in(path))
     if where == "latest":
-        return _newest(_checkpoints_in(root))
+        return _newest_of(root, algorithms)
     if path.name == "best":
-        folder = _newest(_checkpoints_in(root)).parent if where == "best" else path.parent
+        folder = _newest_of(root, algorithms).parent if where == "best" else path.parent
         return max(_checkpoints_in(folder), key=_mean_return)
     raise UserError(f"there is no checkpoint '{where}'; give a file, a run's folder, latest, best or <folder>/best")
 
@@ -179,5 +180,25 @@ def _newest(paths: list[Path]) -> Path:
     return max(paths, key=lambda path: path.stat().st_mtime_ns)
 
 
+def _newest_of(root: Path, algorithms: Collection[str] | None) -> Path:
+    """The newest file below `root` with one of these agents; files that cannot be read are passed over."""
+    paths = _checkpoints_in(root)
+    if algorithms is None:
+        return _newest(paths)
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            if load_checkpoint(path).algorithm in algorithms:
+                return path
+        except UserError:
+            continue
+    raise UserError(f"there is no checkpoint of {' or '.join(algorithms)} below '{root}'")
+
+
 def _mean_return(path: Path) -> float:
-    return load_checkpoint(path).report.get("episode/return", float("-inf"))
+    """What the policy earned in its last iteration; of no worth where a teacher acted for it, or in a damaged file."""
+    worthless = float("-inf")
+    try:
+        report = load_checkpoint(path).report
+    except UserError:
+        return worthless
+    return worthless if report.get("dagger/teacher_share", 0.0) > 0.0 else report.get("episode/return", worthless)

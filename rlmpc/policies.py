@@ -47,12 +47,16 @@ def restore_policy(checkpoint: Checkpoint) -> GaussianPolicy:
     """The trained policy of a checkpoint, ready to act as it would on a robot (an `rma` policy by its history latent).
 
     Raises:
-        UserError: if settings and weights in the file do not belong together.
+        UserError: if settings, contract and weights in the file do not belong together.
     """
     settings = checkpoint.hyperparameters
-    policy = make_policy(
-        restore_agent(checkpoint), Contract.from_dict(settings["contract"]), settings.get("predictions")
-    )
+    agent, contract = restore_agent(checkpoint), Contract.from_dict(settings["contract"])
+    try:
+        policy = make_policy(agent, contract, settings.get("predictions"))
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"the agent's settings and the contract in '{checkpoint.path}' do not belong together: {error.args[0]}"
+        ) from error
     load_weights(policy, weights_of(checkpoint, "policy"), str(checkpoint.path))
     if isinstance(policy, RmaActorCritic):
         policy.mode = "history"

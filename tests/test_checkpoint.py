@@ -224,7 +224,8 @@ def runs(tmp_path: Path) -> Path:
     returns = {"toy/old/checkpoints/epoch=1": 9.0, "toy/old/checkpoints/epoch=3": 8.0, "toy/new/checkpoints/epoch=1": 3}
     returns |= {"toy/new/checkpoints/epoch=3": 5.0, "toy/new/checkpoints/epoch=5": 4.0}
     start = time.time() - 1000.0
-    for age, (name, value) in enumerate(returns.items()):
+    # Written in the opposite order, so that only the times tell which is newest.
+    for age, (name, value) in reversed(list(enumerate(returns.items()))):
         path = saved(root / f"{name}.ckpt", content(rlmpc=describe_run(CONFIG, {"episode/return": value})))
         os.utime(path, (start + age, start + age))
     (root / "toy/new/checkpoints/last.ckpt").symlink_to("epoch=5.ckpt")
@@ -246,6 +247,11 @@ def runs(tmp_path: Path) -> Path:
 )
 def test_the_file_that_is_meant_is_found(runs: Path, where: str, found: str):
     assert find_checkpoint(where.format(root=runs), runs) == runs / found
+
+
+def test_a_link_to_a_file_that_is_gone_does_no_harm(runs: Path):
+    (runs / "toy/new/checkpoints/gone.ckpt").symlink_to("epoch=9.ckpt")
+    assert find_checkpoint("latest", runs).name == "epoch=5.ckpt"
 
 
 def test_what_never_ended_an_episode_is_not_the_best(runs: Path):

@@ -23,6 +23,8 @@ ORIGINS = {"teacher_ckpt": "distill", "student_ckpt": "finetune"}
 """Key of the checkpoint that a stage builds upon -> that stage."""
 ORIGIN_STAGE = {"teacher_ckpt": "teacher", "student_ckpt": "distill"}
 """Key of such a checkpoint -> the stage that it comes from."""
+EXPORTED = {"name": "exported", "simulator": "mujoco", "default_agent": ""}
+"""Task of an exported policy: it brings all that MuJoCo needs, so no file of ours describes it."""
 
 
 def choices(group: str) -> list[str]:
@@ -75,10 +77,10 @@ def _origin(stage: str, overrides: dict[str, Any], root: Any) -> Checkpoint | No
     where = overrides.get(key)
     if where is None:
         raise UserError(f"stage={stage} needs a checkpoint: {key}=PATH (a file, a run's folder, latest or best)")
-    path = find_checkpoint(str(where), Path(str(root)))
+    accepted = STAGES[ORIGIN_STAGE[key]]
+    path = find_checkpoint(str(where), Path(str(root)), accepted)
     overrides[key] = str(path)
     checkpoint = load_checkpoint(path)
-    accepted = STAGES[ORIGIN_STAGE[key]]
     if checkpoint.algorithm not in accepted:
         raise UserError(f"'{path}' holds agent '{checkpoint.algorithm}', but {key} takes one of {', '.join(accepted)}")
     return checkpoint
@@ -114,7 +116,7 @@ def compose_play(arguments: Sequence[str]) -> PlayCfg:
     if name is not None or "policy" in overrides:
         raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
     if is_deployment(str(where)):
-        return _finish(OmegaConf.structured(PlayCfg), [], overrides, PlayCfg)
+        return _finish(OmegaConf.structured(PlayCfg), [OmegaConf.create({"task": EXPORTED})], overrides, PlayCfg)
     path = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
     overrides["ckpt"] = str(path)
     task = OmegaConf.create({"task": _load_choice("task", load_checkpoint(path).config["task"]["name"]).task})

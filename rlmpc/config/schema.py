@@ -22,7 +22,7 @@ class TaskCfg:
 
     name: str = MISSING
     simulator: str = MISSING
-    """`isaaclab` or `toy`."""
+    """`isaaclab` or `toy`; `mujoco` stands for it where an exported policy is played."""
     env_id: str = ""
     """gymnasium id (Isaac Lab)."""
     default_agent: str = MISSING

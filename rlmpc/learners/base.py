@@ -18,9 +18,6 @@ from rlmpc.rollout.collector import RolloutPolicy
 Metrics = dict[str, tuple[Tensor, Tensor]]
 """Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
 
-ROWS_PER_SUM = 4096
-"""Samples whose moments are summed at once. In double precision a whole rollout would not fit a processor's cache."""
-
 
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass has a `policy` and a `training_step`.
@@ -110,9 +107,7 @@ class OnPolicyLearner(L.LightningModule):
         """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s."""
         for group, normalizer in normalizers.items():
             assert isinstance(normalizer, RunningNormalizer)
-            pieces = obs[group].flatten(0, -2).split(ROWS_PER_SUM)
-            sums = torch.stack([normalizer.centred_sums(piece) for piece in pieces]).sum(dim=0)
-            normalizer.merge(self.sum_over_ranks(sums))
+            normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group])))
 
     def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A rollout (T, N, ...) as flat samples (T N, ...); as it is where the policy has a memory to unroll."""
@@ -126,15 +121,18 @@ class OnPolicyLearner(L.LightningModule):
 
         Flat samples are shuffled one by one; with a memory, whole environments are, their steps in order.
         """
-        memory = samples.get("memory")
+        memory = samples.get("memory", {})
         timed = {name: values for name, values in samples.items() if name != "memory"}
-        size = num_rows(memory or samples)
+        dim = 1 if memory else 0
         for _ in range(num_epochs):
-            for rows in torch.randperm(size, device=self.device).chunk(num_minibatches):
-                if memory is None:
-                    yield take_rows(timed, rows)
-                else:
-                    yield take_rows(timed, rows, dim=1) | {"memory": take_rows(memory, rows)}
+            order = torch.randperm(num_rows(memory or samples), device=self.device)
+            # Shuffled as a whole and cut afterwards: fewer small kernels than gathering every minibatch.
+            pieces = cut(take_rows(timed, order, dim), num_minibatches, dim)
+            if not memory:
+                yield from pieces
+                continue
+            for piece, remembered in zip(pieces, cut(take_rows(memory, order), num_minibatches), strict=True):
+                yield piece | {"memory": remembered}
 
 
 def num_rows(batch: Mapping[str, Any]) -> int:
@@ -149,6 +147,16 @@ def take_rows(batch: Mapping[str, Any], rows: Tensor, dim: int = 0) -> dict[str,
         name: take_rows(value, rows, dim) if isinstance(value, Mapping) else value.index_select(dim, rows)
         for name, value in batch.items()
     }
+
+
+def cut(batch: Mapping[str, Any], num_pieces: int, dim: int = 0) -> list[dict[str, Any]]:
+    """Every tensor of a nested batch cut into so many pieces along `dim`, without a copy."""
+    parts = {
+        name: cut(value, num_pieces, dim) if isinstance(value, Mapping) else value.chunk(num_pieces, dim)
+        for name, value in batch.items()
+    }
+    num_cut = min((len(part) for part in parts.values() if part), default=0)
+    return [{name: part[i] if part else {} for name, part in parts.items()} for i in range(num_cut)]
 
 
 def flatten_time(batch: Mapping[str, Any]) -> dict[str, Any]:

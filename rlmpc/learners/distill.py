@@ -74,9 +74,11 @@ class DistillLearner(OnPolicyLearner):
     def update(self, samples: dict[str, Any]) -> Metrics:
         """All steps on the samples of a rollout; what they report."""
         cfg = self.cfg
+        needed = ("obs", "memory", "ended", "weight", "teacher_mean", "teacher_std", *self.policy.predictors)
+        learned = {name: samples[name] for name in needed if name in samples}
         names = ("loss/imitation", *(f"loss/{name}" for name in self.policy.predictors), "train/grad_norm")
         sums = torch.zeros(len(names), device=self.device)
-        for minibatch in self.minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
+        for minibatch in self.minibatches(learned, cfg.num_epochs, cfg.num_minibatches):
             loss, numbers = self.loss(minibatch)
             grad_norm = self.descend(loss)
             self.policy.noise.project()

@@ -56,6 +56,8 @@ def make_distill_learner(
 def make_finetune_learner(agent: FinetuneCfg, contract: Contract, student: Checkpoint) -> FinetuneLearner:
     """A learner by reward that starts from the actor, memory and normalizer of a student's checkpoint.
 
+    It starts from the student's noise as well, unless `agent.init_std` says otherwise.
+
     Raises:
         UserError: if the student's weights do not fit the agent's network settings.
     """
@@ -68,6 +70,8 @@ def make_finetune_learner(agent: FinetuneCfg, contract: Contract, student: Check
     weights = {name: v for name, v in weights_of(student, "policy").items() if not name.startswith("predictors.")}
     fresh = {name: v for name, v in learner.policy.state_dict().items() if is_critics(name)}
     load_weights(learner.policy, fresh | weights, str(student.path))
+    if agent.init_std != student.hyperparameters["agent"]["init_std"]:
+        learner.policy.noise.reset(agent.init_std)
     return learner
 
 

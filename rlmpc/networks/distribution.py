@@ -27,6 +27,11 @@ class GaussianHead(nn.Module):
         return Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
     @torch.no_grad()
+    def reset(self, std: float) -> None:
+        """Give every action this standard deviation."""
+        self.log_std.fill_(math.log(std))
+
+    @torch.no_grad()
     def project(self) -> None:
         """Bring the parameter back between its bounds."""
         self.log_std.clamp_(*self.log_bounds)

@@ -12,6 +12,7 @@ from rlmpc.config.checks import check_new_folder
 from rlmpc.config.compose import is_deployment
 from rlmpc.config.schema import PlayCfg
 from rlmpc.contract import Contract
+from rlmpc.errors import UserError
 from rlmpc.evaluation.differences import command_warnings
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.export.record import plausible_observations
@@ -21,6 +22,7 @@ from rlmpc.policies import restore_policy
 from rlmpc.sim2sim.deployment import Deployment, load_deployment
 from rlmpc.sim2sim.evaluate import evaluate
 from rlmpc.sim2sim.ground import NUM_LEVELS, TERRAINS
+from rlmpc.sim2sim.walker import check_served
 
 EPISODE_LENGTH_S = 12.0
 NUM_OBSERVATIONS = 1000
@@ -46,6 +48,7 @@ def play_in_mujoco(cfg: PlayCfg, where: Path, console: Console) -> None:
         UserError: if the policy needs what MuJoCo does not serve, or something asked for does not exist or cannot be
             written.
     """
+    _check_effects(cfg, where)
     folder = results_folder(cfg, where)
     check_new_folder(folder)
     ground = MujocoGround()
@@ -68,12 +71,24 @@ def play_in_mujoco(cfg: PlayCfg, where: Path, console: Console) -> None:
         console.print(f"video of {trial.terrain} at level {trial.level}, command {list(trial.command)}: {path}")
 
 
+def _check_effects(cfg: PlayCfg, where: Path) -> None:
+    """Refuse what would silently do nothing."""
+    for key in ("env", "num_envs"):
+        if getattr(cfg, key):
+            raise UserError(f"'{key}' has no effect in MuJoCo, where one robot walks at a time")
+    if cfg.device not in ("auto", "cpu"):
+        raise UserError(f"MuJoCo runs on the CPU, not on device '{cfg.device}'")
+    if cfg.export and is_deployment(str(where)):
+        raise UserError(f"'{where}' is exported already; give its checkpoint to export it again")
+
+
 def _deployment(where: Path, folder: Path, console: Console) -> tuple[Deployment, dict[str, Any]]:
     """The exported policy, and what the report says about it."""
     if not is_deployment(str(where)):
         checkpoint = load_checkpoint(where)
         policy = restore_policy(checkpoint)
         contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
+        check_served(contract, policy.acting_groups)
         observations = plausible_observations(policy, contract.observations.dims(), NUM_OBSERVATIONS)
         where = export_policy(policy, folder / "export", describe_export(checkpoint), observations)
         console.print(f"exported to {where}")

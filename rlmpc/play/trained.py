@@ -16,6 +16,7 @@ from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
 from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
 from rlmpc.evaluation.differences import command_warnings, config_differences
+from rlmpc.evaluation.episode import Trial
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.run import evaluate
 from rlmpc.evaluation.video import film
@@ -50,11 +51,13 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
         env = make_measurable_env(cfg.task, env_cfg, num_envs, device, cfg.seed, console.print)
         try:
             check_checkpoint(checkpoint, env.contract, policy.acting_groups)
+            # What is asked for is checked before anything is written.
+            trials = _trials(cfg, env)
             policy.to(env.device)
             if cfg.export:
                 _export(policy, env, checkpoint, folder / "export", console)
             if cfg.evaluate:
-                _evaluate(cfg, policy, env, checkpoint, folder, console)
+                _evaluate(cfg, policy, env, trials, checkpoint, folder, console)
         finally:
             env.close()
     if film_cfg is not None:
@@ -76,12 +79,21 @@ def _export(policy: GaussianPolicy, env: MeasurableEnv, checkpoint: Checkpoint, 
     console.print(f"exported to {path}; onnxruntime acts as the policy does on {rows} recorded observations")
 
 
-def _evaluate(
-    cfg: PlayCfg, policy: GaussianPolicy, env: MeasurableEnv, checkpoint: Checkpoint, folder: Path, console: Console
-) -> None:
+def _trials(cfg: PlayCfg, env: MeasurableEnv) -> list[Trial]:
     episodes = cfg.episodes or (32 if env.device.type == "cuda" else 1)
     commands = None if cfg.command is None else [cfg.command]
-    trials = make_trials(env, cfg.terrains, cfg.levels, commands, episodes)
+    return make_trials(env, cfg.terrains, cfg.levels, commands, episodes)
+
+
+def _evaluate(
+    cfg: PlayCfg,
+    policy: GaussianPolicy,
+    env: MeasurableEnv,
+    trials: list[Trial],
+    checkpoint: Checkpoint,
+    folder: Path,
+    console: Console,
+) -> None:
     for line in command_warnings(trials, env.command_names, checkpoint.command_ranges):
         console.print(line)
     report_episodes(cfg, folder, evaluate(env, policy, trials, console.print), describe(checkpoint), console)

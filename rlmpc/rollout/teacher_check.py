@@ -14,8 +14,8 @@ from rlmpc.networks.policy import GaussianPolicy
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
 """Keys of `roll`, with their names for people; `episode/<key>` is the same number in a training report."""
 
-LEAST_SHARE_OF_REWARD = 0.8
-"""A teacher that earns less than this share of what it earned in training is reported as doubtful."""
+LARGEST_LOSS = 0.2
+"""A teacher whose reward is lower than in training by more than this share of its size is reported as doubtful."""
 
 
 def check_teacher(
@@ -40,7 +40,8 @@ def check_teacher(
     trained = {key: checkpoint.report.get(f"episode/{key}", float("nan")) for key in MEASURES}
     parts = [f"{name} {measured[key]:.4f} ({trained[key]:.4f} in its checkpoint)" for key, name in MEASURES.items()]
     report(f"teacher of iteration {checkpoint.iteration}, {num_steps} steps x {env.num_envs}: {', '.join(parts)}")
-    if measured["reward_per_step"] < LEAST_SHARE_OF_REWARD * trained["reward_per_step"]:
+    lost = trained["reward_per_step"] - measured["reward_per_step"]
+    if lost > LARGEST_LOSS * abs(trained["reward_per_step"]):
         report(
             "warning: the teacher earns much less here than when it was trained; a student cannot be better than that"
         )

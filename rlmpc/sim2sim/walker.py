@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from rlmpc.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.evaluation.episode import Trial
 from rlmpc.sim2sim.deployment import Deployment
@@ -22,6 +25,19 @@ def check_trial(trial: Trial) -> None:
     if len(trial.command) != 3:
         raise UserError(f"the command {list(trial.command)} is not vx, vy and yaw rate")
     make_ground(trial.terrain, trial.level)
+
+
+def check_served(contract: Contract, groups: Iterable[str]) -> None:
+    """Refuse a policy that MuJoCo does not serve.
+
+    Args:
+        contract: what the policy agreed upon with its environment.
+        groups: observation groups that it reads.
+
+    Raises:
+        UserError: for another robot, or an action or observation that there is not.
+    """
+    Observer(contract, groups, Simulation(contract, "flat", 0))
 
 
 class Walker:

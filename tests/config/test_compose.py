@@ -118,8 +118,8 @@ def test_every_choice_composes_and_is_listed():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "play.py needs a task"),
-        (["task=toy"], "accepted: policy=zero, policy=random"),
+        ([], "play.py needs ckpt=PATH, or policy=zero or policy=random and task=<name>"),
+        (["task=toy"], "task=toy needs policy=zero or policy=random"),
         (["task=toy", "policy=zeros"], "did you mean 'zero'?"),
         (["task=toy", "policy=zero", "step=3"], "unknown key 'step'; did you mean 'steps'?"),
     ],

@@ -70,6 +70,14 @@ def test_without_a_memory_there_is_nothing_to_carry_or_recall():
     assert acted["inferred"] == {}
 
 
+@pytest.mark.parametrize("memory", KINDS)
+def test_the_whole_actor_stands_between_what_is_sensed_or_remembered_and_the_mean(memory: str):
+    policy, obs = student(memory), observations()
+    recalled = policy.recall(obs, policy.initial_memory(ENVS), torch.zeros(STEPS, ENVS, dtype=torch.bool))
+    taken = recalled["recalled"] if recalled else policy.normalizers["policy"](obs["policy"])
+    torch.testing.assert_close(policy.distribution(obs, recalled).mean, policy.actor(taken))
+
+
 def test_a_student_senses_only_its_own_group():
     policy = student("gru")
     assert policy.groups == policy.acting_groups == ("policy",)
