@@ -17,11 +17,15 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("falls", ("episode/fall_rate",), "6.0%"),
     ("v error", ("command/error_vel_xy", "command/target_error"), "8.3f"),
     ("level", ("curriculum/terrain_levels", "curriculum/level"), "6.2f"),
+    ("imitation", ("loss/imitation",), "9.4f"),
     ("KL", ("train/kl",), "7.4f"),
     ("lr", ("train/learning_rate",), "8.1e"),
     ("noise", ("train/noise_std",), "6.2f"),
 )
 """Title, report keys in order of preference and format of each column after the first three."""
+
+LEARNING = ("train/", "loss/")
+"""Beginnings of keys that a learner reports in every iteration or never."""
 
 ROWS_PER_HEADER = 20
 
@@ -43,6 +47,7 @@ class ConsoleTable(Callback):
         self._first_iteration = 0
         self._num_rows = 0
         self._latest: dict[str, float] = {}
+        self._columns = list(COLUMNS)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the clock of the remaining time."""
@@ -56,20 +61,26 @@ class ConsoleTable(Callback):
         is_last = done == trainer.max_epochs or trainer.should_stop
         if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
             return
+        if self._num_rows == 0:
+            self._columns = [column for column in COLUMNS if self._is_shown(column[1])]
         if self._num_rows % ROWS_PER_HEADER == 0:
             self._print(self._header())
         self._print(self._row(done, trainer.max_epochs or done))
         self._num_rows += 1
 
+    def _is_shown(self, keys: tuple[str, ...]) -> bool:
+        """Whether these are numbers of the world, which may come later, or of this learner."""
+        return any(key in self._latest or not key.startswith(LEARNING) for key in keys)
+
     def _header(self) -> str:
         titles = [f"{'iteration':>13}", f"{'steps/s':>8}", f"{'ETA':>9}"]
-        return " ".join(titles + [f"{title:>{_width(spec)}}" for title, _, spec in COLUMNS])
+        return " ".join(titles + [f"{title:>{_width(spec)}}" for title, _, spec in self._columns])
 
     def _row(self, done: int, total: int) -> str:
         per_iteration = (time.monotonic() - self._start) / (done - self._first_iteration)
         remaining = timedelta(seconds=round(per_iteration * (total - done)))
         cells = [f"{done:>6}/{total:<6}", f"{self._latest['perf/steps_per_s']:8.0f}", f"{remaining!s:>9}"]
-        for _, keys, spec in COLUMNS:
+        for _, keys, spec in self._columns:
             value = next((self._latest[key] for key in keys if key in self._latest), None)
             cells.append(f"{'-':>{_width(spec)}}" if value is None else format(value, spec))
         return " ".join(cells)

@@ -149,7 +149,13 @@ def _checkpoint(path: Path, content: Any) -> Checkpoint:
 
 def _check_contents(checkpoint: Checkpoint) -> None:
     """Raise a KeyError, TypeError or AttributeError where parts that others read are missing or of another kind."""
-    Contract.from_dict(checkpoint.hyperparameters["contract"]).observations.dims()
+    contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
+    numbers = (*contract.observations.dims().values(), contract.num_actions)
+    if not all(isinstance(number, int) for number in numbers) or not contract.control_dt > 0.0:
+        raise TypeError("a width in the contract is no integer, or its control_dt not above 0")
+    for part in (checkpoint.config["env"], checkpoint.report, checkpoint.command_ranges or {}):
+        if not isinstance(part, Mapping):
+            raise TypeError("a section is not a mapping")
     values = (checkpoint.algorithm, checkpoint.config["task"]["name"], *checkpoint.state_dict)
     if not all(isinstance(value, str) for value in values):
         raise TypeError("a name is not a string")

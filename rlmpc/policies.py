@@ -53,9 +53,10 @@ def restore_policy(checkpoint: Checkpoint) -> GaussianPolicy:
     agent, contract = restore_agent(checkpoint), Contract.from_dict(settings["contract"])
     try:
         policy = make_policy(agent, contract, settings.get("predictions"))
-    except (KeyError, ValueError) as error:
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # torch's are long
+        reason = str(error.args[0]).splitlines()[0]
         raise UserError(
-            f"the agent's settings and the contract in '{checkpoint.path}' do not belong together: {error.args[0]}"
+            f"the agent's settings and the contract in '{checkpoint.path}' do not belong together: {reason}"
         ) from error
     load_weights(policy, weights_of(checkpoint, "policy"), str(checkpoint.path))
     if isinstance(policy, RmaActorCritic):

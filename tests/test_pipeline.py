@@ -1,15 +1,19 @@
-"""Teacher to student by the commands that a user types, on the toy environment."""
+"""Teacher to student to deployment by the commands that a user types, on the toy environment."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
+import play
 import train
 from rlmpc.checkpoint import load_checkpoint
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.export.gate import check_parity
+from rlmpc.export.record import record_observations
 from rlmpc.networks.memory import forget
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.policies import restore_policy, restore_teacher
@@ -57,3 +61,25 @@ def test_a_student_earns_nearly_what_its_teacher_earns(command, teacher: Path, m
     assert best > 4.0
     assert barely < 0.5 * best
     assert student >= 0.95 * best
+    check_played_and_exported(command, Path("run/checkpoints/last.ckpt"))
+
+
+def test_a_teacher_plays_and_is_exported(command, teacher: Path):
+    check_played_and_exported(command, teacher)
+
+
+def check_played_and_exported(command, ckpt: Path) -> None:
+    """Plays a policy that is good at its task; its files say so, and the exported graph acts as the policy does."""
+    done = command(play.main, f"ckpt={ckpt}", "device=cpu", "episodes=10", "export=true", "run.dir=played")
+    assert done[0] == 0
+    assert {path.name for path in Path("played").iterdir()} == {
+        *("evaluation.json", "evaluation.csv", "success.png", "tracking.png", "falls.png", "export"),
+    }
+    report = json.loads(Path("played/evaluation.json").read_text())
+    assert report["header"]["checkpoint_sha256"] == load_checkpoint(ckpt).sha256
+    assert report["totals"]["episodes"] == 30
+    assert report["totals"]["success_rate"] >= 0.9
+    assert report["totals"]["rmse_xy"] < 0.8
+    policy = restore_policy(load_checkpoint(ckpt))
+    unseen = record_observations(ToyEnv(ToyEnvCfg(), 20, "cpu", seed=7), policy, 1000)
+    assert check_parity(policy, Path("played/export/policy.onnx"), unseen) < 1e-5

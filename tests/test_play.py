@@ -164,7 +164,11 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
     code, out, _ = command(play.main, f"ckpt={saved['gru']}", *SHORT, "export=true", "run.dir=results")
     assert code == 0
     assert "onnxruntime acts as the policy does on 1000 recorded observations" in out
-    assert sorted(path.name for path in Path("results/export").iterdir()) == ["policy.json", "policy.onnx", "policy.pt2"]
+    assert sorted(path.name for path in Path("results/export").iterdir()) == [
+        "policy.json",
+        "policy.onnx",
+        "policy.pt2",
+    ]
     described = json.loads(Path("results/export/policy.json").read_text())
     assert described["checkpoint_sha256"] == load_checkpoint(saved["gru"]).sha256
     assert [entry["name"] for entry in described["inputs"]] == ["policy", "state.hidden"]
@@ -192,7 +196,10 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt=full/file"], "'full/file' is not a checkpoint, or only a part of one"),
         (["ckpt=foreign.ckpt"], "'foreign.ckpt' is not a checkpoint of this project"),
         (["ckpt={ckpt}", "video=true"], "task 'toy' has nothing to film"),
-        (["ckpt={ckpt}", "metrics=[distanc]"], "there is no metric 'distanc'; known: {metrics}; did you mean 'distance_m'?"),
+        (
+            ["ckpt={ckpt}", "metrics=[distanc]"],
+            "there is no metric 'distanc'; known: {metrics}; did you mean 'distance_m'?",
+        ),
         (["ckpt={ckpt}", "terrains=[arean]"], "there is no terrain 'arean'; known: arena; did you mean 'arena'?"),
         (["ckpt={ckpt}", "terrains=[arean]", "export=true"], "there is no terrain 'arean'"),
         (["ckpt={ckpt}", "terrains=[]"], "nothing to evaluate"),
@@ -209,7 +216,10 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "steps=0"], "'steps' must be at least 1, not 0"),
         (["ckpt={ckpt}", "num_envs=0"], "'num_envs' must be at least 1, not 0"),
         (["ckpt={ckpt}", "episodes=0"], "'episodes' must be at least 1, not 0"),
-        (["ckpt={ckpt}", "seed=-1"], "'seed' must be at least 0, not -1"),
+        (["ckpt={ckpt}", "seed=-1"], "'seed' must lie between 0 and 4294967295, not -1"),
+        (["ckpt={ckpt}", "seed=4294967296"], "'seed' must lie between 0 and 4294967295, not 4294967296"),
+        (["task=toy", "policy=zero", "levels=[1]"], "'levels' needs a policy: ckpt=PATH"),
+        (["task=toy", "policy=zero", "run.dir=zero"], "'run.dir' needs a policy: ckpt=PATH"),
         (["ckpt={ckpt}", "device=gpu"], "unknown device 'gpu'"),
         (["ckpt={ckpt}", "step=5"], "did you mean 'steps'?"),
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),
@@ -307,6 +317,27 @@ def test_a_changed_checkpoint_is_refused_with_what_differs(command, saved, name:
     assert first.startswith(("'edited.ckpt' does not fit this env", "the weights in 'edited.ckpt' do not fit its netw"))
     assert first.endswith("(there | here):")
     assert any(found.strip().startswith(line) for found in lines)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda c: c["rlmpc"]["config"].update(env=[1]),
+        lambda c: c["rlmpc"]["config"]["task"].update(name="walk"),
+        lambda c: c["rlmpc"].update(report=None),
+        lambda c: c["hyper_parameters"]["agent"].update(actor_hidden="big"),
+        lambda c: c["hyper_parameters"]["agent"].update(actor_hidden=[-1]),
+        lambda c: c["hyper_parameters"]["agent"].update(actor_group="robot"),
+        lambda c: c["hyper_parameters"]["contract"].update(control_dt=None),
+        lambda c: c["hyper_parameters"]["contract"]["actions"][0].update(dim="two"),
+        lambda c: terms(c, "teacher")[0].update(dim=2.0),
+        lambda c: c["RolloutDataModule"].update(env="state"),
+        lambda c: c["RolloutDataModule"].update(env=[{"terms": 5}]),
+    ],
+)
+def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_sentence(command, saved, edit):
+    edited(saved["ppo"], edit)
+    assert len(refused(command, "ckpt=edited.ckpt", *SHORT).splitlines()) == 1
 
 
 def test_an_argument_that_changes_what_the_policy_sees_is_refused_with_what_differs(command, saved):

@@ -14,6 +14,10 @@ from rlmpc.evaluation.metrics import check_metrics
 LOGGERS = ("tensorboard", "csv")
 BACKENDS = (None, "mujoco")
 MAX_FILMED = 4
+MAX_SEED = 2**32 - 1
+"""That numpy's generator takes, and with it Lightning's `seed_everything`."""
+NEED_POLICY = ("backend", "video", "export", "terrains", "levels", "command", "episodes", "metrics", "run.dir")
+"""Settings of `play.py` that mean nothing without a checkpoint."""
 
 
 def check_train(cfg: TrainCfg) -> None:
@@ -27,8 +31,8 @@ def check_train(cfg: TrainCfg) -> None:
     for key in ("num_envs", "checkpoint.keep_last"):
         if _get(cfg, key) is not None:
             _at_least(1, key, _get(cfg, key))
-    for key in ("seed", "teacher_check_steps"):
-        _at_least(0, key, _get(cfg, key))
+    _at_least(0, "teacher_check_steps", cfg.teacher_check_steps)
+    _check_seed(cfg.seed)
     for name in cfg.logger:
         if name not in LOGGERS:
             raise UserError(f"unknown logger '{name}'; accepted: {', '.join(LOGGERS)}{nearest(name, LOGGERS)}")
@@ -37,7 +41,7 @@ def check_train(cfg: TrainCfg) -> None:
 
 def check_play(cfg: PlayCfg) -> None:
     """Refuse a play config that cannot run; see `check_train`."""
-    _at_least(0, "seed", cfg.seed)
+    _check_seed(cfg.seed)
     for key in ("steps", "num_envs", "episodes"):
         if getattr(cfg, key) is not None:
             _at_least(1, key, getattr(cfg, key))
@@ -48,8 +52,8 @@ def check_play(cfg: PlayCfg) -> None:
         raise UserError(f"unknown backend '{cfg.backend}'; accepted: {', '.join(names)}{nearest(cfg.backend, names)}")
     check_metrics(cfg.metrics or ())
     if cfg.ckpt is None:
-        for key in ("backend", "video", "export"):
-            if getattr(cfg, key):
+        for key in NEED_POLICY:
+            if _get(cfg, key) is not None and _get(cfg, key) is not False:
                 raise UserError(f"'{key}' needs a policy: ckpt=PATH")
 
 
@@ -70,6 +74,11 @@ def _get(cfg: Any, key: str) -> Any:
     for name in key.split("."):
         cfg = getattr(cfg, name)
     return cfg
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"'seed' must lie between 0 and {MAX_SEED}, not {seed}")
 
 
 def _at_least(least: int, key: str, value: int) -> None:

@@ -110,7 +110,7 @@ def compose_play(arguments: Sequence[str]) -> PlayCfg:
         if overrides.get("policy") not in UNTRAINED:
             hint = nearest(str(overrides.get("policy")), UNTRAINED)
             given = f"unknown policy '{overrides['policy']}'; " if "policy" in overrides else ""
-            raise UserError(f"{given}task={name} needs policy=zero or policy=random{hint}, or give ckpt=PATH alone")
+            raise UserError(f"{given}task={name} needs policy=zero or policy=random, or give ckpt=PATH alone{hint}")
         task = OmegaConf.create({"task": _load_choice("task", name).task})
         return _finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg)
     if name is not None or "policy" in overrides:

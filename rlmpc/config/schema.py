@@ -283,7 +283,7 @@ class PlayCfg:
     metrics: list[str] | None = None
     """Columns of the table; null takes all."""
     steps: int | None = None
-    """Control steps of an episode, of the video, or to run without a policy; null takes the task's, 400 and 500."""
+    """Control steps of an episode, of the video, or to run without a policy; null takes the task's, 250 and 500."""
     robots: int = 2
     """Robots in the video, 1 to 4."""
     seed: int = 1

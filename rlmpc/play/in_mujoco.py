@@ -11,7 +11,6 @@ from rlmpc.checkpoint import load_checkpoint
 from rlmpc.config.checks import check_new_folder
 from rlmpc.config.compose import is_deployment
 from rlmpc.config.schema import PlayCfg
-from rlmpc.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.evaluation.differences import command_warnings
 from rlmpc.evaluation.grid import make_trials
@@ -19,7 +18,7 @@ from rlmpc.export.record import plausible_observations
 from rlmpc.export.write import export_policy
 from rlmpc.play.results import FILM_STEPS, describe_export, film_trials, report_episodes, results_folder
 from rlmpc.policies import restore_policy
-from rlmpc.sim2sim.deployment import Deployment, load_deployment
+from rlmpc.sim2sim.deployment import Deployment, load_deployment, read_contract
 from rlmpc.sim2sim.evaluate import evaluate
 from rlmpc.sim2sim.ground import NUM_LEVELS, TERRAINS
 from rlmpc.sim2sim.walker import check_served
@@ -87,7 +86,7 @@ def _deployment(where: Path, folder: Path, console: Console) -> tuple[Deployment
     if not is_deployment(str(where)):
         checkpoint = load_checkpoint(where)
         policy = restore_policy(checkpoint)
-        contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
+        contract = read_contract(checkpoint.hyperparameters["contract"], where)
         check_served(contract, policy.acting_groups)
         observations = plausible_observations(policy, contract.observations.dims(), NUM_OBSERVATIONS)
         where = export_policy(policy, folder / "export", describe_export(checkpoint), observations)

@@ -17,7 +17,7 @@ from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import table, write_report
 
-FILM_STEPS = 400
+FILM_STEPS = 250
 """Control steps of a video."""
 
 
@@ -25,7 +25,8 @@ def results_folder(cfg: PlayCfg, policy: Path) -> Path:
     """`run.dir`, or `play/<time>` in the folder of the run that the policy comes from."""
     if cfg.run.dir is not None:
         return Path(cfg.run.dir)
-    folder = policy.parent.parent if policy.parent.name == "checkpoints" else policy.parent
+    beside = policy if policy.is_dir() else policy.parent
+    folder = beside.parent if beside.name == "checkpoints" else beside
     return folder / "play" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 

@@ -22,6 +22,9 @@ NEXT_STATE = "next_state."
 
 ACTION = "action"
 
+_MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading plain data of another form than expected raises."""
+
 Shapes = dict[str, int]
 """Width of every input or output, by name; each is (N, width)."""
 
@@ -64,14 +67,13 @@ def load_deployment(path: Path) -> Deployment:
     """
     onnx_path, json_path = _files(path)
     data = _read_json(json_path)
+    contract = read_contract(data["contract"], json_path)
     try:
-        contract = Contract.from_dict(data["contract"])
-        _check_contract(contract)
         inputs, outputs = _widths(data["inputs"]), _widths(data["outputs"])
         ranges = data["command_ranges"]
         ranges = ranges and {axis: (float(low), float(high)) for axis, (low, high) in ranges.items()}
         names = {key: data[key] for key in ("task", "algorithm", "iteration")}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except _MALFORMED as error:
         raise UserError(f"'{json_path}' does not describe an exported policy: {_reason(error)}") from None
     session = _open_session(onnx_path)
     _check_graph(session, inputs, outputs, json_path)
@@ -85,6 +87,24 @@ def load_deployment(path: Path) -> Deployment:
         command_ranges=ranges,
         session=session,
     )
+
+
+def read_contract(data: Any, path: Path) -> Contract:
+    """A contract that MuJoCo can follow: complete, and with lists that belong together.
+
+    Args:
+        data: what `Contract.to_dict` gave.
+        path: file that it stands in.
+
+    Raises:
+        UserError: with what is wrong.
+    """
+    try:
+        contract = Contract.from_dict(data)
+        _check_contract(contract)
+    except _MALFORMED as error:
+        raise UserError(f"the contract in '{path}' does not fit together: {_reason(error)}") from None
+    return contract
 
 
 def _files(path: Path) -> tuple[Path, Path]:
@@ -114,6 +134,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _check_contract(contract: Contract) -> None:
     """Refuse lists that do not fit together; only what is read here is looked at."""
+    if not contract.control_dt > 0.0:
+        raise ValueError(f"control_dt must be above 0, not {contract.control_dt}")
     joints = contract.joints
     _check_lengths(joints, len(joints.get("names", [])), joints)
     for group in contract.observations.groups.values():

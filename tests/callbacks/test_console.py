@@ -48,3 +48,9 @@ def test_a_number_not_observed_in_this_iteration_keeps_its_last_value(run_table)
 def test_the_header_comes_again(run_table):
     lines = run_table(iterations=ROWS_PER_HEADER + 1, every=1)
     assert sum("iteration" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(("key", "shown", "hidden"), [("loss/imitation", "imitation", "KL"), ("train/kl", "KL", "imi")])
+def test_only_columns_of_this_kind_of_learning_are_shown(run_table, key: str, shown: str, hidden: str):
+    header = run_table(1, 1, lambda i: {"perf/steps_per_s": 1.0, key: 0.5})[0]
+    assert shown in header and hidden not in header

@@ -97,7 +97,7 @@ def test_a_missing_entry_is_named(export, key: str):
 def test_a_contract_that_does_not_fit_together_is_refused(export, change, message: str):
     folder = export()
     edit(folder, lambda data: change(data["contract"]))
-    with pytest.raises(UserError, match=f"does not describe an exported policy: .*{message}"):
+    with pytest.raises(UserError, match=f"the contract in .* does not fit together: .*{message}"):
         load_deployment(folder)
 
 
