@@ -12,10 +12,10 @@ ARGS ?=
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Apart: what is not marked sim runs with Isaac Lab blocked from import, and the first line in under a minute.
+# Apart: what is not marked sim runs with Isaac Lab blocked from import, in two processes. One simulator takes a processor.
 test: $(READY)
-	$(BIN)/python -m pytest -m "not sim and not slow"
-	$(BIN)/python -m pytest -m "not sim and slow"
+	$(BIN)/python -m pytest -m "not sim and not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not sim and slow" -n 2 --dist loadscope
 	$(BIN)/python -m pytest -m sim
 
 check: $(READY)

@@ -17,6 +17,7 @@ import play
 import train
 from rlmpc.checkpoint import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
+from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import FILES
 
@@ -48,6 +49,12 @@ def here(saved, tmp_path) -> Path:
     return run
 
 
+@pytest.fixture
+def no_plots(monkeypatch) -> None:
+    """Drawing takes most of the time of a short evaluation."""
+    monkeypatch.setattr(report, "PLOTS", {})
+
+
 def rows(folder: str | Path) -> list[dict[str, str]]:
     """Episodes of an evaluation."""
     with (Path(folder) / "evaluation.csv").open() as file:
@@ -77,9 +84,9 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
     code, out, _ = command(play.main, f"ckpt={saved[kind]}", *SHORT, "run.dir=results")
     assert code == 0
     assert sorted(path.name for path in Path("results").iterdir()) == sorted(FILES)
-    report = json.loads(Path("results/evaluation.json").read_text())
+    written = json.loads(Path("results/evaluation.json").read_text())
     checkpoint = load_checkpoint(saved[kind])
-    assert report["header"] == {
+    assert written["header"] == {
         "task": "toy",
         "algorithm": {"gru": "student"}.get(kind, kind),
         "iteration": 2,
@@ -87,10 +94,10 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
         "seed": 1,
         "backend": None,
     }
-    assert [(row["terrain"], row["level"], row["episodes"]) for row in report["rows"]] == [
+    assert [(row["terrain"], row["level"], row["episodes"]) for row in written["rows"]] == [
         ("arena", level, 1) for level in (0, 2, 4)
     ]
-    assert report["totals"]["episodes"] == 3
+    assert written["totals"]["episodes"] == 3
     assert [(row["level"], float(row["length_s"])) for row in rows("results")] == [
         (level, pytest.approx(0.4)) for level in "024"
     ]
@@ -99,6 +106,7 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
     assert all(name in out for name in (*METRICS, "arena", "time_out 3", "evaluation in results"))
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_results_go_into_the_run_of_the_policy_unless_a_folder_is_named(command, here):
     command(play.main, f"ckpt={here}", *SHORT)
     (folder,) = (here / "play").iterdir()
@@ -110,6 +118,7 @@ def test_results_go_into_the_run_of_the_policy_unless_a_folder_is_named(command,
     assert len(rows(folder)) == 3
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_grid_and_its_pace_are_what_the_arguments_say(command, saved):
     grid = ["terrains=[arena]", "levels=[1,3]", "episodes=3", "num_envs=4", "steps=5", "metrics=[distance_m,length_s]"]
     code, out, _ = command(play.main, f"ckpt={saved['ppo']}", *grid, "device=cpu", "run.dir=results")
@@ -121,6 +130,7 @@ def test_the_grid_and_its_pace_are_what_the_arguments_say(command, saved):
     assert set(json.loads(Path("results/evaluation.json").read_text())["rows"][0]) > set(METRICS)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, saved):
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
         command(play.main, f"ckpt={saved['ppo']}", *SHORT, "episodes=2", f"seed={seed}", f"run.dir={name}")
@@ -136,6 +146,7 @@ def test_nothing_is_measured_or_left_when_no_evaluation_is_wanted(command, here)
     assert not (here / "play").exists()
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_what_differs_from_training_is_said(command, saved):
     _, out, _ = command(play.main, f"ckpt={saved['ppo']}", *SHORT, "env.gain_range=[1.0,1.0]", "run.dir=results")
     lines = [line.strip() for line in out.splitlines() if " in training, " in line]
@@ -146,6 +157,7 @@ def test_what_differs_from_training_is_said(command, saved):
     ]
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_world_is_as_in_training_but_for_the_arguments(command, saved, monkeypatch):
     made = []
     original = ToyEnv.__init__
@@ -160,6 +172,7 @@ def test_the_world_is_as_in_training_but_for_the_arguments(command, saved, monke
     assert made == [(0.5, (0.1, 0.6)), (1.0, (0.1, 0.6))]
 
 
+@pytest.mark.slow
 def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
     code, out, _ = command(play.main, f"ckpt={saved['gru']}", *SHORT, "export=true", "run.dir=results")
     assert code == 0
