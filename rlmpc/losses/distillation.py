@@ -51,6 +51,8 @@ def leads_to_fall(terminated: Tensor, ended: Tensor, num_steps: int) -> Tensor:
         (T, N) bool.
     """
     marked = torch.zeros_like(terminated)
+    if num_steps == 0:
+        return marked
     remaining = torch.zeros_like(terminated[0], dtype=torch.long)
     for t in reversed(range(terminated.shape[0])):
         before = (remaining - 1).clamp(min=0)
