@@ -12,11 +12,11 @@ ARGS ?=
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Apart: what is not marked sim runs with Isaac Lab blocked from import, in two processes. One simulator takes a processor.
+# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes each; a module shares a simulator.
 test: $(READY)
 	$(BIN)/python -m pytest -m "not sim and not slow" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -m "not sim and slow" -n 2 --dist loadscope
-	$(BIN)/python -m pytest -m sim
+	$(BIN)/python -m pytest -m sim -n 2 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend."""
+"""Errors that end a command with one sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ class UserError(ValueError):
     """Bad input: one sentence that says what was given, what is accepted and, for a name, the nearest valid one."""
 
 
+class RunError(RuntimeError):
+    """A run that cannot go on for reasons outside the program, such as a full disk: one sentence that says which."""
+
+
+EXIT_CODES: dict[type[Exception], int] = {UserError: 2, RunError: 1}
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A hint such as `; did you mean 'teacher'?`, or nothing when no valid name is close."""
     matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
@@ -18,9 +25,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def run_command(main: Callable[[list[str]], None]) -> None:
-    """Run a command line entry point; bad input ends it with one line on stderr and exit code 2."""
+    """Run a command line entry point; an error of ours ends it with its sentence on stderr and its exit code."""
     try:
         main(sys.argv[1:])
-    except UserError as error:
+    except (UserError, RunError) as error:
         print(f"{sys.argv[0]}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(EXIT_CODES[type(error)]) from None
