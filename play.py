@@ -3,6 +3,7 @@
 Runs a grid of episodes and leaves a table, plots and numbers; `video=true` films it, `export=true` writes it for
 deployment, `backend=mujoco` drives the exported policy in plain MuJoCo. `python play.py task=blind_rl policy=zero` (or
 `policy=random`) steps a task without training, which shows what a new task does before anything learns in it.
+`python play.py replay=PATH` goes through what a run has left of a fault, to see where numbers became non-finite.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ def main(arguments: list[str]) -> None:
     check_play(cfg)
     torch.manual_seed(cfg.seed)
     # Each way to play is imported where it is taken: MuJoCo's does without Isaac Lab, and the others without MuJoCo.
-    if cfg.ckpt is None:
+    if cfg.replay is not None:
+        from rlmpc.play.replay import play_replay
+
+        play_replay(cfg, Path(cfg.replay), console)
+    elif cfg.ckpt is None:
         from rlmpc.play.untrained import play_untrained
 
         play_untrained(cfg, console)

@@ -9,35 +9,47 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from rich.console import Console
 
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
 from callbacks.export import ExportPolicy
+from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint import Checkpoint, checkpoints_by_age, load_checkpoint
+from rlmpc.checkpoint_io import AtomicCheckpointIO
 from rlmpc.config.agent_checks import check_minibatches, check_observations
-from rlmpc.config.checks import check_new_folder, check_train
+from rlmpc.config.checks import check_train
 from rlmpc.config.compose import compose_train, list_choices
+from rlmpc.config.resume import changes
 from rlmpc.config.schema import FinetuneCfg, StudentCfg, TrainCfg
-from rlmpc.envs.launch import global_rank, resolve_device
-from rlmpc.envs.make import env_config, make_env, num_envs_for, observation_terms
+from rlmpc.csv_log import ContinuedCSVLogger
+from rlmpc.envs.launch import resolve_device
+from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import UserError, run_command
+from rlmpc.errors import run_command
 from rlmpc.learners.base import OnPolicyLearner
-from rlmpc.learners.make import make_distill_learner, make_finetune_learner, make_learner
+from rlmpc.learners.make import make_distill_learner, make_finetune_learner, make_learner, make_resumed_learner
 from rlmpc.policies import check_checkpoint, restore_teacher
+from rlmpc.processes import end_with_launcher, global_rank, is_requeued
+from rlmpc.resume import report_resume, resume_run
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.teacher_check import check_teacher, take_over_curriculum
-from rlmpc.run_folder import create_run_folder, remove_run_folder, run_folder
+from rlmpc.run_folder import CHECKPOINTS, recorded_run, run_folder
+from rlmpc.stopping import StopSignals, end_stopped_run
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+"""How long GPUs wait for a process that does not answer. The first start on a machine compiles for minutes."""
 
 
 def main(arguments: list[str]) -> None:
@@ -47,38 +59,43 @@ def main(arguments: list[str]) -> None:
         console.print(list_choices())
         return
     cfg = compose_train(arguments)
+    if cfg.resume is None and is_requeued() and checkpoints_by_age(run_folder(cfg) / CHECKPOINTS):
+        cfg = compose_train([f"resume={run_folder(cfg)}"])
     check_train(cfg)
+    resumed = None if cfg.resume is None else load_checkpoint(Path(cfg.resume))
     device = resolve_device(cfg.device, cfg.trainer.devices)
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     check_minibatches(num_envs, cfg.agent)
     env_cfg = env_config(cfg.task, cfg.env)
-    terms = observation_terms(cfg.task, env_cfg)
-    check_observations(cfg.agent, cfg.task.name, terms)
-    rank = global_rank(cfg.trainer.devices)
+    check_observations(cfg.agent, cfg.task.name, observation_terms(cfg.task, env_cfg))
     folder = run_folder(cfg)
-    if rank == 0:
-        check_new_folder(folder)
-        create_run_folder(folder, cfg)
-        console.print(f"run folder {folder}")
-    seed = L.seed_everything(cfg.seed + rank, verbose=False)
-    log_file = folder / "simulator.log" if rank == 0 else None
-    value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
-    env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, console.print)
-    try:
-        try:
-            learner = build_learner(cfg, env, console.print if rank == 0 else lambda line: None)
-        except UserError:
-            if rank == 0:
-                remove_run_folder(folder)
-            raise
-        fit(cfg, learner, env, folder, console)
-    finally:
-        env.close()
+    rank = global_rank(cfg.trainer.devices)
+    report = console.print if rank == 0 else lambda line: None
+    end_with_launcher()
+    with StopSignals(cfg.trainer.stop_timeout_s, report) as signals, ExitStack() as stack:
+        record = folder
+        if rank == 0:
+            record = stack.enter_context(recorded_run(cfg, folder, resumed))
+            console.print(f"run folder {folder}")
+        seed = L.seed_everything(cfg.seed + rank, verbose=False)
+        if cfg.deterministic:
+            make_deterministic(env_cfg)
+        value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
+        log_file = record / "simulator.log" if rank == 0 else None
+        env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, console.print)
+        stack.callback(env.close)
+        fit(cfg, env, resumed, folder, console, rank, signals)
+    if signals.stopped_by is not None:
+        end_stopped_run(signals.stopped_by, folder, report, rank)
 
 
-def build_learner(cfg: TrainCfg, env: VecEnv, report: Callable[[str], None]) -> OnPolicyLearner:
+def build_learner(
+    cfg: TrainCfg, env: VecEnv, resumed: Checkpoint | None, report: Callable[[str], None]
+) -> OnPolicyLearner:
     """The learner of the stage, with what it takes over from another run's checkpoint."""
     agent = cfg.agent
+    if resumed is not None:
+        return make_resumed_learner(agent, env.contract, resumed)
     if isinstance(agent, StudentCfg):
         teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
         policy = restore_teacher(teacher)
@@ -93,40 +110,60 @@ def build_learner(cfg: TrainCfg, env: VecEnv, report: Callable[[str], None]) -> 
     return make_learner(agent, env.contract)
 
 
-def fit(cfg: TrainCfg, learner: OnPolicyLearner, env: VecEnv, folder: Path, console: Console) -> None:
-    """Train in `env` and leave everything that is worth keeping in `folder`."""
-    agent = cfg.agent
-    collector = Collector(env, agent.num_steps, agent.stagger_episodes)
+def fit(
+    cfg: TrainCfg,
+    env: VecEnv,
+    resumed: Checkpoint | None,
+    folder: Path,
+    console: Console,
+    rank: int,
+    signals: StopSignals,
+) -> None:
+    """Train in `env`, from the start or from where a run was left, and leave all that is worth keeping in `folder`."""
+    report = console.print if rank == 0 else lambda line: None
+    learner = build_learner(cfg, env, resumed, report)
+    datamodule = RolloutDataModule(
+        env, Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes), cfg.checkpoint.env_state == "full"
+    )
+    if resumed is not None:
+        parts = resume_run(resumed, datamodule, rank, num_processes(cfg), cfg.resume_allow_partial)
+        report_resume(parts, changes(resumed, cfg), resumed, report)
     trainer = L.Trainer(
         accelerator="gpu" if env.device.type == "cuda" else "cpu",
         devices=_devices(cfg, env),
         num_nodes=cfg.trainer.num_nodes,
         strategy=_strategy(cfg, learner),
+        plugins=[AtomicCheckpointIO()],
         max_epochs=cfg.trainer.max_epochs,
-        logger=_loggers(cfg.logger, folder),
-        callbacks=_callbacks(cfg, env, folder, console),
+        logger=_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
+        callbacks=[StopBetweenIterations(signals), *_callbacks(cfg, env, folder, console)],
+        # Not the current folder: Lightning would take up what an earlier SLURM job may have left there.
+        default_root_dir=folder,
         enable_progress_bar=False,
         enable_model_summary=False,
         inference_mode=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(learner, datamodule=RolloutDataModule(env, collector))
+    trainer.fit(learner, datamodule=datamodule, ckpt_path=None if resumed is None else resumed.path, weights_only=True)
 
 
-def _num_processes(cfg: TrainCfg) -> int:
+def num_processes(cfg: TrainCfg) -> int:
+    """Of all machines."""
     return cfg.trainer.devices * cfg.trainer.num_nodes
 
 
 def _strategy(cfg: TrainCfg, learner: OnPolicyLearner) -> DDPStrategy | str:
     """Normalizers are merged by the learner, so buffers are not broadcast."""
-    if _num_processes(cfg) == 1:
+    if num_processes(cfg) == 1:
         return "auto"
-    return DDPStrategy(broadcast_buffers=False, find_unused_parameters=learner.find_unused_parameters)
+    return DDPStrategy(
+        broadcast_buffers=False, find_unused_parameters=learner.find_unused_parameters, timeout=COLLECTIVE_TIMEOUT
+    )
 
 
 def _devices(cfg: TrainCfg, env: VecEnv) -> int | list[int]:
     """One process: exactly the environment's GPU. Several: as many as asked for, each with the GPU of its rank."""
-    if env.device.type == "cuda" and _num_processes(cfg) == 1:
+    if env.device.type == "cuda" and num_processes(cfg) == 1:
         return [env.device.index or 0]
     return cfg.trainer.devices
 
@@ -136,7 +173,7 @@ def _callbacks(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> li
     callbacks: list[Callback] = [
         Throughput(env.num_envs * cfg.agent.num_steps),
         ConsoleTable(cfg.console.every, console),
-        IterationCheckpoint(folder / "checkpoints", every, cfg.checkpoint.keep_last, asdict(cfg)),
+        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, asdict(cfg)),
     ]
     if cfg.checkpoint.export:
         ranges = (env.state_dict().get("terms") or {}).get("base_velocity")
@@ -150,10 +187,11 @@ def _callbacks(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> li
     return callbacks
 
 
-def _loggers(names: list[str], folder: Path) -> list[Logger]:
+def _loggers(names: list[str], folder: Path, first_iteration: int) -> list[Logger]:
     makers = {
-        "tensorboard": lambda: TensorBoardLogger(folder, name="", version=""),
-        "csv": lambda: CSVLogger(folder, name="", version="", flush_logs_every_n_steps=1),
+        # What an interrupted run logged after its last checkpoint is logged again.
+        "tensorboard": lambda: TensorBoardLogger(folder, name="", version="", purge_step=first_iteration or None),
+        "csv": lambda: ContinuedCSVLogger(folder, first_iteration),
     }
     return [makers[name]() for name in names]
 

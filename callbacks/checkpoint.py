@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from rlmpc.checkpoint import SECTION, describe_run
+from rlmpc.checkpoint import SECTION, checkpoints_by_age, describe_run, has_right_checksums
 from rlmpc.learners.base import OnPolicyLearner
 
 
@@ -28,11 +28,13 @@ class IterationCheckpoint(ModelCheckpoint):
             filename="{epoch}",
             monitor="epoch",
             mode="max",
-            save_top_k=-1 if keep_last is None else keep_last,
+            save_top_k=-1,
             save_last="link",
             every_n_epochs=every,
             save_on_train_epoch_end=True,
         )
+        self._folder = folder
+        self._keep_last = keep_last
         self._config = config
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -47,3 +49,17 @@ class IterationCheckpoint(ModelCheckpoint):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: OnPolicyLearner, checkpoint: dict[str, Any]) -> None:
         """Add the run's config and the numbers of the last iteration."""
         checkpoint[SECTION] = describe_run(self._config, pl_module.report)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the folder itself tells which files there are, wherever it was moved to."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        # The others only once this one can be trusted.
+        if self._keep_last is not None and trainer.is_global_zero and has_right_checksums(Path(filepath)):
+            for path in checkpoints_by_age(self._folder)[self._keep_last :]:
+                path.unlink()

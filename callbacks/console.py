@@ -33,7 +33,7 @@ ROWS_PER_HEADER = 20
 class ConsoleTable(Callback):
     """Prints one row every `every` iterations, with the header repeated now and then.
 
-    A `-` stands where nothing was observed yet.
+    A `-` stands where nothing was observed yet. Every iteration with faults gets a line of its own.
 
     Args:
         every: iterations between rows; the last iteration always gets one.
@@ -55,9 +55,11 @@ class ConsoleTable(Callback):
         self._first_iteration = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
-        """Print a row if it is due."""
+        """Print what went wrong, and a row if it is due."""
         self._latest |= pl_module.report
         done = trainer.current_epoch + 1
+        if trainer.is_global_zero:
+            self._print_faults(done, pl_module.report)
         is_last = done == trainer.max_epochs or trainer.should_stop
         if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
             return
@@ -67,6 +69,11 @@ class ConsoleTable(Callback):
             self._print(self._header())
         self._print(self._row(done, trainer.max_epochs or done))
         self._num_rows += 1
+
+    def _print_faults(self, done: int, report: dict[str, float]) -> None:
+        restarted, skipped = report.get("fault/envs", 0.0), report.get("fault/skipped_updates", 0.0)
+        if restarted > 0.0 or skipped > 0.0:
+            self._print(f"iteration {done}: {restarted:.2%} of environments restarted, {skipped:.0f} updates skipped")
 
     def _is_shown(self, keys: tuple[str, ...]) -> bool:
         """Whether these are numbers of the world, which may come later, or of this learner."""

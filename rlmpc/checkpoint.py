@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,10 @@ from torch import nn
 
 from rlmpc.contract import Contract, differences
 from rlmpc.errors import UserError
+from rlmpc.migrations import FORMAT, SECTION, migrate
 
-FORMAT = 1
-"""Version of `describe_run`'s layout; a file of another version is refused."""
-
-SECTION = "rlmpc"
-"""Key of our own part in a Lightning checkpoint."""
+RANKS = "RolloutDataModule"
+"""Key under which Lightning puts what the ranks carry on: {"ranks": [`RolloutDataModule.rank_state` of each]}."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,15 @@ class Checkpoint:
     hyperparameters: dict[str, Any]
     """What the LightningModule was made of: `agent`, `contract` and what else it takes."""
     state_dict: dict[str, torch.Tensor]
-    environment: dict[str, Any] | None
-    """State of the first rank's environments."""
+    ranks: list[dict[str, Any]]
+    """What each rank was in the midst of, as `RolloutDataModule.rank_state` gives it."""
+    has_optimizer: bool
+    """Whether the state of the optimizer is there."""
+
+    @property
+    def environment(self) -> dict[str, Any] | None:
+        """Curriculum of the first rank's environments."""
+        return self.ranks[0].get("env") if self.ranks else None
 
     @property
     def algorithm(self) -> str:
@@ -59,17 +65,44 @@ def describe_run(config: Mapping[str, Any], report: Mapping[str, float]) -> dict
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Nothing in the file is executed: only tensors and plain data are accepted.
+    """Read a checkpoint.
 
     Raises:
-        UserError: if the file is missing, damaged, not ours, or holds anything else.
+        UserError: as `read_content`, and if parts are missing or of another kind than expected.
+    """
+    content = read_content(path)
+    ours = content[SECTION]
+    try:
+        checkpoint = Checkpoint(
+            path=path,
+            sha256=_sha256(path),
+            iteration=content["epoch"] + 1,
+            config=ours["config"],
+            report=ours["report"],
+            hyperparameters=content["hyper_parameters"],
+            state_dict=content["state_dict"],
+            ranks=list(content.get(RANKS, {}).get("ranks", [])),
+            has_optimizer=bool(content.get("optimizer_states")),
+        )
+        _check_contents(checkpoint)
+    except KeyError as error:
+        raise UserError(f"'{path}' lacks {error}; it is damaged or was changed") from error
+    except (TypeError, AttributeError) as error:
+        raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
+    return checkpoint
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """All that a checkpoint's file holds, in today's format. Nothing in it is executed: only plain data is accepted.
+
+    Raises:
+        UserError: if the file is missing, damaged, not ours, of a later format, or holds anything else.
     """
     if not path.is_file():
         raise UserError(f"there is no checkpoint '{path}'")
     try:
-        with zipfile.ZipFile(path) as file:
-            # torch does not compare checksums: it would load weights with flipped bits.
-            is_whole = file.testzip() is None
+        # torch does not compare checksums: it would load weights with flipped bits.
+        is_whole = has_right_checksums(path)
         content = torch.load(path, map_location="cpu", weights_only=True) if is_whole else None
     except zipfile.BadZipFile as error:
         raise UserError(f"'{path}' is not a checkpoint, or only a part of one") from error
@@ -79,7 +112,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
     if not is_whole:
         raise UserError(f"'{path}' is damaged: a checksum in it is wrong")
-    return _checkpoint(path, content)
+    if not isinstance(content, dict) or not isinstance(content.get(SECTION), dict):
+        raise UserError(f"'{path}' is not a checkpoint of this project")
+    try:
+        return migrate(content, str(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
+
+
+def has_right_checksums(path: Path) -> bool:
+    """Whether every part of a checkpoint is what was written.
+
+    Raises:
+        zipfile.BadZipFile: if the file is cut off or of another kind.
+    """
+    with zipfile.ZipFile(path) as file:
+        return file.testzip() is None
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], owner: str) -> None:
@@ -121,39 +169,13 @@ def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None =
     raise UserError(f"there is no checkpoint '{where}'; give a file, a run's folder, latest, best or <folder>/best")
 
 
-def _checkpoint(path: Path, content: Any) -> Checkpoint:
-    ours = content.get(SECTION) if isinstance(content, dict) else None
-    if not isinstance(ours, dict):
-        raise UserError(f"'{path}' is not a checkpoint of this project")
-    if ours.get("format") != FORMAT:
-        raise UserError(f"'{path}' has format {ours.get('format')}; this version reads format {FORMAT}")
-    try:
-        states = content.get("RolloutDataModule", {}).get("env")
-        checkpoint = Checkpoint(
-            path=path,
-            sha256=_sha256(path),
-            iteration=content["epoch"] + 1,
-            config=ours["config"],
-            report=ours["report"],
-            hyperparameters=content["hyper_parameters"],
-            state_dict=content["state_dict"],
-            environment=states[0] if states else None,
-        )
-        _check_contents(checkpoint)
-    except KeyError as error:
-        raise UserError(f"'{path}' lacks {error}; it is damaged or was changed") from error
-    except (TypeError, AttributeError) as error:
-        raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
-    return checkpoint
-
-
 def _check_contents(checkpoint: Checkpoint) -> None:
     """Raise a KeyError, TypeError or AttributeError where parts that others read are missing or of another kind."""
     contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
     numbers = (*contract.observations.dims().values(), contract.num_actions)
     if not all(isinstance(number, int) for number in numbers) or not contract.control_dt > 0.0:
         raise TypeError("a width in the contract is no integer, or its control_dt not above 0")
-    for part in (checkpoint.config["env"], checkpoint.report, checkpoint.command_ranges or {}):
+    for part in (checkpoint.config["env"], checkpoint.report, checkpoint.command_ranges or {}, *checkpoint.ranks):
         if not isinstance(part, Mapping):
             raise TypeError("a section is not a mapping")
     values = (checkpoint.algorithm, checkpoint.config["task"]["name"], *checkpoint.state_dict)
@@ -161,6 +183,13 @@ def _check_contents(checkpoint: Checkpoint) -> None:
         raise TypeError("a name is not a string")
     if not all(isinstance(value, torch.Tensor) for value in checkpoint.state_dict.values()):
         raise TypeError("a weight is not a tensor")
+
+
+def checkpoints_by_age(folder: Path) -> list[Path]:
+    """Checkpoints directly in a folder by their iteration, the newest first; other files and links are left out."""
+    numbers = {path: re.fullmatch(r"epoch=(\d+)\.ckpt", path.name) for path in folder.glob("epoch=*.ckpt")}
+    found = {path: int(match[1]) for path, match in numbers.items() if match is not None and not path.is_symlink()}
+    return sorted(found, key=lambda path: found[path], reverse=True)
 
 
 def _sha256(path: Path) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -15,8 +19,18 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 import rlmpc
+from rlmpc.checkpoint import Checkpoint, checkpoints_by_age
+from rlmpc.config.checks import check_new_folder
 from rlmpc.config.schema import TrainCfg
 from rlmpc.errors import UserError
+from rlmpc.processes import is_requeued, slurm_job
+from rlmpc.stopping import how_to_go_on
+
+TIME = "%Y-%m-%d_%H-%M-%S"
+"""How a folder is named by the moment it is made."""
+
+CHECKPOINTS = "checkpoints"
+"""Where a run's folder has its checkpoints."""
 
 PACKAGES = (
     "isaaclab",
@@ -32,10 +46,88 @@ PACKAGES = (
 
 
 def run_folder(cfg: TrainCfg) -> Path:
-    """`run.dir`, or `<run.root>/<task>/<stage>/<time>`."""
+    """`run.dir`; where a run goes on, its folder; else `<run.root>/<task>/<stage>/<time>`.
+
+    In a SLURM job its number stands for the time, so that the job finds its run again when it is requeued.
+    """
     if cfg.run.dir is not None:
         return Path(cfg.run.dir)
-    return Path(cfg.run.root) / cfg.task.name / cfg.stage / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    resumed = None if cfg.resume is None else run_of(Path(cfg.resume))
+    if resumed is not None:
+        return resumed
+    job = slurm_job()
+    name = datetime.now().strftime(TIME) if job is None else f"job_{job}"
+    return Path(cfg.run.root) / cfg.task.name / cfg.stage / name
+
+
+@contextmanager
+def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Iterator[Path]:
+    """Hold the run's folder and write down how it is started, in what is given; that goes again if it is refused.
+
+    Raises:
+        UserError: if the folder belongs to another run, or cannot be written.
+    """
+    if resumed is not None and run_of(resumed.path) == folder:
+        check_continuable(folder, resumed.path)
+        record = folder / "resumed" / datetime.now().strftime(TIME)
+    else:
+        # A job that SLURM started again before its first checkpoint finds what it left itself.
+        if not is_requeued():
+            check_new_folder(folder)
+        record = folder
+    made = [path for path in (record, *record.parents) if not path.exists()]
+    with only_process(folder), unless_refused(record, made):
+        create_run_folder(record, cfg)
+        try:
+            yield record
+        except UserError:
+            raise
+        except Exception as error:
+            error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
+            raise
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """The folder of the run that a checkpoint belongs to, as long as it lies there."""
+    folder = checkpoint.absolute().parent
+    is_there = folder.name == CHECKPOINTS and (folder.parent / "config.yaml").is_file()
+    return checkpoint.parent.parent if is_there else None
+
+
+def check_continuable(folder: Path, checkpoint: Path) -> None:
+    """Refuse to go on in a run's folder from another checkpoint than its newest: that would mix two runs.
+
+    Raises:
+        UserError: with what to do instead.
+    """
+    newest = checkpoints_by_age(folder / CHECKPOINTS)[0]
+    if newest.name != checkpoint.resolve().name:
+        raise UserError(
+            f"'{folder}' has a newer checkpoint than '{checkpoint.name}', {newest.name}; resume that one, or branch "
+            "off into another folder with run.dir=..."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"the run folder '{folder}' cannot be written")
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run, which is made, against a second process that would write the same files.
+
+    Raises:
+        UserError: if another process holds it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UserError(f"the run folder '{folder}' cannot be written: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"the run in '{folder}' is still going, in another process") from None
+        yield
 
 
 def create_run_folder(folder: Path, cfg: TrainCfg) -> None:
@@ -53,9 +145,20 @@ def create_run_folder(folder: Path, cfg: TrainCfg) -> None:
         raise UserError(f"the run folder '{folder}' cannot be written: {error.strerror}") from error
 
 
-def remove_run_folder(folder: Path) -> None:
-    """Remove what a run left that was refused before it trained; it was empty or missing before."""
-    shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def unless_refused(folder: Path, made: list[Path]) -> Iterator[None]:
+    """Remove what was put into `folder` if the run is refused, and what was `made` for it: itself and those above it.
+
+    A folder with checkpoints stays in any case.
+    """
+    try:
+        yield
+    except UserError:
+        if not (folder / CHECKPOINTS).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            for path in made[1:]:
+                path.rmdir()
+        raise
 
 
 def _versions() -> dict[str, str]:

@@ -27,7 +27,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "epoch": 6,
         "state_dict": {"policy.weight": torch.arange(3.0)},
         "hyper_parameters": {"agent": {"algorithm": "ppo"}, "contract": CONTRACT.to_dict()},
-        "RolloutDataModule": {"env": [{"level": torch.tensor([1, 2])}, {"level": torch.tensor([3, 4])}]},
+        "RolloutDataModule": {"ranks": [{"env": {"levels": torch.tensor([i, 2])}} for i in (1, 3)]},
         "rlmpc": describe_run(CONFIG, REPORT),
     } | changes
 
@@ -57,7 +57,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path):
     assert loaded.algorithm == "ppo"
     assert loaded.state_dict["policy.weight"].tolist() == [0.0, 1.0, 2.0]
     assert loaded.environment is not None
-    assert loaded.environment["level"].tolist() == [1, 2]
+    assert loaded.environment["levels"].tolist() == [1, 2]
 
 
 def test_a_checkpoint_without_environments_has_none(tmp_path: Path):
@@ -133,7 +133,7 @@ def test_a_text_file_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("version", [FORMAT + 1, None, "1"])
 def test_another_format_is_refused_and_named(tmp_path: Path, version: Any):
     path = saved(tmp_path / "a.ckpt", content(rlmpc=describe_run(CONFIG, REPORT) | {"format": version}))
-    assert f"has format {version}; this version reads format {FORMAT}" in refusal(path)
+    assert f"has format {version}; this version reads formats 1 to {FORMAT}" in refusal(path)
 
 
 @pytest.mark.parametrize("key", ["epoch", "state_dict", "hyper_parameters"])

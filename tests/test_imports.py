@@ -51,7 +51,7 @@ def test_the_scan_sees_the_files_and_their_imports():
         ("rlmpc.learners", ("rlmpc/learners/", "callbacks/", "train.py", "play.py")),
         ("rlmpc.tasks", ("rlmpc/tasks/", "rlmpc/envs/isaaclab_", "rlmpc/envs/make.py")),
         ("rlmpc.robots", ("rlmpc/robots/", "rlmpc/tasks/", "rlmpc/sim2sim/")),
-        ("rlmpc.rollout", ("rlmpc/rollout/", "rlmpc/learners/", "train.py", "play.py")),
+        ("rlmpc.rollout", ("rlmpc/rollout/", "rlmpc/learners/", "callbacks/", "train.py", "play.py")),
     ],
 )
 def test_a_package_is_imported_only_where_it_belongs(package: str, allowed: tuple[str, ...]):

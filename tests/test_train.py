@@ -41,7 +41,7 @@ def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(comman
     command(train.main, *TOY, "trainer.max_epochs=2", "run.dir=run")
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["agent"]["gamma"] == 0.99
-    assert checkpoint["RolloutDataModule"]["env"][0]["level"].shape == (16,)
+    assert checkpoint["RolloutDataModule"]["ranks"][0]["env"]["levels"].shape == (16,)
 
 
 def test_an_adapting_agent_is_rebuilt_from_its_checkpoint_alone(command, tmp_path):
@@ -109,6 +109,9 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "trainer.devices=0"], "'trainer.devices' must be at least 1"),
         (["task=toy", "checkpoint.every=0"], "'checkpoint.every' must be at least 1"),
         (["task=toy", "checkpoint.keep_last=0"], "'checkpoint.keep_last' must be at least 1"),
+        (["task=toy", "faults.max_dumps=0"], "'faults.max_dumps' must be at least 1"),
+        (["task=toy", "faults.max_skipped_updates=0"], "'faults.max_skipped_updates' must be at least 1"),
+        (["task=toy", "faults.max_env_share=1.5"], "'faults.max_env_share' must lie between 0 and 1, not 1.5"),
         (["task=toy", "agent.num_steps=0"], "'agent.num_steps' must be at least 1"),
         (["task=toy", "agent.gamma=1.5"], "'agent.gamma' must lie in [0, 1]"),
         (["task=toy", "agent.init_std=9"], "'agent.init_std' must lie between"),

@@ -11,11 +11,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rlmpc.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from rlmpc.config.overrides import parse_value, split_override
+from rlmpc.config.layout import with_layout
+from rlmpc.config.merge import finish, first_line, read_arguments
+from rlmpc.config.resume import compose_resume
 from rlmpc.config.schema import AGENTS, NETWORK_OF_STUDENT, STAGES, PlayCfg, RunCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
+from rlmpc.fault_file import read_fault
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
+SOURCE = f"a file under {CONF_DIR.name}/"
+"""What is to blame where config files do not fit."""
 GROUPS = ("stage", "task", "agent")
 UNTRAINED = ("zero", "random")
 """Policies that need no checkpoint."""
@@ -42,13 +47,18 @@ def compose_train(arguments: Sequence[str]) -> TrainCfg:
 
     Each file holds only what it changes, from the root of the config. A task may adjust every agent under `agent`, and
     those of one algorithm under `agents.<algorithm>`; what an agent's own file says stands above that. A stage that
-    builds upon a checkpoint takes task, overrides of the environment and, to fine-tune, the network from there.
+    builds upon a checkpoint takes task, overrides of the environment and, to fine-tune, the network from there. A run
+    that is resumed (`resume=PATH`) has the config that it had, and the arguments on top.
 
     Raises:
         UserError: for an unknown name or key, a value of another type, a file that does not fit, or a checkpoint that
             cannot be read or is of another kind than the stage needs.
     """
-    overrides = _read_arguments(arguments)
+    overrides = with_layout(read_arguments(arguments))
+    if "resume" in overrides:
+        return compose_resume(overrides)
+    if "resume_allow_partial" in overrides:
+        raise UserError("'resume_allow_partial' needs resume=PATH")
     base = OmegaConf.merge(OmegaConf.structured(TrainCfg), _load(CONF_DIR / "config.yaml"))
     stage = _load_choice("stage", overrides.pop("stage", None) or base.stage)
     origin = _origin(stage.stage, overrides, overrides.get("run.root", base.run.root))
@@ -63,7 +73,7 @@ def compose_train(arguments: Sequence[str]) -> TrainCfg:
     base.agent = OmegaConf.structured(AGENTS[algorithm])
     adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm, {})})
     layers = [stage, task, adjusted, agent, *([] if origin is None else [_inherited(origin, algorithm)])]
-    return _finish(base, layers, overrides, TrainCfg)
+    return finish(base, layers, overrides, TrainCfg, SOURCE)
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Any) -> Checkpoint | None:
@@ -96,13 +106,19 @@ def _inherited(origin: Checkpoint, algorithm: str) -> DictConfig:
 
 
 def compose_play(arguments: Sequence[str]) -> PlayCfg:
-    """The config of `play.py`: schema, the task of the checkpoint or the one that is named, then the arguments.
+    """The config of `play.py`: schema, the task of the checkpoint, the replay or the one named, then the arguments.
 
     Raises:
         UserError: as `compose_train`, and when there is neither a checkpoint nor a task with a policy.
     """
-    overrides = _read_arguments(arguments)
+    overrides = read_arguments(arguments)
     name, where = overrides.pop("task", None), overrides.get("ckpt")
+    if overrides.get("replay") is not None:
+        if name is not None or where is not None or "policy" in overrides:
+            raise UserError("a replay knows its task and needs no policy; give it without task=, ckpt= and policy=")
+        config = read_fault(Path(str(overrides["replay"]))).config
+        task = OmegaConf.create({"task": _load_choice("task", config["task"]["name"]).task})
+        return finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg, SOURCE)
     if where is None:
         if name is None:
             tasks = ", ".join(choices("task"))
@@ -112,30 +128,20 @@ def compose_play(arguments: Sequence[str]) -> PlayCfg:
             given = f"unknown policy '{overrides['policy']}'; " if "policy" in overrides else ""
             raise UserError(f"{given}task={name} needs policy=zero or policy=random, or give ckpt=PATH alone{hint}")
         task = OmegaConf.create({"task": _load_choice("task", name).task})
-        return _finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg)
+        return finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg, SOURCE)
     if name is not None or "policy" in overrides:
         raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
     if is_deployment(str(where)):
-        return _finish(OmegaConf.structured(PlayCfg), [OmegaConf.create({"task": EXPORTED})], overrides, PlayCfg)
+        return finish(OmegaConf.structured(PlayCfg), [OmegaConf.create({"task": EXPORTED})], overrides, PlayCfg, SOURCE)
     path = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
     overrides["ckpt"] = str(path)
     task = OmegaConf.create({"task": _load_choice("task", load_checkpoint(path).config["task"]["name"]).task})
-    return _finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg)
+    return finish(OmegaConf.structured(PlayCfg), [task], overrides, PlayCfg, SOURCE)
 
 
 def is_deployment(path: str) -> bool:
     """Whether a path means an exported policy instead of a checkpoint."""
     return path.endswith((".onnx", ".json")) or (Path(path) / "policy.onnx").is_file()
-
-
-def _read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
-    overrides: dict[str, Any] = {}
-    for argument in arguments:
-        key, text = split_override(argument)
-        if key in overrides:
-            raise UserError(f"'{key}' is given twice")
-        overrides[key] = parse_value(key, text)
-    return overrides
 
 
 def _load(path: Path) -> DictConfig:
@@ -190,46 +196,3 @@ def _accepted(path: Path, key: str, value: Any, accepted: Iterable[str]) -> None
 
 def _shown(path: Path) -> str:
     return str(path.relative_to(CONF_DIR.parent))
-
-
-def _finish[Cfg: (TrainCfg, PlayCfg)](
-    base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg]
-) -> Cfg:
-    try:
-        config = OmegaConf.merge(base, *layers)
-    except OmegaConfBaseException as error:
-        raise UserError(f"a file under {CONF_DIR.name}/ does not fit the schema: {first_line(error)}") from error
-    for key, value in overrides.items():
-        _check_key(config, key)
-        try:
-            OmegaConf.update(config, key, value, merge=True)
-            OmegaConf.to_object(config)
-        except OmegaConfBaseException as error:
-            raise UserError(f"'{key}' cannot be {value!r}: {first_line(error)}") from error
-    composed = OmegaConf.to_object(config)
-    assert isinstance(composed, kind)
-    return composed
-
-
-def first_line(error: Exception) -> str:
-    """The sentence of an OmegaConf error, without its trailer of keys and types."""
-    return str(error).splitlines()[0].rstrip(".")
-
-
-def _check_key(config: Any, key: str) -> None:
-    """Refuse a dotted key that the schema does not have; keys below `env` are left to the environment's config."""
-    walked: list[str] = []
-    section: Any = config
-    if key.startswith("task.") and not key.startswith("task.num_envs."):
-        raise UserError(f"'{key}' belongs to the task's file; choose another task with task=...")
-    for name in key.split("."):
-        if OmegaConf.get_type(section) is dict:
-            return
-        fields = list(section) if isinstance(section, DictConfig) else []
-        if name not in fields:
-            where = ".".join(walked)
-            valid = [".".join([*walked, str(field)]) for field in fields]
-            accepted = f"accepted: {', '.join(valid)}" if valid else f"'{where}' has no fields"
-            raise UserError(f"unknown key '{key}'{nearest('.'.join([*walked, name]), valid)} ({accepted})")
-        walked.append(name)
-        section = section._get_node(name)

@@ -204,6 +204,9 @@ class TrainerCfg:
     devices: int = 1
     """Processes of this machine, one device each."""
     num_nodes: int = 1
+    """Machines. Under torchrun and SLURM both numbers are those that were started."""
+    stop_timeout_s: float = 120.0
+    """Seconds from the first SIGTERM or Ctrl-C to the end of the process, if the iteration does not finish before."""
 
 
 @dataclass
@@ -214,8 +217,26 @@ class CheckpointCfg:
     """Iterations between checkpoints; the last iteration is always saved."""
     keep_last: int | None = None
     """How many to keep; null keeps all."""
+    env_state: str = "full"
+    """`full`: a resumed run goes on in the midst of its episodes, exactly as if it had not been interrupted;
+    `curriculum`: it starts new episodes at the levels and command ranges it had come to. Sizes: docs/resume.md."""
     export: bool = False
     """Whether the policy is also exported for deployment, whenever a checkpoint is written; takes seconds each time."""
+
+
+@dataclass
+class FaultsCfg:
+    """What happens where numbers are not finite; the environments concerned always restart and the run goes on."""
+
+    dump: bool = True
+    """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`). It takes a
+    copy of the environments' state every iteration."""
+    max_dumps: int = 5
+    """Such files of a run."""
+    max_env_share: float = 0.1
+    """Share of environments with a fault in one iteration above which the run stops."""
+    max_skipped_updates: int = 20
+    """Gradient steps in a row, skipped for a gradient that is not finite, at which the run stops."""
 
 
 @dataclass
@@ -231,6 +252,11 @@ class TrainCfg:
     """Everything `train.py` accepts."""
 
     stage: str = MISSING
+    resume: str | None = None
+    """Run to go on with: a checkpoint, a run's folder or `latest`. Its config is taken over; what else is given changes
+    it from here on."""
+    resume_allow_partial: bool = False
+    """Whether to go on although something that belongs to the state of the run cannot be restored."""
     teacher_ckpt: str | None = None
     """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
     student_ckpt: str | None = None
@@ -244,9 +270,12 @@ class TrainCfg:
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
     num_envs: int | None = None
     """Environments a process steps; null takes the task's number for the device."""
+    deterministic: bool = False
+    """Whether the same run gives the same numbers on a GPU too, at a cost; on the CPU it always does."""
     run: RunCfg = field(default_factory=RunCfg)
     trainer: TrainerCfg = field(default_factory=TrainerCfg)
     checkpoint: CheckpointCfg = field(default_factory=CheckpointCfg)
+    faults: FaultsCfg = field(default_factory=FaultsCfg)
     logger: list[str] = field(default_factory=lambda: ["tensorboard", "csv"])
     """Any of `tensorboard` and `csv`; an empty list logs nothing."""
     console: ConsoleCfg = field(default_factory=ConsoleCfg)
@@ -260,6 +289,8 @@ class PlayCfg:
 
     ckpt: str | None = None
     """Policy to play: a checkpoint file, a run's folder, `latest` or `best`; in MuJoCo also an exported `.onnx`."""
+    replay: str | None = None
+    """What a run left of a fault (`<run folder>/faults/*.pt`): it is gone through again without a policy."""
     task: TaskCfg = field(default_factory=TaskCfg)
     """The task to step without training; a checkpoint knows its own."""
     policy: str = "trained"

@@ -14,11 +14,15 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
+from rlmpc.envs import isaaclab_state
 from rlmpc.envs.isaaclab_contract import ROBOT, contract_of, nominal_gains
 from rlmpc.envs.isaaclab_measuring import Measuring
-from rlmpc.envs.vec_env import Obs, Step, spread_rows
+from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.evaluation.episode import Trial
 from rlmpc.tasks.camera import take_pictures
+
+NON_FINITE = "non_finite"
+"""Name of the termination that means a broken simulation; other runners take it for a fall, here the step is faulty."""
 
 ACTION_LIMIT = 100.0
 """Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
@@ -31,7 +35,7 @@ def load_env_cfg(env_id: str) -> Any:
 
 
 class _EpisodeEndEnv(ManagerBasedRLEnv):
-    """Isaac Lab's environment, which also keeps what an episode ended with.
+    """Isaac Lab's environment, which also keeps what an episode ended with, and ends those that are faulty.
 
     Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the
     reasons of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
@@ -47,6 +51,10 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
     episode_names: tuple[str, ...]
     episode_sums: Tensor
     """Sums over ended episodes of `episode_names`, followed by their count."""
+    restart_asked: Tensor
+    """(N,) bool: which environments the next step restarts."""
+    faulty: Tensor
+    """(N,) bool: whose last step cannot be used."""
 
     def load_managers(self) -> None:
         self.nominal_gains = nominal_gains(self)
@@ -59,20 +67,51 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
             *(f"command/{name}" for name in self._command_metrics),
         )
         self.episode_sums = torch.zeros(len(self.episode_names) + 1, device=self.device)
+        self.restart_asked = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        self.faulty = torch.zeros_like(self.restart_asked)
+        self._compute_rewards = self.reward_manager.compute
+        # What comes between the rewards and the resets of a step is no method that could be overridden.
+        self.reward_manager.compute = self._rewards_and_faults
+
+    def _rewards_and_faults(self, dt: float) -> Tensor:
+        """Rewards (N,); whatever is faulty is marked to be reset and earns nothing."""
+        reward = self._compute_rewards(dt)
+        self.faulty = self.restart_asked | ~torch.isfinite(reward)
+        if NON_FINITE in self.termination_manager.active_terms:
+            self.faulty |= self.termination_manager.get_term(NON_FINITE)
+        self.restart_asked.zero_()
+        self.reset_buf |= self.faulty
+        return reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
         if not self.is_recording:
             super()._reset_idx(env_ids)
             return
+        assert isinstance(env_ids, Tensor)
+        env_ids = self._reset_faulty(env_ids)
+        if len(env_ids) == 0:
+            return
         self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
-        # An episode that became non-finite ends here; its numbers must not spoil the means of the others.
-        for numbers in (self.reward_buf, self.reward_manager._episode_sum_buf):
-            numbers.nan_to_num_(0.0, 0.0, 0.0)
         reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
         rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
         ended = torch.cat([rewards[env_ids], reasons[env_ids].float()], dim=1)
         super()._reset_idx(env_ids)
         self._add_episodes(ended)
+
+    def _reset_faulty(self, env_ids: Tensor) -> Tensor:
+        """Reset what is faulty of these environments, which counts as no episode; give the others.
+
+        By themselves, because Isaac Lab averages over all that it resets at once. It has just waited for the device to
+        learn which those are, so that there is little to wait for here.
+        """
+        faulty = self.faulty[env_ids]
+        faulty_ids = env_ids[faulty]
+        if len(faulty_ids) == 0:
+            return env_ids
+        # Curricula leave out an episode without a step.
+        self.episode_length_buf.masked_fill_(self.faulty, 0)
+        super()._reset_idx(faulty_ids)
+        return env_ids[~faulty]
 
     def _observe_now(self, group: str) -> Tensor:
         """The group's observation (N, D_g) with the current frame in its histories, which are left as they were."""
@@ -93,7 +132,7 @@ class _EpisodeEndEnv(ManagerBasedRLEnv):
         }
         count = float(ended.shape[0])
         means = [torch.as_tensor(logged[name], device=ended.device).float() for name in self._command_metrics]
-        sums = [mean.nan_to_num().view(1) * count for mean in means]
+        sums = [mean.view(1) * count for mean in means]
         self.episode_sums += torch.cat([ended.sum(dim=0), *sums, ended.new_tensor([count])])
 
 
@@ -149,9 +188,14 @@ class IsaacLabEnv:
         safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-ACTION_LIMIT, ACTION_LIMIT)
         obs, reward, terminated, truncated, _ = self._env.step(safe)
         self._watch_solver()
-        return Step(
-            _concatenated(obs), reward.clone(), terminated.clone(), truncated & ~terminated, self._env.terminal_obs
-        )
+        faulty = self._env.faulty
+        terminated = terminated & ~faulty
+        truncated = truncated & ~terminated & ~faulty
+        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs)
+
+    def restart(self, mask: Tensor) -> None:
+        """Start a new episode in these environments within the next step; see the contract."""
+        self._env.restart_asked |= mask
 
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age."""
@@ -196,7 +240,7 @@ class IsaacLabEnv:
         state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
         terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
         if self._terrain.terrain_origins is not None:
-            state["terrain_levels"] = self._terrain.terrain_levels.clone()
+            state |= {"levels": self._terrain.terrain_levels.clone(), "kinds": self._terrain.terrain_types.clone()}
         return state | {"terms": terms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -205,6 +249,18 @@ class IsaacLabEnv:
         for name, term in self._stateful_terms().items():
             term.load_state_dict(state["terms"][name])
         self._load_levels(state)
+
+    def exact_state(self) -> dict[str, Any]:
+        """Everything that decides how the next steps go, by path; see `rlmpc.envs.isaaclab_state`."""
+        return isaaclab_state.exact_state(self._env, self)
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `exact_state` gave, after at least one step; the next step is the one that came after it.
+
+        Raises:
+            ValueError: for a state of another environment; nothing has been written then.
+        """
+        isaaclab_state.load_exact_state(self._env, self, state)
 
     def load_curriculum(self, state: dict[str, Any]) -> None:
         """Take over command ranges and terrain levels, from the next `reset` on."""
@@ -215,11 +271,10 @@ class IsaacLabEnv:
         self._load_levels(state)
 
     def _load_levels(self, state: dict[str, Any]) -> None:
-        """Environments are sorted by kind of terrain, so levels that are spread in order stay with their kind."""
         terrain = self._terrain
-        if "terrain_levels" in state and terrain.terrain_origins is not None:
+        if "levels" in state and terrain.terrain_origins is not None:
             assert terrain.env_origins is not None
-            levels = spread_rows(state["terrain_levels"], self.num_envs)
+            levels = levels_for(state, self.num_envs)
             terrain.terrain_levels.copy_(levels.clamp(max=terrain.max_terrain_level - 1))
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import time
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 
 from rlmpc.errors import UserError
+from rlmpc.processes import local_rank
 
 MODULES_PER_REPORT = 10
 """A cold start compiles about 70 modules."""
@@ -45,19 +45,6 @@ def resolve_device(device: str, num_processes: int = 1) -> torch.device:
     if num_processes > 1 and match[1]:
         raise UserError(f"device={device} names one GPU, but trainer.devices={num_processes}; use device=cuda")
     return torch.device("cuda", first + local_rank())
-
-
-def local_rank() -> int:
-    """Number of this process among those of this machine; 0 when it is alone."""
-    return int(os.environ.get("LOCAL_RANK", 0))
-
-
-def global_rank(num_processes: int) -> int:
-    """Number of this process among those of all machines, `num_processes` on each; 0 when it is alone."""
-    for name in ("RANK", "SLURM_PROCID"):
-        if name in os.environ:
-            return int(os.environ[name])
-    return int(os.environ.get("NODE_RANK", 0)) * num_processes + local_rank()
 
 
 class _SimulatorOutput(io.TextIOBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -65,6 +66,20 @@ def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
     from rlmpc.envs.isaaclab_env import configured_terms
 
     return configured_terms(cfg)
+
+
+def make_deterministic(cfg: Any) -> None:
+    """Make an environment's config, and torch from here on, give the same numbers in every run on a GPU too.
+
+    To be called before the GPU is used. On the CPU both are deterministic without it.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    if isinstance(cfg, ToyEnvCfg) or not torch.cuda.is_available():
+        return
+    cfg.sim.physics.deterministic_mode = "run_to_run"
+    # MuJoCo-Warp's own sensors, which nothing here reads, cannot be made deterministic.
+    cfg.sim.physics.solver_cfg.disable_sensors = True
 
 
 def make_env(

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.contract import Contract
-from rlmpc.envs.vec_env import Obs, Step, round_seed, spread_rows
+from rlmpc.contract import Contract, differences
+from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
 from rlmpc.errors import UserError
 from rlmpc.evaluation.episode import Trial
 from rlmpc.obs_schema import ObsSchema, ObsTerm
@@ -109,6 +109,7 @@ class ToyEnv:
         self.level = zeros().long()
         self.episode_length = zeros().long()
         self._ended_by = zeros(2).bool()
+        self._restart_asked = zeros().bool()
         self._error_sum, self._error_count = zeros(), zeros()
         self._error_history, self._noisy_history = zeros(frames, 2), zeros(frames, 2)
         self._action_history = zeros(frames, 2)
@@ -117,7 +118,7 @@ class ToyEnv:
 
     def reset(self) -> Obs:
         """Start a new episode everywhere, at the current curriculum levels."""
-        self._restart(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
+        self._begin_episodes(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         return self._observe()
 
     def step(self, actions: Tensor) -> Step:
@@ -138,14 +139,21 @@ class ToyEnv:
         self._error_sum += error * late
         self._error_count += late
 
-        terminated = self.position.abs().amax(dim=1) > cfg.arena_half_size
-        truncated = (self.episode_length >= self.max_episode_length) & ~terminated
+        reward = tracking + effort
+        faulty = self._restart_asked | ~torch.isfinite(reward + (self.position + self.velocity).sum(dim=1))
+        self._restart_asked.zero_()
+        terminated = (self.position.abs().amax(dim=1) > cfg.arena_half_size) & ~faulty
+        truncated = (self.episode_length >= self.max_episode_length) & ~terminated & ~faulty
         self._remember(action)
         self._ended_by = torch.stack([truncated, terminated], dim=1)
-        ended = terminated | truncated
         terminal_obs = self._observe()
-        self._end_episodes(ended, terminated, truncated)
-        return Step(self._observe(), tracking + effort, terminated, truncated, terminal_obs)
+        self._end_episodes(terminated | truncated, terminated, truncated)
+        self._begin_episodes(terminated | truncated | faulty)
+        return Step(self._observe(), reward.masked_fill(faulty, 0.0), terminated, truncated, faulty, terminal_obs)
+
+    def restart(self, mask: Tensor) -> None:
+        """Start a new episode in these environments within the next step; see the contract."""
+        self._restart_asked |= mask
 
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age."""
@@ -184,29 +192,41 @@ class ToyEnv:
         """Episode means since the last call, and the curriculum now; see the contract."""
         popped, self._metrics = self._metrics, self._empty_metrics()
         count = torch.tensor(float(self.num_envs), device=self.device)
-        return popped | {"curriculum/level": (self.level.sum().float(), count)}
+        means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
+        return means | {"curriculum/level": (self.level.sum().float(), count)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Curriculum levels, hidden parameters, episode ages and the random stream."""
-        return {
-            "level": self.level.clone(),
-            "gain": self.gain.clone(),
-            "drag": self.drag.clone(),
-            "wind": self.wind.clone(),
-            "rng": self._rng.get_state(),
-        }
-
-    def load_curriculum(self, state: dict[str, Any]) -> None:
-        """Take over the levels of a state of any number of environments, from the next episode on."""
-        self.level.copy_(spread_rows(state["level"], self.num_envs))
+        """Curriculum levels, on the only kind of ground."""
+        return {"levels": self.level.clone(), "kinds": torch.zeros_like(self.level)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave; episodes restart with the next `reset`."""
-        self.level.copy_(state["level"])
-        self.gain.copy_(state["gain"])
-        self.drag.copy_(state["drag"])
-        self.wind.copy_(state["wind"])
-        self._rng.set_state(state["rng"])
+        """Take over the levels of a state of any number of environments, from the next episode on."""
+        self.level.copy_(levels_for(state, self.num_envs))
+
+    def load_curriculum(self, state: dict[str, Any]) -> None:
+        """The same: there are no counters."""
+        self.load_state_dict(state)
+
+    def exact_state(self) -> dict[str, Any]:
+        """Every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""
+        return {path: tensor.clone() for path, tensor in self._tensors().items()} | {"rng": self._rng.get_state()}
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Restore what `exact_state` gave; see the contract."""
+        tensors = self._tensors()
+        expected = tensors | {"rng": self._rng.get_state()}
+        there, here = ({path: list(values.shape) for path, values in side.items()} for side in (state, expected))
+        lines = differences(there, here)
+        if lines:
+            raise ValueError("it is of other environments (there | here):\n  " + "\n  ".join(lines))
+        for path, tensor in tensors.items():
+            tensor.copy_(state[path])
+        self._rng.set_state(state["rng"].cpu())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        nested = [(name, value) for name, value in vars(self).items() if isinstance(value, dict)]
+        parts = {f"{name}/{key}": part for name, values in nested for key, part in values.items()}
+        return {path: value for path, value in (vars(self) | parts).items() if isinstance(value, Tensor)}
 
     def close(self) -> None:
         """Nothing to release."""
@@ -214,15 +234,14 @@ class ToyEnv:
     def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(*shape, generator=self._rng, device=self.device)
 
-    def _empty_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+    def _empty_metrics(self) -> dict[str, Tensor]:
+        """Name -> weighted sum and weight, (2,)."""
         keys = [f"reward/{name}" for name in self._reward_terms]
         keys += ["termination/time_out", "termination/left_arena", "command/target_error"]
-        zero = torch.zeros((), device=self.device)
-        return dict.fromkeys(keys, (zero, zero))
+        return {key: torch.zeros(2, device=self.device) for key in keys}
 
     def _count(self, name: str, values: Tensor, mask: Tensor) -> None:
-        total, weight = self._metrics[name]
-        self._metrics[name] = (total + (values * mask).sum(), weight + mask.sum())
+        self._metrics[name] += torch.stack([torch.where(mask, values, 0.0).sum(), mask.sum()])
 
     def _end_episodes(self, ended: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         mean_error = self._error_sum / self._error_count.clamp(min=1.0)
@@ -235,20 +254,17 @@ class ToyEnv:
         down = terminated | (truncated & (mean_error > self.cfg.demote_error))
         self.level += up.long() - down.long()
         self.level.clamp_(0, self.cfg.num_levels - 1)
-        self._restart(ended)
 
-    def _restart(self, mask: Tensor) -> None:
+    def _begin_episodes(self, mask: Tensor) -> None:
         """Put the masked environments (N,) at rest in the middle, with a new target."""
         column = mask.unsqueeze(1)
         reach = 0.8 * self.cfg.arena_half_size * (self.level + 1).unsqueeze(1) / self.cfg.num_levels
         self.target = torch.where(column, self._uniform(-1.0, 1.0, self.num_envs, 2) * reach, self.target)
-        keep = ~column
-        self.position *= keep
-        self.velocity *= keep
-        self.episode_length *= ~mask
-        for total in (self._error_sum, self._error_count, *self._reward_terms.values()):
-            total *= ~mask
-        self._action_history *= keep.unsqueeze(2)
+        # Filled, not multiplied: 0 x NaN is NaN.
+        for state in (self.position, self.velocity, self._action_history):
+            state.masked_fill_(mask.view(-1, *[1] * (state.dim() - 1)), 0.0)
+        for total in (self.episode_length, self._error_sum, self._error_count, *self._reward_terms.values()):
+            total.masked_fill_(mask, 0)
         first = self._noisy_error().unsqueeze(1)
         frames = mask.view(-1, 1, 1)
         self._noisy_history = torch.where(frames, first, self._noisy_history)

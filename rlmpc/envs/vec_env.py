@@ -10,9 +10,11 @@ One step of the world:
     reward    (N,) float32, already multiplied by the step length, so that sums do not depend on the control rate
     terminated (N,) bool: the episode ended and nothing follows (a fall); the value of what follows is 0
     truncated (N,) bool: the episode was cut (time-out, tile left); what follows has the value of `terminal_obs`
+    faulty    (N,) bool: nothing of this step can be used: a state or reward that is not finite, or `restart`; reward,
+              terminated and truncated are 0 there, and the episode counts in no metric and no curriculum
 
-Environments reset themselves within the step in which an episode ends. The observation that the episode ended with is
-then gone from `obs`, so it is returned apart, in `terminal_obs`.
+Environments reset themselves within the step in which an episode ends, in whichever way. The observation that the
+episode ended with is then gone from `obs`, so it is returned apart, in `terminal_obs`.
 
 Observation groups:
 
@@ -23,7 +25,9 @@ Observation groups:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,11 +49,30 @@ class Step:
     reward: Tensor
     terminated: Tensor
     truncated: Tensor
+    faulty: Tensor
     terminal_obs: Obs | None
     """At least the group that values an ended episode, (N, D_g); only rows with `truncated` are meaningful.
 
     None when no episode ended in this step.
     """
+
+    @cached_property
+    def ended(self) -> Tensor:
+        """(N,) bool: `obs` is the first of another episode."""
+        return self.terminated | self.truncated | self.faulty
+
+    @cached_property
+    def is_finite(self) -> Tensor:
+        """(N,) bool: whether `obs` is."""
+        return finite_rows(self.obs)
+
+    @cached_property
+    def usable(self) -> Tensor:
+        """(N,) bool: what the step led to can be learned from; neither faulty nor followed by something not finite."""
+        usable = self.is_finite & ~self.faulty
+        if self.terminal_obs is not None:
+            usable &= finite_rows(self.terminal_obs) | ~self.truncated
+        return usable
 
 
 class VecEnv(Protocol):
@@ -74,6 +97,14 @@ class VecEnv(Protocol):
         """Advance every environment by one step with `actions` (N, A)."""
         ...
 
+    def restart(self, mask: Tensor) -> None:
+        """Start a new episode in these environments, (N,) bool, within the next `step`, which is `faulty` there.
+
+        It is asked for by whoever saw in an observation, or gave as an action, what is not finite; environments watch
+        only their state and reward.
+        """
+        ...
+
     def stagger_episodes(self) -> None:
         """Give every environment a random episode age, so that time-outs are spread over iterations."""
         ...
@@ -87,15 +118,30 @@ class VecEnv(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Curriculum and counters, as tensors and plain values."""
+        """Curriculum and counters, as tensors and plain values; where there are levels, `levels` and `kinds` (N,)."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave; takes effect with the next episode of each environment."""
+        """Restore what `state_dict` gave, of any number of environments; takes effect with the next `reset`."""
         ...
 
     def load_curriculum(self, state: dict[str, Any]) -> None:
         """Take over only the curriculum of what `state_dict` gave, whatever the number of environments it came from."""
+        ...
+
+    def exact_state(self) -> dict[str, Any]:
+        """All that decides how the environments go on, physics included: path -> tensor of its own or plain value.
+
+        Random numbers that an environment draws from the process' generators (`rlmpc.random_state`) are not part of it.
+        """
+        ...
+
+    def load_exact_state(self, state: dict[str, Any]) -> None:
+        """Go on, with the next `step`, where `exact_state` was taken; to the bit on a CPU.
+
+        Raises:
+            ValueError: before anything is changed, if it is of other environments: lines of what differs.
+        """
         ...
 
     def close(self) -> None:
@@ -153,12 +199,41 @@ class FilmableEnv(VecEnv, Protocol):
         ...
 
 
+def finite_rows(tensors: Mapping[str, Tensor]) -> Tensor:
+    """(N,) bool: whether a row is finite in all of some tensors (N, ...), as those of an observation.
+
+    One sum a tensor tells: it is finite if all summands are, as long as these are far below the largest float.
+    """
+    total = reduce(torch.add, (values.flatten(1).sum(dim=1) for values in tensors.values()))
+    # A number minus itself is 0 if it is finite, else NaN; `torch.isfinite` takes more kernels to say so.
+    return total - total == 0.0
+
+
 def round_seed(seed: int, round_number: int) -> int:
     """Seed of a round of an environment with this seed; unrelated for neighbouring rounds and seeds."""
     return int(np.random.SeedSequence([seed, round_number]).generate_state(1)[0] >> 1)
 
 
-def spread_rows(values: Tensor, num_rows: int) -> Tensor:
-    """Rows of `values` (M, ...) spread evenly over `num_rows`, in their order; the same if M is that number."""
-    rows = torch.arange(num_rows, device=values.device) * values.shape[0] // num_rows
-    return values[rows]
+def levels_for(state: dict[str, Any], num_envs: int) -> Tensor:
+    """Levels of N environments, sorted by kind of ground, out of what `VecEnv.state_dict` gave.
+
+    Args:
+        state: `levels` and `kinds` of M environments, (M,) each.
+        num_envs: N. Where it is M, these are the saved ones; else N with the saved histogram, kind by kind.
+
+    Returns:
+        (N,) integers.
+    """
+    levels, kinds = state["levels"], state["kinds"]
+    count = levels.shape[0]
+    if count == num_envs:
+        return levels
+    by_kind_and_level = torch.argsort(kinds * (levels.max() + 1) + levels)
+    rows = (2 * torch.arange(num_envs, device=levels.device) + 1) * count // (2 * num_envs)
+    return levels[by_kind_and_level[rows]]
+
+
+def merged_states(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `VecEnv.state_dict` gave on several ranks as the state of one; counters are the first rank's."""
+    levels = {name: torch.cat([state[name] for state in states]) for name in ("levels", "kinds") if name in states[0]}
+    return {**states[0], **levels}

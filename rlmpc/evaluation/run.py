@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from rlmpc.envs.vec_env import MeasurableEnv, Obs
+from rlmpc.envs.vec_env import MeasurableEnv, Obs, Step
 from rlmpc.evaluation.episode import Episode, Trial
 
 STEPS_PER_CHECK = 50
@@ -16,6 +16,9 @@ STEPS_PER_CHECK = 50
 
 GOES_ON = "goes_on"
 """Stands for the reason of an episode that nothing had ended after the longest time."""
+
+NON_FINITE = "non_finite"
+"""Stands for the reason of an episode whose numbers became non-finite: the policy failed there."""
 
 
 class ActingPolicy(Protocol):
@@ -73,9 +76,9 @@ class _Sums:
         self.squared_error_xy, self.squared_error_yaw = zeros(), zeros()
         self.reason = torch.full_like(self.fell, len(env.reasons))
 
-    def add(self, measured: dict[str, Tensor], terminated: Tensor, truncated: Tensor, ended_by: Tensor) -> None:
+    def add(self, measured: dict[str, Tensor], step: Step, ended_by: Tensor) -> None:
         """Count a step of the episodes that are still running."""
-        ended = terminated | truncated
+        ended = step.ended
         self.steps += self.is_running
         # What is measured in an episode's last step belongs to the next episode. A product would not do: NaN x 0 = NaN.
         goes_on = self.is_running & ~ended
@@ -85,10 +88,12 @@ class _Sums:
         self.squared_error_xy += torch.where(goes_on, measured["error_xy"].square(), 0.0)
         self.squared_error_yaw += torch.where(goes_on, measured["error_yaw"].square(), 0.0)
         ends = self.is_running & ended
-        self.fell += ends & terminated
+        self.fell += ends & (step.terminated | step.faulty)
         # Where several reasons hold at once, the last one stands.
-        last = ended_by.shape[1] - 1 - ended_by.flip(1).int().argmax(dim=1)
-        self.reason = torch.where(ends, last.float(), self.reason)
+        num_reasons = ended_by.shape[1]
+        last = num_reasons - 1 - ended_by.flip(1).int().argmax(dim=1)
+        reason = torch.where(step.faulty, num_reasons + 1, last)
+        self.reason = torch.where(ends, reason.float(), self.reason)
         self.is_running = goes_on
 
     def finished(self, step_dt: float) -> Tensor:
@@ -116,7 +121,7 @@ def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
     for count in range(1, env.max_episode_length + 1):
         acted = policy.act(obs, memory, deterministic=True)
         step = env.step(acted["action"])
-        sums.add(env.measure(), step.terminated, step.truncated, env.ended_by())
+        sums.add(env.measure(), step, env.ended_by())
         # An environment that starts again keeps its memory: it is not looked at any more.
         obs, memory = step.obs, acted["memory"]
         if count % STEPS_PER_CHECK == 0 and not sums.is_running.any():
@@ -126,7 +131,7 @@ def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
 
 def _episodes(env: MeasurableEnv, trials: list[Trial], rows: list[list[float]]) -> list[Episode]:
     """One episode for every trial; rows beyond them are dropped."""
-    reasons = (*env.reasons, GOES_ON)
+    reasons = (*env.reasons, GOES_ON, NON_FINITE)
     return [
         Episode(trial, reasons[int(reason)], bool(fell), *numbers)
         for trial, (reason, fell, *numbers) in zip(trials, rows, strict=False)

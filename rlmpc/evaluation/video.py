@@ -42,7 +42,7 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
         for count in range(1, steps + 1):
             acted = policy.act(obs, memory, deterministic=True)
             step = env.step(acted["action"])
-            obs, memory = step.obs, forget(acted["memory"], step.terminated | step.truncated)
+            obs, memory = step.obs, forget(acted["memory"], step.ended)
             if count % STEPS_PER_FRAME == 0:
                 video.write_frame(tiled(env.pictures().numpy()))
     return path

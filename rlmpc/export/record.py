@@ -40,7 +40,7 @@ def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[d
         recorded.append({group: obs[group][:rows].clone() for group in policy.acting_groups})
         acted = policy.act(obs, memory, deterministic=True)
         step = env.step(acted["action"])
-        obs, memory = step.obs, forget(acted["memory"], step.terminated | step.truncated)
+        obs, memory = step.obs, forget(acted["memory"], step.ended)
     return recorded
 
 

@@ -10,13 +10,18 @@ import torch
 from torch import Tensor
 
 from rlmpc.config.schema import AgentCfg
-from rlmpc.learners.metrics import IterationMeans
+from rlmpc.learners.metrics import IterationMeans, Metrics
+from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.collector import RolloutPolicy
 
-Metrics = dict[str, tuple[Tensor, Tensor]]
-"""Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
+HARMLESS = {"std": 1.0, "teacher_std": 1.0, "log_prob": 1e3}
+"""What stands for the zeros of samples that are left out, so that their losses and gradients are finite, and 0 with
+their weight: a spread that can be divided by, and a probability beside which today's vanishes."""
+
+SKIPPED_IN_A_ROW = "skipped_in_a_row"
+"""Key in a checkpoint of the length of the run of skipped updates that training stood in."""
 
 
 class OnPolicyLearner(L.LightningModule):
@@ -36,6 +41,7 @@ class OnPolicyLearner(L.LightningModule):
         self.automatic_optimization = False
         self.report: dict[str, float] = {}
         self._means: IterationMeans | None = None
+        self._skipped = SkippedUpdates()
 
     @property
     def rollout_policy(self) -> RolloutPolicy:
@@ -57,8 +63,11 @@ class OnPolicyLearner(L.LightningModule):
     def descend(self, loss: Tensor) -> Tensor:
         """One optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
 
+        A gradient that is not finite leaves parameters and optimizer as they are. Every rank has the same gradient and
+        decides alike, on the device.
+
         Returns:
-            Norm of the first group's gradient before clipping.
+            Norm of the first group's gradient before clipping; not a number if the step was skipped.
         """
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
@@ -66,16 +75,31 @@ class OnPolicyLearner(L.LightningModule):
         self.manual_backward(loss)
         max_norm = self.cfg.max_grad_norm
         norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
+        total = sum(norms[1:], norms[0])
+        unusable = total - total  # 0, or not a number
+        skipped = unusable.nan_to_num(nan=1.0).float()
+        # What torch's gradient scaler sets: a fused Adam with a 1 here does nothing, step counters included.
+        optimizer.optimizer.found_inf = skipped  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.step()
-        return norms[0]
+        self._skipped.add(skipped)
+        return norms[0] + unusable
 
     def on_train_epoch_end(self) -> None:
         """Write the report, on the axis of iterations."""
         for logger in self.loggers:
             logger.log_metrics(self.report, step=self.current_epoch)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the run of skipped updates that a resumed training goes on with."""
+        checkpoint[SKIPPED_IN_A_ROW] = self._skipped.in_a_row.clone()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the stored run of skipped updates; older checkpoints have none."""
+        self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
+
     def publish(self, metrics: Metrics) -> None:
-        """Average name -> (weighted sum, weight) over ranks and make it this iteration's report."""
+        """Average name -> (weighted sum, weight) over ranks and make it, with skipped updates, the report."""
+        metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
         self._means.update(metrics)
@@ -94,23 +118,36 @@ class OnPolicyLearner(L.LightningModule):
         return value
 
     @torch.no_grad()
-    def normalize_over_ranks(self, x: Tensor) -> Tensor:
-        """`x` with mean 0 and standard deviation 1 over its elements on all ranks."""
-        moments = torch.stack([x.sum(), (x**2).sum(), x.new_tensor(float(x.numel()))]).double()
+    def normalize_over_ranks(self, x: Tensor, weight: Tensor) -> Tensor:
+        """`x` with mean 0 and standard deviation 1 over its elements on all ranks of which `weight` is 1, not 0."""
+        kept = x * weight
+        moments = torch.stack([kept.sum(), (kept**2).sum(), weight.sum()]).double()
         total, squares, count = self.sum_over_ranks(moments).unbind()
+        count = count.clamp(min=1.0)
         mean = total / count
         std = (squares / count - mean**2).clamp(min=0.0).sqrt()
         return ((x - mean) / (std + 1e-8)).to(x.dtype)
 
     @torch.no_grad()
-    def update_normalizers(self, normalizers: torch.nn.ModuleDict, obs: Mapping[str, Tensor]) -> None:
-        """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s."""
+    def update_normalizers(self, normalizers: torch.nn.ModuleDict, obs: Mapping[str, Tensor], valid: Tensor) -> None:
+        """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s.
+
+        Where `valid` (...,) is 0, they are zeros and left out.
+        """
+        num_left_out = valid.numel() - valid.sum()
         for group, normalizer in normalizers.items():
             assert isinstance(normalizer, RunningNormalizer)
-            normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group])))
+            normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group], num_left_out)))
 
     def samples(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A rollout (T, N, ...) as flat samples (T N, ...); as it is where the policy has a memory to unroll."""
+        """A rollout (T, N, ...) as flat samples (T N, ...); as it is where the policy has a memory to unroll.
+
+        Its `weight` is 1, or 0 for samples to leave out, of which nothing must be used but `obs` and `ended`.
+        """
+        left_out = batch["weight"] == 0.0
+        for name in HARMLESS.keys() & batch.keys():
+            mask = left_out.view(*left_out.shape, *[1] * (batch[name].dim() - 2))
+            batch[name] = batch[name].masked_fill(mask, HARMLESS[name])
         memory, ended = batch.pop("memory"), batch.pop("terminated") | batch.pop("truncated")
         return batch | {"memory": memory, "ended": ended} if memory else flatten_time(batch)
 

@@ -11,9 +11,11 @@ from torch.nn.functional import mse_loss
 
 from rlmpc.config.schema import StudentCfg
 from rlmpc.contract import Contract
-from rlmpc.learners.base import Metrics, OnPolicyLearner
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.metrics import Metrics, means_of_updates
 from rlmpc.learners.schedules import ramp
-from rlmpc.losses.distillation import imitation_loss, leads_to_fall, weighted_mean
+from rlmpc.losses.distillation import imitation_loss, leads_to_fall
+from rlmpc.losses.weighting import weighted_mean
 from rlmpc.networks.student import StudentPolicy
 from rlmpc.policies import make_policy, make_teacher
 from rlmpc.rollout.dagger import DaggerPolicy
@@ -65,10 +67,11 @@ class DistillLearner(OnPolicyLearner):
         batch.pop("mode")
         ended = batch["terminated"] | batch["truncated"]
         doomed = batch["teacher_acts"] & leads_to_fall(batch["terminated"], ended, self.cfg.leave_out_steps)
-        batch["weight"] = (~doomed).float()
+        valid = batch.pop("valid")
+        batch["weight"] = (valid & ~doomed).to(batch["reward"].dtype)
         batch.pop("reward")
         # First, so that the very first update sees normalised observations; nothing here depends on what acted.
-        self.update_normalizers(self.policy.normalizers, batch["obs"])
+        self.update_normalizers(self.policy.normalizers, batch["obs"], valid)
         self.publish(metrics | self.update(self.samples(batch)))
 
     def update(self, samples: dict[str, Any]) -> Metrics:
@@ -77,16 +80,15 @@ class DistillLearner(OnPolicyLearner):
         needed = ("obs", "memory", "ended", "weight", "teacher_mean", "teacher_std", *self.policy.predictors)
         learned = {name: samples[name] for name in needed if name in samples}
         names = ("loss/imitation", *(f"loss/{name}" for name in self.policy.predictors), "train/grad_norm")
-        sums = torch.zeros(len(names), device=self.device)
+        reported = []
         for minibatch in self.minibatches(learned, cfg.num_epochs, cfg.num_minibatches):
             loss, numbers = self.loss(minibatch)
             grad_norm = self.descend(loss)
             self.policy.noise.project()
-            sums += torch.cat([numbers, grad_norm.view(1)])
+            reported.append(torch.cat([numbers, grad_norm.view(1)]))
         one = torch.ones((), device=self.device)
-        num_updates = one * cfg.num_epochs * cfg.num_minibatches
         return {
-            **{name: (total, num_updates) for name, total in zip(names, sums, strict=True)},
+            **means_of_updates(names, reported),
             "train/noise_std": (self.policy.noise.log_std.exp().mean().detach(), one),
             "dagger/teacher_share": (samples["teacher_acts"].float().mean(), one),
             "dagger/kept_share": (samples["weight"].mean(), one),

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 
 from rlmpc.config.schema import FinetuneCfg
 from rlmpc.learners.teacher import TeacherLearner
-from rlmpc.losses.ppo import value_loss
+from rlmpc.losses.weighting import weighted_mean
 from rlmpc.networks.student import StudentPolicy
 
 
@@ -47,12 +47,6 @@ class FinetuneLearner(TeacherLearner):
         """PPO's loss; in the warm-up the value function's alone, and a KL of 0, since nothing moves the actor."""
         if self.current_epoch >= self.cfg.critic_warmup:
             return super().loss(minibatch)
-        cfg = self.cfg
-        value = value_loss(
-            self.policy.value(minibatch["obs"]),
-            minibatch["value"],
-            minibatch["return"],
-            cfg.clip if cfg.clip_value_loss else None,
-        )
+        value = weighted_mean(self.value_losses(minibatch), minibatch["weight"])
         zero = torch.zeros_like(value)
-        return cfg.value_coef * value, torch.stack([zero, zero, value, zero]).detach()
+        return self.cfg.value_coef * value, torch.stack([zero, zero, value, zero]).detach()

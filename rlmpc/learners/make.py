@@ -7,8 +7,9 @@ from typing import Any
 
 from rlmpc.checkpoint import Checkpoint, load_weights
 from rlmpc.config.schema import AgentCfg, FinetuneCfg, StudentCfg
-from rlmpc.contract import Contract
+from rlmpc.contract import Contract, check_contract
 from rlmpc.errors import UserError
+from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.distill import DistillLearner
 from rlmpc.learners.finetune import FinetuneLearner
 from rlmpc.learners.rma import RmaLearner
@@ -72,6 +73,20 @@ def make_finetune_learner(agent: FinetuneCfg, contract: Contract, student: Check
     load_weights(learner.policy, fresh | weights, str(student.path))
     if agent.init_std != student.hyperparameters["agent"]["init_std"]:
         learner.policy.noise.reset(agent.init_std)
+    return learner
+
+
+def make_resumed_learner(agent: AgentCfg, contract: Contract, checkpoint: Checkpoint) -> OnPolicyLearner:
+    """The learner that was saved, with the agent's settings of today; its optimizer is restored by Lightning.
+
+    Raises:
+        UserError: if the environment is not the one that it learned in, or the weights do not fit the settings.
+    """
+    saved = Contract.from_dict(checkpoint.hyperparameters["contract"])
+    check_contract(saved, contract, saved.observations.groups, str(checkpoint.path))
+    learner_class = DistillLearner if isinstance(agent, StudentCfg) else LEARNERS[agent.algorithm]
+    learner = learner_class(**{**checkpoint.hyperparameters, "agent": asdict(agent)})
+    load_weights(learner, checkpoint.state_dict, str(checkpoint.path))
     return learner
 
 

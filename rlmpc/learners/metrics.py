@@ -8,6 +8,20 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+Metrics = dict[str, tuple[Tensor, Tensor]]
+"""Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
+
+
+def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics:
+    """What the updates of an iteration report under `names` (K), from the `numbers` (K,) of each.
+
+    An update with a number that is not finite, as those of a skipped one are, is left out.
+    """
+    rows = torch.stack(list(numbers))
+    kept = rows.sum(dim=1).isfinite()
+    totals = torch.where(kept.unsqueeze(1), rows, 0.0).sum(dim=0)
+    return {name: (total, kept.sum().to(rows.dtype)) for name, total in zip(names, totals, strict=True)}
+
 
 class IterationMeans(Metric):
     """Weighted means under fixed names, summed over ranks in one collective and read by the host in one transfer."""

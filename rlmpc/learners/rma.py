@@ -11,10 +11,11 @@ from torch.distributions import Normal
 from torch.nn.functional import cosine_similarity, mse_loss
 
 from rlmpc.config.schema import RmaCfg
-from rlmpc.learners.base import Metrics
+from rlmpc.learners.metrics import Metrics, means_of_updates
 from rlmpc.learners.schedules import is_nth, ramp
 from rlmpc.learners.teacher import TeacherLearner
 from rlmpc.losses.adaptation import latent_distance
+from rlmpc.losses.weighting import weighted_mean
 from rlmpc.networks.rma import RmaActorCritic
 
 
@@ -31,12 +32,16 @@ class RmaLearner(TeacherLearner):
     """
 
     agent_cfg = RmaCfg
-    loss_names = (*TeacherLearner.loss_names, "loss/estimator")
     # No backward pass reaches the history encoder and PPO's parameters, and some leave out the privileged encoder.
     find_unused_parameters = True
 
     cfg: RmaCfg
     policy: RmaActorCritic
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Those of PPO, and how far off the estimated velocity is."""
+        return {**super().terms, "loss/estimator": 1.0}
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
         """PPO's parameters, the estimator's and the history encoder's, each with a learning rate of its own."""
@@ -54,9 +59,7 @@ class RmaLearner(TeacherLearner):
 
     def update(self, samples: dict[str, Any]) -> Metrics:
         """PPO and estimator steps; then, where the history latent acted, those of the history encoder."""
-        metrics = self._latent_metrics(samples) | super().update(samples)
-        metrics["loss/history"] = self._adapt_history(samples["obs"])
-        return metrics
+        return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
 
     def replay(self, minibatch: dict[str, Any]) -> Normal:
         """As the base class does; with `compat: reference` from the true velocity and the privileged latent instead.
@@ -71,50 +74,59 @@ class RmaLearner(TeacherLearner):
     def loss(self, minibatch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         """PPO's loss, the estimator's, and the pull of the privileged latent towards the history latent."""
         loss, numbers = super().loss(minibatch)
-        obs = minibatch["obs"]
-        estimation = mse_loss(self.policy.estimate_velocity(obs), self.policy.true_velocity(obs))
-        loss = loss + estimation
-        weight = self._regularizer_weight()
-        if weight > 0.0:
-            history_latent = minibatch["inferred"]["history_latent"]
-            loss = loss + weight * latent_distance(self.policy.privileged_latent(obs), history_latent)
-        return loss, torch.cat([numbers, estimation.detach().view(1)])
+        strength = self._regularizer_weight()
+        if strength > 0.0:
+            privileged, history = (
+                self.policy.privileged_latent(minibatch["obs"]),
+                minibatch["inferred"]["history_latent"],
+            )
+            loss = loss + strength * weighted_mean(latent_distance(privileged, history), minibatch["weight"])
+        return loss, numbers
+
+    def sample_losses(self, minibatch: dict[str, Any]) -> list[Tensor]:
+        """PPO's terms and the estimator's squared error, for every sample (B,)."""
+        obs, policy = minibatch["obs"], self.policy
+        error = mse_loss(policy.estimate_velocity(obs), policy.true_velocity(obs), reduction="none").mean(dim=-1)
+        return [*super().sample_losses(minibatch), error]
 
     def _regularizer_weight(self) -> float:
         cfg = self.cfg
         return ramp(self.current_epoch, cfg.regularizer_start, cfg.regularizer_ramp, cfg.regularizer_weight)
 
-    def _adapt_history(self, obs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Bring the history latents of `obs`, groups (B, D_g), to the privileged ones, where the former acted.
+    def _adapt_history(self, samples: dict[str, Any]) -> Metrics:
+        """Bring the history latents of flat samples (B, ...) to the privileged ones, where the former acted.
 
         Returns:
-            Sum of the minibatches' losses and their number; 0 and 0 where nothing is trained.
+            `loss/history`, of weight 0 where nothing is trained.
         """
-        cfg, policy = self.cfg, self.policy
-        total, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        cfg, policy, obs = self.cfg, self.policy, samples["obs"]
         if policy.mode != "history":
-            return total, count
+            nothing = torch.zeros((), device=self.device)
+            return {"loss/history": (nothing, nothing)}
         with torch.no_grad():
             target = policy.privileged_latent(obs)
-        samples = {"obs": {policy.actor_group: obs[policy.actor_group]}, "target": target}
-        for minibatch in self.minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
-            loss = latent_distance(policy.history_latent(minibatch["obs"]), minibatch["target"])
-            self.descend(loss)
-            total, count = total + loss.detach(), count + 1
-        return total, count
+        sensed = {policy.actor_group: obs[policy.actor_group]}
+        needed = {"obs": sensed, "target": target, "weight": samples["weight"]}
+        reported = []
+        for minibatch in self.minibatches(needed, cfg.num_epochs, cfg.num_minibatches):
+            distance = latent_distance(policy.history_latent(minibatch["obs"]), minibatch["target"])
+            loss = weighted_mean(distance, minibatch["weight"])
+            # A skipped step has no norm; its loss is left out with it.
+            reported.append(torch.stack([loss.detach(), self.descend(loss)]))
+        return {"loss/history": means_of_updates(("loss/history", "norm"), reported)["loss/history"]}
 
     @torch.no_grad()
     def _latent_metrics(self, samples: dict[str, Any]) -> Metrics:
         """How well velocity and latent were inferred while acting; before anything is updated."""
-        obs, inferred = samples["obs"], samples["inferred"]
+        obs, inferred, weight = samples["obs"], samples["inferred"], samples["weight"]
         one = torch.ones((), device=self.device)
         error = (inferred["velocity"] - self.policy.true_velocity(obs)) ** 2
-        rmse = self.mean_over_ranks(error.mean(dim=0)).sqrt()
+        rmse = self.mean_over_ranks(weighted_mean(error.T, weight)).sqrt()
         privileged, history = self.policy.privileged_latent(obs), inferred["history_latent"]
         return {
             **{f"estimator/rmse_{axis}": (value, one) for axis, value in zip("xyz", rmse, strict=False)},
-            "latent/distance": (latent_distance(history, privileged), one),
-            "latent/cosine": (cosine_similarity(history, privileged, dim=-1).mean(), one),
+            "latent/distance": (weighted_mean(latent_distance(history, privileged), weight), one),
+            "latent/cosine": (weighted_mean(cosine_similarity(history, privileged, dim=-1), weight), one),
             "latent/regularizer_weight": (one * self._regularizer_weight(), one),
             "latent/acted_on_history": (one * float(self.policy.mode == "history"), one),
         }

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def latent_distance(latent: Tensor, target: Tensor) -> Tensor:
-    """Mean Euclidean distance of `latent` (B, L) from `target` (B, L), which gets no gradient."""
-    return (latent - target.detach()).norm(dim=-1).mean()
+    """Euclidean distances (...,) of `latent` (..., L) from `target` (..., L), which gets no gradient."""
+    return (latent - target.detach()).norm(dim=-1)

@@ -32,11 +32,6 @@ def imitation_loss(kind: str, student: Normal, teacher: Normal, huber_delta: flo
     return mse_loss(student.mean, teacher.mean, reduction="none").mean(dim=-1)
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of `values` (...,) with `weights` (...,) of which some may be 0; 0 where all are."""
-    return (values * weights).sum() / weights.sum().clamp(min=1.0)
-
-
 def leads_to_fall(terminated: Tensor, ended: Tensor, num_steps: int) -> Tensor:
     """Whether an episode ends in a fall with this step or one of the `num_steps - 1` after it.
 

@@ -7,20 +7,23 @@ from torch import Tensor
 
 
 def surrogate_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """Clipped surrogate objective, negated; equation 7 of the paper.
+    """Clipped surrogate objective of every sample, negated; equation 7 of the paper before its mean.
 
     Args:
-        log_prob: of the actions taken under the policy being trained, (B,).
-        old_log_prob: under the policy that acted, (B,).
-        advantage: (B,).
+        log_prob: of the actions taken under the policy being trained, (...,).
+        old_log_prob: under the policy that acted, (...,).
+        advantage: (...,).
         clip: largest change of the probability ratio that is still rewarded.
+
+    Returns:
+        (...,) losses.
     """
     ratio = (log_prob - old_log_prob).exp()
-    return -torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage).mean()
+    return -torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
 
 
 def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | None) -> Tensor:
-    """Mean squared error to the return `target` (B,).
+    """Squared errors (...,) of `value` (...,) to the return `target` (...,).
 
     With `clip`, the larger of the plain error and the error of the value kept within `clip` of the `old_value` counts,
     as in the authors' implementation of PPO.
@@ -29,7 +32,7 @@ def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | N
     if clip is not None:
         near = old_value + (value - old_value).clamp(-clip, clip)
         error = torch.max(error, (near - target) ** 2)
-    return error.mean()
+    return error
 
 
 def adapt_lr(lr: Tensor, kl: Tensor, target: float, bounds: tuple[float, float], factor: float = 1.5) -> Tensor:

@@ -59,6 +59,4 @@ class RecurrentMemory(nn.Module):
 
 def forget(memory: Mapping[str, Tensor], ended: Tensor) -> dict[str, Tensor]:
     """`memory` (N, ...) with zeros where an episode `ended` (N,), so that the next one starts from nothing."""
-    return {
-        name: values * (~ended).view(-1, *[1] * (values.dim() - 1)).to(values.dtype) for name, values in memory.items()
-    }
+    return {name: values.masked_fill(ended.view(-1, *[1] * (values.dim() - 1)), 0.0) for name, values in memory.items()}

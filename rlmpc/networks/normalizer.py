@@ -38,19 +38,34 @@ class RunningNormalizer(nn.Module):
         return ((x - mean) / (var + self.eps).sqrt()).clamp(-self.clip, self.clip)
 
     @torch.no_grad()
-    def centred_sums(self, x: Tensor) -> Tensor:
-        """First and second sums of `x` (..., D) about the current mean, and the sample count: (2 D + 1,) float64."""
+    def centred_sums(self, x: Tensor, num_left_out: Tensor | float = 0.0) -> Tensor:
+        """First and second sums of `x` (..., D) about the current mean, and the sample count: (2 D + 1,) float64.
+
+        Args:
+            x: samples; those that are left out are rows of zeros.
+            num_left_out: how many these are, a scalar. What they add to the sums is known, and taken off again.
+        """
         centred = (x.flatten(0, -2) - self.mean).double()
-        count = centred.new_full((1,), float(centred.shape[0]))
-        return torch.cat([centred.sum(dim=0), (centred**2).sum(dim=0), count])
+        offset = self.mean.double()
+        first = centred.sum(dim=0) + num_left_out * offset
+        second = (centred**2).sum(dim=0) - num_left_out * offset**2
+        count = centred.new_full((1,), float(centred.shape[0])) - num_left_out
+        return torch.cat([first, second, count])
 
     @torch.no_grad()
     def merge(self, sums: Tensor) -> None:
-        """Merge `centred_sums` (added over ranks where there are several) into the running statistics."""
+        """Merge `centred_sums` (added over ranks where there are several) into the running statistics.
+
+        Sums of no samples, or from which the statistics would not come out finite, change nothing.
+        """
         first, second, count = sums[: self.mean.numel()], sums[self.mean.numel() : -1], sums[-1]
         shift = first / count
         total = self.count + count
         spread = self.var * self.count + second - count * shift**2 + shift**2 * self.count * count / total
-        self.mean.add_((shift * count / total).to(self.mean.dtype))
-        self.var.copy_((spread / total).clamp(min=0.0))
-        self.count.copy_(total)
+        mean = self.mean + (shift * count / total).to(self.mean.dtype)
+        var = (spread / total).clamp(min=0.0).to(self.var.dtype)
+        # Without samples `shift` is 0 / 0, which shows here as well.
+        usable = (mean.isfinite() & var.isfinite()).all()
+        self.mean.copy_(torch.where(usable, mean, self.mean))
+        self.var.copy_(torch.where(usable, var, self.var))
+        self.count.copy_(torch.where(usable, total, self.count))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -25,9 +25,20 @@ class RolloutBuffer:
         """Copy `values`, tensors (N, ...) or mappings of such, to row `step`."""
         self._copy(self._storage, values, step)
 
+    def leave_out(self, rows: Tensor, kept: Collection[str] = ()) -> None:
+        """Replace everything by zeros in `rows`, (T, N) bool, but for the top-level names `kept`."""
+        self._fill({name: values for name, values in self._storage.items() if name not in kept}, rows)
+
     def views(self) -> dict[str, Tensor | Tree]:
         """The whole rollout without a copy; valid until the next write."""
         return dict(self._storage)
+
+    def _fill(self, storage: Tree, rows: Tensor) -> None:
+        for values in storage.values():
+            if isinstance(values, Mapping):
+                self._fill(values, rows)
+            else:
+                values.masked_fill_(rows.view(*rows.shape, *[1] * (values.dim() - 2)), 0)
 
     def _copy(self, storage: dict[str, Tensor | Tree], values: Tree, step: int) -> None:
         for name, value in values.items():

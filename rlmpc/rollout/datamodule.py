@@ -9,6 +9,7 @@ import lightning as L
 import torch
 
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.random_state import load_random_state, random_state
 from rlmpc.rollout.collector import Collector, RolloutPolicy
 
 
@@ -30,12 +31,20 @@ class RolloutLoader:
 
 
 class RolloutDataModule(L.LightningDataModule):
-    """Collects on-policy experience from this rank's environments, once an epoch."""
+    """Collects on-policy experience from this rank's environments, once an epoch.
 
-    def __init__(self, env: VecEnv, collector: Collector) -> None:
+    Args:
+        env: this rank's environments.
+        collector: what steps them.
+        keep_exact_state: whether checkpoints hold all that the environments are in the midst of, or their curriculum.
+    """
+
+    def __init__(self, env: VecEnv, collector: Collector, keep_exact_state: bool = True) -> None:
         super().__init__()
         self.env = env
         self.collector = collector
+        self.keep_exact_state = keep_exact_state
+        self._random_state: dict[str, Any] | None = None
 
     def train_dataloader(self) -> RolloutLoader:
         """The loader of the rollout; see `RolloutLoader`."""
@@ -44,6 +53,9 @@ class RolloutDataModule(L.LightningDataModule):
     def collect(self) -> dict[str, Any]:
         """One rollout with the policy of the learner that the trainer holds."""
         assert self.trainer is not None
+        if self._random_state is not None:
+            load_random_state(self._random_state, self.env.device)
+            self._random_state = None
         return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
     def transfer_batch_to_device(
@@ -53,15 +65,44 @@ class RolloutDataModule(L.LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Environment state of every rank, in their order. Every rank calls this when a checkpoint is written."""
+        """`rank_state` of every rank, in their order. Every rank calls this when a checkpoint is written."""
         assert self.trainer is not None
-        states: list[Any] = [self.env.state_dict()]
+        states: list[Any] = [self.rank_state()]
         if self.trainer.world_size > 1:
             states = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(states, self.env.state_dict())
-        return {"env": states}
+            torch.distributed.all_gather_object(states, self.rank_state())
+        return {"ranks": states}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Give this rank's environments the state that they had."""
-        assert self.trainer is not None
-        self.env.load_state_dict(state_dict["env"][self.trainer.global_rank])
+    def rank_state(self) -> dict[str, Any]:
+        """What this rank is in the midst of.
+
+        Returns:
+            `num_envs`, `env` (the curriculum), `random` (the random generators), `kept_exact_state`, and if so `exact`
+            (the environments' exact state) and `rollout` (what goes over from one rollout to the next).
+        """
+        state = {
+            "num_envs": self.env.num_envs,
+            "env": self.env.state_dict(),
+            "random": random_state(self.env.device),
+            "kept_exact_state": self.keep_exact_state,
+        }
+        if self.keep_exact_state:
+            state |= {"exact": self.env.exact_state(), "rollout": self.collector.state_dict()}
+        return state
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on with what is there of a `rank_state`; episodes start anew where the exact state is not.
+
+        Raises:
+            ValueError: if the exact state is of other environments.
+        """
+        if "env" in state:
+            self.env.load_state_dict(state["env"])
+        if {"exact", "rollout"} <= state.keys():
+            self.env.load_exact_state(state["exact"])
+            self.collector.load_state_dict(state["rollout"])
+        if "random" in state:
+            # Now, to see that it is one; and once more before the first rollout, since what is built until then draws
+            # random numbers too.
+            load_random_state(state["random"], self.env.device)
+            self._random_state = state["random"]

@@ -69,7 +69,7 @@ def roll(env: VecEnv, policy: GaussianPolicy, num_steps: int) -> dict[str, float
         acted = policy.act(obs, memory)
         step = env.step(acted["action"])
         totals += torch.stack([step.reward.sum(), step.terminated.sum()])
-        memory = forget(acted["memory"], step.terminated | step.truncated)
+        memory = forget(acted["memory"], step.ended)
         obs = step.obs
     env.pop_metrics()
     reward, falls = (totals / (num_steps * env.num_envs)).tolist()

@@ -54,3 +54,13 @@ def test_the_header_comes_again(run_table):
 def test_only_columns_of_this_kind_of_learning_are_shown(run_table, key: str, shown: str, hidden: str):
     header = run_table(1, 1, lambda i: {"perf/steps_per_s": 1.0, key: 0.5})[0]
     assert shown in header and hidden not in header
+
+
+def test_iterations_with_faults_get_a_line_and_others_do_not(run_table):
+    faults = {1: {"fault/envs": 0.0125}, 2: {"fault/skipped_updates": 3.0}, 4: {"fault/envs": 0.0}}
+    lines = run_table(6, every=100, reports=lambda iteration: REPORT | faults.get(iteration, {}))
+    assert lines[:2] == [
+        "iteration 2: 1.25% of environments restarted, 0 updates skipped",
+        "iteration 3: 0.00% of environments restarted, 3 updates skipped",
+    ]
+    assert len(lines) == 2 + 2

@@ -104,23 +104,6 @@ def test_metrics_are_means_over_the_episodes_that_ended(env):
     assert env.pop_metrics()["termination/time_out"][1] == 0.0
 
 
-def test_a_non_finite_state_spoils_neither_reward_nor_metrics(env):
-    env.reset()
-    env.pop_metrics()
-    robot = env.unwrapped.scene["robot"]
-    robot.write_joint_position_to_sim_index(
-        position=torch.full((1, 29), float("nan")), env_ids=torch.tensor([3], dtype=torch.int32)
-    )
-    end_by_time_out(env, [0])
-    step = env.step(zeros())
-    assert step.terminated.nonzero().flatten().tolist() == [3]
-    assert step.reward.isfinite().all()
-    assert all(values.isfinite().all() for values in step.obs.values())
-    metrics = env.pop_metrics()
-    assert metrics["termination/non_finite"] == (1.0, 2.0)
-    assert all(total.isfinite() for total, _ in metrics.values())
-
-
 def test_non_finite_and_huge_actions_do_no_harm(env):
     env.reset()
     actions = zeros()

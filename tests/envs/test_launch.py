@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rlmpc.envs.launch import _SimulatorOutput, global_rank, resolve_device
+from rlmpc.envs.launch import _SimulatorOutput, resolve_device
 from rlmpc.errors import UserError
 
 
@@ -46,21 +46,6 @@ def test_a_device_that_cannot_be_had_is_refused(two_gpus, device, num_processes,
 def test_cuda_without_a_gpu_is_refused(no_gpu):
     with pytest.raises(UserError, match="no usable GPU"):
         resolve_device("cuda")
-
-
-@pytest.mark.parametrize(
-    ("environment", "rank"),
-    [
-        ({}, 0),
-        ({"LOCAL_RANK": "1"}, 1),
-        ({"NODE_RANK": "2", "LOCAL_RANK": "1"}, 9),
-        ({"RANK": "5", "LOCAL_RANK": "1"}, 5),
-    ],
-)
-def test_the_global_rank_counts_over_machines(monkeypatch, environment, rank):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert global_rank(num_processes=4) == rank
 
 
 def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.envs.vec_env import finite_rows
 
 
 def steer(env: ToyEnv) -> torch.Tensor:
@@ -108,16 +109,38 @@ def test_metrics_have_the_same_names_before_and_after_an_episode_ended(toy_env: 
     assert after["termination/time_out"][1] == 16.0
 
 
-def test_curriculum_and_hidden_parameters_survive_a_save(toy_env: ToyEnv):
+def test_an_environment_goes_on_exactly_where_another_was_left(toy_env: ToyEnv):
     toy_env.wind.fill_(0.5)
     toy_env.reset()
     run_episode(toy_env, steer)
+    toy_env.step(steer(toy_env))
     other = ToyEnv(toy_env.cfg, 16, "cpu", seed=9)
-    other.load_state_dict(toy_env.state_dict())
-    assert torch.equal(other.level, toy_env.level)
-    for name in ("gain", "drag", "wind"):
-        assert torch.equal(getattr(other, name), getattr(toy_env, name))
-    assert torch.equal(other.reset()["policy"], toy_env.reset()["policy"])
+    other.load_exact_state(toy_env.exact_state())
+    for _ in range(130):
+        step, twin = toy_env.step(steer(toy_env)), other.step(steer(other))
+        assert all(torch.equal(values, twin.obs[group]) for group, values in step.obs.items())
+        assert torch.equal(step.reward, twin.reward)
+        assert torch.equal(step.truncated, twin.truncated)
+    assert torch.equal(toy_env.level, other.level)
+    assert toy_env.level.min() > 0
+    assert toy_env.pop_metrics() == other.pop_metrics()
+
+
+def test_an_exact_state_is_a_copy(toy_env: ToyEnv):
+    toy_env.reset()
+    state = toy_env.exact_state()
+    before = {path: values.clone() for path, values in state.items()}
+    toy_env.step(torch.ones(16, 2))
+    assert all(torch.equal(values, state[path]) for path, values in before.items())
+
+
+def test_an_exact_state_of_other_environments_is_refused_and_changes_nothing(toy_env: ToyEnv):
+    toy_env.reset()
+    other = ToyEnv(ToyEnvCfg(history=3), 8, "cpu", seed=9)
+    before = other.exact_state()
+    with pytest.raises(ValueError, match=r"position: 1 of 2 entries, the first at 0: 16 \| 8"):
+        other.load_exact_state(toy_env.exact_state())
+    assert all(torch.equal(values, before[path]) for path, values in other.exact_state().items())
 
 
 @pytest.mark.parametrize(
@@ -135,3 +158,52 @@ def test_numbers_that_make_no_toy_are_refused(changes: dict, sentence: str):
     ToyEnvCfg().finalize()
     with pytest.raises(ValueError, match=sentence):
         ToyEnvCfg(**changes).finalize()
+
+
+def test_an_environment_is_restarted_within_the_next_step_and_only_then(toy_env: ToyEnv):
+    toy_env.reset()
+    toy_env.step(torch.full((16, 2), 0.5))
+    mask = torch.arange(16) == 3
+    toy_env.restart(mask)
+    step = toy_env.step(torch.full((16, 2), 0.5))
+    assert step.faulty.equal(mask)
+    assert step.ended.equal(mask)
+    assert not (step.terminated | step.truncated).any()
+    assert (step.reward == 0.0).equal(mask)
+    assert toy_env.episode_length.tolist() == [2] * 3 + [0] + [2] * 12
+    assert not toy_env.step(torch.zeros(16, 2)).faulty.any()
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("position", float("nan")), ("velocity", float("nan")), ("velocity", float("inf")), ("target", float("nan"))],
+)
+def test_a_state_or_reward_that_is_not_finite_is_faulty_and_heals(toy_env: ToyEnv, part: str, value: float):
+    """Nothing but the reward depends on the target."""
+    toy_env.reset()
+    toy_env.episode_length[3] = toy_env.max_episode_length - 1
+    getattr(toy_env, part)[3] = value
+    step = toy_env.step(torch.full((16, 2), 0.5))
+    assert step.faulty.tolist() == [False] * 3 + [True] + [False] * 12
+    assert not step.terminated[3]
+    assert step.is_finite.all()
+    assert all(tensor.isfinite().all() for tensor in toy_env._tensors().values())
+
+
+def test_a_faulty_episode_changes_neither_level_nor_metrics(toy_env: ToyEnv):
+    toy_env.reset()
+    toy_env.level[:] = 2
+    toy_env.episode_length[:] = toy_env.max_episode_length - 1
+    toy_env.velocity[3] = float("nan")
+    toy_env.restart(torch.arange(16) == 4)
+    toy_env.step(torch.zeros(16, 2))
+    metrics = toy_env.pop_metrics()
+    assert metrics["termination/time_out"] == (14.0, 14.0)
+    assert all(torch.as_tensor(total).isfinite() for total, _ in metrics.values())
+    assert toy_env.level[3:5].tolist() == [2, 2]
+
+
+def test_rows_are_finite_if_all_their_entries_in_all_tensors_are():
+    first, second = torch.ones(4, 3), torch.ones(4, 2, 2)
+    first[1, 2], second[2, 1, 0] = float("nan"), float("-inf")
+    assert finite_rows({"first": first, "second": second}).tolist() == [True, False, False, True]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlmpc.evaluation.grid import make_trials
-from rlmpc.evaluation.run import GOES_ON, evaluate
+from rlmpc.evaluation.run import GOES_ON, NON_FINITE, evaluate
 
 
 def test_every_trial_has_its_episode_in_order_whatever_the_number_of_environments(make_toy, steering):
@@ -125,3 +125,21 @@ def test_a_round_stops_soon_after_its_last_episode_and_starts_with_a_fresh_memor
     assert rounds == 2
     assert counts[0] == 0
     assert counts[1] == 1
+
+
+def test_an_episode_that_becomes_non_finite_has_failed(make_toy, steering):
+    env = make_toy(2)
+    policy = steering(env, 2.0)
+    act = policy.act
+
+    def breaking(obs: dict, memory: dict, deterministic: bool = False) -> dict:
+        if len(policy.memories) == 10:
+            env.velocity[1] = float("nan")
+        return act(obs, memory, deterministic)
+
+    policy.act = breaking
+    whole, broken = evaluate(env, policy, make_trials(env, levels=[0, 1]))
+    assert (whole.reason, whole.fell) == ("time_out", False)
+    assert (broken.reason, broken.fell) == (NON_FINITE, True)
+    assert broken.length_s == pytest.approx(11 * env.step_dt)
+    assert math.isfinite(broken.rmse_xy + broken.distance_m + broken.energy_j)

@@ -77,7 +77,7 @@ def _as_checkpoint(learner: OnPolicyLearner) -> Checkpoint:
     """A learner as it would come back from a file, with the report of its last iteration."""
     weights = {name: values.clone() for name, values in learner.state_dict().items()}
     settings, report = dict(learner.hparams), dict(learner.report)
-    return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, report, settings, weights, environment=None)
+    return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, report, settings, weights, [], has_optimizer=False)
 
 
 @pytest.fixture(scope="session")

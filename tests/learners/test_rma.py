@@ -51,7 +51,7 @@ def test_the_regularizer_pulls_the_privileged_latent_to_the_history_latent(run_t
 def test_the_estimator_learns_from_the_true_velocity_and_not_from_the_reward(run_toy):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     minibatch = collected(learner, datamodule, "privileged")
-    TeacherLearner.loss(learner, minibatch)[0].backward()
+    ppo_loss(learner, minibatch).backward()
     assert all(p.grad is None for p in learner.policy.estimator.parameters())
     assert all(p.grad is None for p in learner.policy.history_encoder.parameters())
     learner.loss(minibatch)[0].backward()
@@ -66,11 +66,16 @@ def collected(learner: RmaLearner, datamodule, mode: str) -> dict:
     return learner.samples({name: value for name, value in batch.items() if name not in ("metrics", "mode")})
 
 
+def ppo_loss(learner: RmaLearner, samples: dict) -> Tensor:
+    """All terms of PPO alone, of which the coefficients do not matter here."""
+    return torch.stack(TeacherLearner.sample_losses(learner, samples)).mean()
+
+
 @pytest.mark.parametrize("mode", ["privileged", "history"])
 def test_no_gradient_of_ppo_reaches_the_history_encoder(run_toy, mode: str):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, mode)
-    TeacherLearner.loss(learner, samples)[0].backward()
+    ppo_loss(learner, samples).backward()
     trained = {
         name for name, module in learner.policy.named_children() if any(p.grad is not None for p in module.parameters())
     }
@@ -100,11 +105,10 @@ def test_the_references_mixture_updates_on_nothing_that_was_inferred(run_toy, mo
 def test_adaptation_brings_the_history_latent_to_the_privileged_one(run_toy):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
     samples = collected(learner, datamodule, "history")
-    obs = samples["obs"]
     privileged = parameters(learner.policy.privileged_encoder)
     distances = []
     for _ in range(6):
-        total, count = learner._adapt_history(obs)
+        total, count = learner._adapt_history(samples)["loss/history"]
         distances.append((total / count).item())
     assert count == learner.cfg.num_epochs * learner.cfg.num_minibatches
     assert distances == sorted(distances, reverse=True)
@@ -149,7 +153,7 @@ def test_the_reported_rmse_is_that_of_the_velocity_that_was_consumed(run_toy):
     truth = batch["obs"]["critic"][..., :2]
     by_hand = ((velocity - truth) ** 2).mean(dim=(0, 1)).sqrt()
     samples = {name: {key: v.flatten(0, 1) for key, v in batch[name].items()} for name in ("obs", "inferred")}
-    metrics = learner._latent_metrics(samples)
+    metrics = learner._latent_metrics(samples | {"weight": torch.ones(len(samples["obs"]["critic"]))})
     torch.testing.assert_close(metrics["estimator/rmse_x"][0], by_hand[0])
     torch.testing.assert_close(metrics["estimator/rmse_y"][0], by_hand[1])
     assert torch.equal(velocity[0], learner.policy.estimate_velocity({g: v[0] for g, v in batch["obs"].items()}))

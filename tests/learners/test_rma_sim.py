@@ -32,7 +32,7 @@ class DoublePrecisionEnv:
     def step(self, actions: torch.Tensor) -> Step:
         step = self._env.step(actions.float())
         ended = None if step.terminal_obs is None else double(step.terminal_obs)
-        return Step(double(step.obs), step.reward.double(), step.terminated, step.truncated, ended)
+        return Step(double(step.obs), step.reward.double(), step.terminated, step.truncated, step.faulty, ended)
 
 
 def double(obs: Obs) -> Obs:

@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("train_one_rank.py")
 
 
-def train_on_two_ranks(folder: Path, *arguments: str) -> list[dict]:
-    """What each of two processes ended with."""
+def train_on_two_ranks(folder: Path, *arguments: str, **variables: str) -> list[dict]:
+    """What each of two processes ended with, given arguments of `train.py` and environment variables."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
     shared = ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
     command = [*launcher, str(SCRIPT), str(folder), *shared, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
@@ -53,3 +53,17 @@ def test_after_ten_iterations_both_ranks_hold_the_same_but_have_lived_differentl
     assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 10
     shared = {name for name in one["report"] if not name.startswith("perf/")}
     assert {name for name in shared if one["report"][name] != two["report"][name]} == set()
+
+
+@pytest.mark.slow
+def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(tmp_path):
+    one, two = train_on_two_ranks(tmp_path, "agent=ppo", "trainer.max_epochs=1", NAN_GRADIENT_RANK="1")
+    learned = tensors({"learner": one["learner"], "optimizer": one["optimizer"]})
+    again = tensors({"learner": two["learner"], "optimizer": two["optimizer"]})
+    assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
+    assert all(values.isfinite().all() for values in learned.values())
+    for rank in (one, two):
+        assert rank["report"]["fault/skipped_updates"] == 3.0
+        assert rank["report"]["fault/skipped_in_a_row"] == 2.0
+    steps = {values.item() for name, values in learned.items() if name.endswith("/step")}
+    assert steps == {5 * 4 - 3}

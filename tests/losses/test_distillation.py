@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from rlmpc.losses.distillation import IMITATION_LOSSES, imitation_loss, leads_to_fall, weighted_mean
+from rlmpc.losses.distillation import IMITATION_LOSSES, imitation_loss, leads_to_fall
 
 STUDENT = Normal(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]))
 TEACHER = Normal(torch.tensor([[1.5, 0.0]]), torch.tensor([[0.5, 2.0]]))
@@ -42,12 +42,6 @@ def test_only_kl_teaches_the_spread():
         imitation_loss(kind, Normal(mean, std), TEACHER).sum().backward()
         assert mean.grad is not None
         assert (std.grad is not None) == (kind == "kl")
-
-
-def test_the_weighted_mean_counts_only_what_has_a_weight():
-    values = torch.tensor([[1.0, 2.0], [3.0, 40.0]])
-    assert weighted_mean(values, torch.tensor([[1.0, 1.0], [1.0, 0.0]])) == 2.0
-    assert weighted_mean(values, torch.zeros(2, 2)) == 0.0
 
 
 def table(*columns: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -89,3 +89,8 @@ def test_only_environments_whose_episode_ended_forget_whatever_the_shape():
     assert kept["hidden"].tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
     assert kept["picture"].flatten(1).sum(dim=1).tolist() == [4.0, 0.0, 4.0]
     assert state["hidden"].all()
+
+
+def test_what_is_not_a_number_is_forgotten_too():
+    memory = {"hidden": torch.tensor([[float("nan"), 1.0], [2.0, 3.0]])}
+    assert forget(memory, torch.tensor([True, False]))["hidden"].tolist() == [[0.0, 0.0], [2.0, 3.0]]

@@ -1,4 +1,6 @@
+import pytest
 import torch
+from torch import Tensor
 
 from rlmpc.networks.normalizer import RunningNormalizer
 
@@ -52,3 +54,49 @@ def test_some_columns_are_normalized_as_they_are_among_all():
     x = torch.randn(4, 6)
     chosen = normalizer(x, [slice(4, 6), slice(0, 1)])
     assert torch.equal(chosen, normalizer(x)[:, [4, 5, 0]])
+
+
+def trained(num_features: int) -> RunningNormalizer:
+    normalizer = RunningNormalizer(num_features)
+    normalizer.merge(normalizer.centred_sums(3.0 + 2.0 * torch.randn(50, num_features)))
+    return normalizer
+
+
+def statistics(normalizer: RunningNormalizer) -> Tensor:
+    return torch.cat([normalizer.mean, normalizer.var, normalizer.count.view(1)])
+
+
+def test_rows_left_out_change_nothing():
+    torch.manual_seed(0)
+    with_rows, without = trained(6), RunningNormalizer(6)
+    without.load_state_dict(with_rows.state_dict())
+    x, valid = 40.0 + torch.randn(20, 10, 6), torch.rand(20, 10) < 0.7
+    with_rows.merge(with_rows.centred_sums(x * valid.unsqueeze(2), (~valid).sum()))
+    without.merge(without.centred_sums(x[valid]))
+    assert with_rows.count == without.count == 50 + valid.sum()
+    torch.testing.assert_close(statistics(with_rows), statistics(without), rtol=1e-6, atol=1e-6)
+
+
+def test_with_no_row_left_out_the_sums_are_the_same_bits():
+    torch.manual_seed(0)
+    normalizer, x = trained(6), torch.randn(20, 10, 6)
+    assert torch.equal(normalizer.centred_sums(x, torch.tensor(0)), normalizer.centred_sums(x))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
+@pytest.mark.parametrize("is_new", [True, False])
+def test_sums_that_would_spoil_the_statistics_are_not_merged(bad: float, is_new: bool):
+    normalizer = RunningNormalizer(3) if is_new else trained(3)
+    before = statistics(normalizer)
+    x = torch.randn(8, 3)
+    x[4, 1] = bad
+    normalizer.merge(normalizer.centred_sums(x))
+    assert torch.equal(statistics(normalizer), before)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_batch_of_which_all_is_left_out_changes_nothing(is_new: bool):
+    normalizer = RunningNormalizer(3) if is_new else trained(3)
+    before = statistics(normalizer)
+    normalizer.merge(normalizer.centred_sums(torch.zeros(8, 3), torch.tensor(8)))
+    assert torch.equal(statistics(normalizer), before)

@@ -113,3 +113,16 @@ def test_the_buffer_keeps_its_addresses_over_rollouts():
     assert views["obs"]["policy"].data_ptr() == before
     assert views["obs"]["policy"][:, 0, 0].tolist() == [1.0, 2.0]
     assert views["done"].dtype == torch.bool
+
+
+def test_what_is_left_out_of_the_buffer_becomes_zero_whatever_it_was():
+    buffer = RolloutBuffer(2)
+    for step in range(2):
+        buffer.write(step, {"obs": {"policy": torch.full((3, 4), float("nan"))}, "done": torch.ones(3).bool()})
+    buffer.write(0, {"value": torch.ones(3)})
+    rows = torch.tensor([[True, False, False], [False, False, True]])
+    buffer.leave_out(rows, kept=("value",))
+    views = buffer.views()
+    assert views["obs"]["policy"].isnan().all(dim=2).equal(~rows)
+    assert views["done"].equal(~rows)
+    assert views["value"].tolist() == [[1.0] * 3, [0.0] * 3]

@@ -1,0 +1,45 @@
+"""Ends a run in which too much is not finite to learn from the rest."""
+
+from __future__ import annotations
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from rlmpc.errors import RunError
+from rlmpc.learners.base import OnPolicyLearner
+
+
+class FaultLimits(Callback):
+    """Stops after an iteration with too many faults, and before its checkpoint is written.
+
+    The report it looks at is of all ranks, so that all of them stop. It stands behind the other callbacks, which still
+    print and dump what happened.
+
+    Args:
+        max_env_share: share of environments with a fault in one iteration above which the run stops.
+        max_skipped_updates: updates in a row, skipped for gradients that are not finite, at which the run stops.
+    """
+
+    def __init__(self, max_env_share: float, max_skipped_updates: int) -> None:
+        self.max_env_share = max_env_share
+        self.max_skipped_updates = max_skipped_updates
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
+        """Compare the report with the limits.
+
+        Raises:
+            RunError: if one of them is passed.
+        """
+        env_share = pl_module.report["fault/envs"]
+        skipped = round(pl_module.report["fault/skipped_in_a_row"])
+        where = f"stopped after iteration {trainer.current_epoch + 1}, without saving it; the last checkpoint is kept"
+        if env_share > self.max_env_share:
+            raise RunError(
+                f"{env_share:.1%} of the environments had numbers that are not finite, "
+                f"and faults.max_env_share={self.max_env_share} allows {self.max_env_share:.1%}: {where}"
+            )
+        if skipped >= self.max_skipped_updates:
+            raise RunError(
+                f"{skipped} updates in a row were skipped for gradients that are not finite, "
+                f"and faults.max_skipped_updates={self.max_skipped_updates} is reached: {where}"
+            )

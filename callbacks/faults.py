@@ -1,0 +1,60 @@
+"""Files from which a fault of the environments can be replayed."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from rlmpc.checkpoint_io import write_whole
+from rlmpc.errors import RunError
+from rlmpc.fault_file import describe_fault
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.rollout.faults import FaultRecorder
+
+logger = logging.getLogger(__name__)
+
+
+class FaultDump(Callback):
+    """Writes `<folder>/iteration=<number>.pt` after an iteration in which samples had to be left out.
+
+    Where several processes train, each writes what happened to its own environments. A file that cannot be written is
+    reported and left out: training goes on.
+
+    Args:
+        recorder: of this process' collector.
+        folder: where the files go.
+        max_dumps: files after which no more are written, those of the run before it was resumed included.
+        run: what a `FaultFile` says about the run: `config`, `num_envs`, `device` and `seed`.
+    """
+
+    def __init__(self, recorder: FaultRecorder, folder: Path, max_dumps: int, run: dict[str, Any]) -> None:
+        self.recorder = recorder
+        self.folder = folder
+        self.max_dumps = max_dumps
+        self.run = run
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the report, which is of all processes, and only if there is a fault at this one's environments."""
+        if pl_module.report["fault/samples"] == 0.0 or not self.recorder.has_fault():
+            return
+        if len(list(self.folder.glob("*.pt"))) >= self.max_dumps:
+            return
+        iteration = trainer.current_epoch + 1
+        process = f",rank={trainer.global_rank}" if trainer.world_size > 1 else ""
+        path = self.folder / f"iteration={iteration}{process}.pt"
+        buffer = io.BytesIO()
+        torch.save(describe_fault(iteration=iteration, **self.run, **self.recorder.recording()), buffer)
+        try:
+            write_whole(path, buffer.getbuffer())
+        except RunError as error:
+            logger.warning("the fault of iteration %d cannot be replayed: %s", iteration, error)
+        else:
+            logger.warning("iteration %d had a fault; play.py replay=%s goes through it again", iteration, path)

@@ -1,0 +1,43 @@
+"""Ends training between two iterations, on all ranks after the same one."""
+
+from __future__ import annotations
+
+import signal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from rlmpc.stopping import REQUEUE_SIGNAL, StopSignals
+
+
+class StopBetweenIterations(Callback):
+    """Ends training after the iteration in which any rank was signalled; the checkpoint callback then saves.
+
+    It stands before all others, which ask whether another iteration follows.
+
+    Args:
+        signals: what this process has received.
+    """
+
+    def __init__(self, signals: StopSignals) -> None:
+        self._signals = signals
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put our handlers in the place of Lightning's, which were installed a moment ago.
+
+        Those would call a collective in the middle of another one, end without saving, or save within an iteration.
+        The one for a requeue is only there where Lightning's SLURM plugin is.
+        """
+        self._signals.defer(requeue=callable(signal.getsignal(REQUEUE_SIGNAL)))
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Let all ranks know whether one of them was signalled."""
+        received = int(self._signals.received or 0)
+        if trainer.world_size > 1:
+            largest = torch.tensor(received, device=trainer.strategy.root_device)
+            torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+            received = int(largest)
+        if received:
+            self._signals.stopped_by = signal.Signals(received)
+            trainer.should_stop = True

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+
+from callbacks.checkpoint import IterationCheckpoint
+from callbacks.fault_limits import FaultLimits
+from rlmpc.config.compose import compose_train
+from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.errors import RunError
+from rlmpc.learners.make import make_learner
+from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.datamodule import RolloutDataModule
+
+LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20)
+
+
+def check(env_share: float, skipped: float) -> None:
+    report = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped}
+    LIMITS.on_train_epoch_end(SimpleNamespace(current_epoch=6), SimpleNamespace(report=report))
+
+
+@pytest.mark.parametrize(("env_share", "skipped"), [(0.0, 0.0), (0.1, 0.0), (0.0, 19.0), (0.1, 19.0)])
+def test_up_to_its_limits_a_run_goes_on(env_share: float, skipped: float):
+    check(env_share, skipped)
+
+
+@pytest.mark.parametrize(
+    ("env_share", "skipped", "message"),
+    [
+        (0.5, 0.0, r"^50\.0% of the environments .* faults\.max_env_share=0\.1 .* iteration 7, .* checkpoint is kept$"),
+        (0.0, 20.0, r"^20 updates in a row .* faults\.max_skipped_updates=20 .* iteration 7, .* checkpoint is kept$"),
+    ],
+)
+def test_beyond_a_limit_the_run_stops_and_says_why(env_share: float, skipped: float, message: str):
+    with pytest.raises(RunError, match=message):
+        check(env_share, skipped)
+
+
+def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_iteration_is_saved(tmp_path: Path):
+    """With twenty updates an iteration, all of them skipped from the second iteration on, and thirty allowed."""
+    cfg = replace(compose_train(["task=toy"]).agent, num_steps=4)
+    env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
+    learner = make_learner(cfg, env.contract)
+
+    class SpoilLater(L.Callback):
+        def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                learner.policy.critic[0].weight.register_hook(lambda gradient: gradient * torch.nan)
+
+    trainer = L.Trainer(
+        accelerator="cpu", devices=1, max_epochs=9, logger=False, enable_progress_bar=False,
+        callbacks=[IterationCheckpoint(tmp_path, 1, None, {}), SpoilLater(), FaultLimits(0.1, 30)],
+        enable_model_summary=False, inference_mode=False,
+    )  # fmt: skip
+    with pytest.raises(RunError, match=r"^40 updates in a row .* after iteration 3"):
+        trainer.fit(learner, datamodule=RolloutDataModule(env, Collector(env, cfg.num_steps, True)))
+    assert {path.name for path in tmp_path.glob("epoch=*")} == {"epoch=0.ckpt", "epoch=1.ckpt"}
+    assert all(parameter.isfinite().all() for parameter in learner.parameters())

@@ -1,0 +1,182 @@
+"""Runs that are interrupted and go on, as whole commands on the toy environment."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import train
+from rlmpc.checkpoint import load_checkpoint
+
+TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
+"""Episodes of 20 steps: some end in every iteration, and levels move."""
+
+
+@pytest.fixture(scope="module")
+def origins(tmp_path_factory) -> dict[str, Path]:
+    """A teacher of each kind, and a student with a memory."""
+    root = tmp_path_factory.mktemp("origins")
+
+    def run(name: str, *arguments: str) -> Path:
+        train.main([*TOY, *arguments, "trainer.max_epochs=2", "logger=[]", f"run.dir={root / name}"])
+        return root / name / "checkpoints/epoch=1.ckpt"
+
+    teachers = {agent: run(agent, "task=toy", f"agent={agent}") for agent in ("ppo", "rma")}
+    student = ["stage=distill", f"teacher_ckpt={teachers['ppo']}", "agent.memory=gru", "teacher_check_steps=3"]
+    return teachers | {"gru": run("gru", *student)}
+
+
+def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
+    """Every kind of learner, in the midst of its schedules."""
+    distill = ["stage=distill", "teacher_check_steps=3", "agent.beta_iterations=6"]
+    predictions = ["agent.latent_coef=0.5", "agent.velocity_coef=0.5"]
+    return {
+        "ppo": ["task=toy"],
+        "rma": ["task=toy", "agent=rma", "agent.history_every=3", "agent.regularizer_start=2"],
+        "student": [*distill, f"teacher_ckpt={origins['rma']}", *predictions, "agent.leave_out_steps=3"],
+        "gru": [*distill, f"teacher_ckpt={origins['ppo']}", "agent.memory=gru"],
+        "finetune": ["stage=finetune", f"student_ckpt={origins['gru']}", "agent.critic_warmup=5"],
+    }
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in csv.DictReader(file)]
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Every leaf of nested dicts, lists and tuples by its path."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {p: leaf for key, part in items for p, leaf in flat(part, f"{path}/{key}").items()}
+    return {path: value}
+
+
+def state(folder: Path, name: str) -> dict[str, Any]:
+    """What a run is in the midst of, without what tells one run from another."""
+    content = torch.load(folder / "checkpoints" / name, weights_only=True)
+    kept = {
+        key: content[key] for key in ("state_dict", "optimizer_states", "RolloutDataModule", "epoch", "global_step")
+    }
+    report = {key: value for key, value in content["rlmpc"]["report"].items() if not key.startswith("perf/")}
+    return flat(kept | {"report": report})
+
+
+def assert_same(there: dict[str, Any], here: dict[str, Any]) -> None:
+    assert list(there) == list(here)
+    for path, value in there.items():
+        same = torch.equal(value, here[path]) if isinstance(value, torch.Tensor) else value == here[path]
+        assert same, path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ppo", "rma", "student", "gru", "finetune"])
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(command, tmp_path, origins, name):
+    arguments = [*TOY, *stages(origins)[name]]
+    assert command(train.main, *arguments, "trainer.max_epochs=8", "run.dir=straight")[0] == 0
+    assert command(train.main, *arguments, "trainer.max_epochs=4", "run.dir=parted")[0] == 0
+    code, out, err = command(train.main, "resume=parted", "trainer.max_epochs=8")
+    assert (code, err) == (0, "")
+    assert "8/8" in out
+    straight, parted = tmp_path / "straight", tmp_path / "parted"
+    assert_same(state(straight, "epoch=7.ckpt"), state(parted, "epoch=7.ckpt"))
+    assert rows(straight) == rows(parted)
+    assert len({row["curriculum/level"] for row in rows(straight)}) > 1
+
+
+def test_curves_go_on_on_the_same_axes_without_what_came_after_the_checkpoint(command, tmp_path):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=5", "checkpoint.every=2", "run.dir=run")
+    # As if the process had been killed in iteration 4, when three files were there and five rows.
+    (tmp_path / "run/checkpoints/epoch=4.ckpt").unlink()
+    command(train.main, "resume=run", "trainer.max_epochs=6")
+    assert [row["step"] for row in rows(tmp_path / "run")] == [str(i) for i in range(6)]
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/kl")] == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_was_restored_and_what_changed_is_said_at_the_start(command, tmp_path):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=2", "run.dir=run")
+    _, out, _ = command(train.main, "resume=run", "trainer.max_epochs=4", "agent.entropy_coef=0.02")
+    assert "counters                  iteration 2" in out
+    assert "episodes                  restored, physics included" in out
+    assert "random generators         restored" in out
+    assert "changed from here on (before | now): agent.entropy_coef: 0.01 | 0.02" in out
+    assert "changed from here on (before | now): trainer.max_epochs: 2 | 4" in out
+    assert out.count("changed from here on") == 2
+    assert load_checkpoint(tmp_path / "run/checkpoints/epoch=3.ckpt").config["agent"]["entropy_coef"] == 0.02
+    (record,) = (tmp_path / "run/resumed").iterdir()
+    assert {"config.yaml", "versions.json", "git.txt"} <= {path.name for path in record.iterdir()}
+
+
+def test_the_command_of_the_run_may_be_repeated_with_resume_at_its_end(command):
+    arguments = [*TOY, "task=toy", "stage=teacher", "agent=ppo", "seed=3"]
+    command(train.main, *arguments, "trainer.max_epochs=2", "run.dir=run")
+    code, out, _ = command(train.main, *arguments, "trainer.max_epochs=3", "resume=run")
+    assert code == 0
+    assert out.count("changed from here on") == 1
+
+
+@pytest.mark.parametrize("where", ["latest", "run", "run/checkpoints/epoch=1.ckpt", "run/checkpoints/last.ckpt"])
+def test_a_run_is_found_by_name_by_folder_and_by_file(command, tmp_path, where):
+    root = ["run.root=."] if where == "latest" else []
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=2", "run.dir=run", "logger=[]")
+    code, _, _ = command(train.main, f"resume={where}", *root, "trainer.max_epochs=3")
+    assert code == 0
+    assert (tmp_path / "run/checkpoints/epoch=2.ckpt").is_file()
+
+
+def test_a_run_branches_off_into_a_folder_of_its_own(command, tmp_path):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=4", "checkpoint.every=2", "run.dir=run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    code, _, _ = command(
+        train.main, "resume=run/checkpoints/epoch=1.ckpt", "run.dir=branch", "agent.gamma=0.9", "trainer.max_epochs=3"
+    )
+    assert code == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert [row["step"] for row in rows(tmp_path / "branch")] == ["2"]
+
+
+def test_without_exact_state_episodes_start_anew_where_the_curriculum_had_come_to(command, tmp_path):
+    arguments = [*TOY, "task=toy", "checkpoint.env_state=curriculum"]
+    command(train.main, *arguments, "trainer.max_epochs=6", "run.dir=run")
+    saved = load_checkpoint(tmp_path / "run/checkpoints/epoch=5.ckpt")
+    assert "exact" not in saved.ranks[0]
+    assert saved.ranks[0]["env"]["levels"].max() > 0
+    code, out, _ = command(train.main, "resume=run", "trainer.max_epochs=7")
+    assert code == 0
+    assert "start anew: not kept (checkpoint.env_state=curriculum)" in out
+    before, after = (float(row["curriculum/level"]) for row in rows(tmp_path / "run")[5:])
+    assert after > 0.5 * before
+
+
+@pytest.mark.parametrize("num_envs", [8, 48])
+def test_another_number_of_environments_takes_its_levels_from_the_histogram(command, tmp_path, num_envs):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=6", "run.dir=run")
+    before = load_checkpoint(tmp_path / "run/checkpoints/epoch=5.ckpt").ranks[0]["env"]["levels"].float()
+    changed = [f"num_envs={num_envs}", "agent.num_steps=1"]
+    code, out, _ = command(train.main, "resume=run", "trainer.max_epochs=7", *changed)
+    assert code == 0
+    assert f"levels drawn for {num_envs} x 1 environments from the histogram of 16 x 1" in out
+    after = load_checkpoint(tmp_path / "run/checkpoints/epoch=6.ckpt").ranks[0]["env"]["levels"].float()
+    assert after.shape == (num_envs,)
+    assert abs(after.mean() - before.mean()) < 0.3
+
+
+def test_a_checkpoint_of_the_first_format_goes_on_where_that_is_allowed(command, tmp_path):
+    old = Path(__file__).parent / "data/format_1.ckpt"
+    code, _, err = command(train.main, f"resume={old}", "trainer.max_epochs=4", "run.dir=run")
+    assert code == 2
+    assert "cannot be resumed exactly" in err
+    assert not (tmp_path / "run").exists()
+    code, out, err = command(
+        train.main, f"resume={old}", "trainer.max_epochs=4", "run.dir=run", "resume_allow_partial=true"
+    )
+    assert (code, err) == (0, "")
+    assert "random generators         not in the file: new" in out
+    assert load_checkpoint(tmp_path / "run/checkpoints/epoch=3.ckpt").iteration == 4
