@@ -23,6 +23,8 @@ from rich.console import Console
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
 from callbacks.export import ExportPolicy
+from callbacks.fault_limits import FaultLimits
+from callbacks.faults import FaultDump
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
 from rlmpc.checkpoint import Checkpoint, checkpoints_by_age, load_checkpoint
@@ -44,6 +46,7 @@ from rlmpc.processes import end_with_launcher, global_rank, is_requeued
 from rlmpc.resume import report_resume, resume_run
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
+from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.teacher_check import check_teacher, take_over_curriculum
 from rlmpc.run_folder import CHECKPOINTS, recorded_run, run_folder
 from rlmpc.stopping import StopSignals, end_stopped_run
@@ -122,9 +125,9 @@ def fit(
     """Train in `env`, from the start or from where a run was left, and leave all that is worth keeping in `folder`."""
     report = console.print if rank == 0 else lambda line: None
     learner = build_learner(cfg, env, resumed, report)
-    datamodule = RolloutDataModule(
-        env, Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes), cfg.checkpoint.env_state == "full"
-    )
+    recorder = FaultRecorder() if cfg.faults.dump else None
+    collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
+    datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
     if resumed is not None:
         parts = resume_run(resumed, datamodule, rank, num_processes(cfg), cfg.resume_allow_partial)
         report_resume(parts, changes(resumed, cfg), resumed, report)
@@ -136,7 +139,11 @@ def fit(
         plugins=[AtomicCheckpointIO()],
         max_epochs=cfg.trainer.max_epochs,
         logger=_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
-        callbacks=[StopBetweenIterations(signals), *_callbacks(cfg, env, folder, console)],
+        callbacks=[
+            StopBetweenIterations(signals),
+            *_callbacks(cfg, env, folder, console),
+            *_fault_callbacks(cfg, env, folder, recorder, cfg.seed + rank),
+        ],
         # Not the current folder: Lightning would take up what an earlier SLURM job may have left there.
         default_root_dir=folder,
         enable_progress_bar=False,
@@ -185,6 +192,17 @@ def _callbacks(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> li
         }
         callbacks.append(ExportPolicy(folder / "export", every, description))
     return callbacks
+
+
+def _fault_callbacks(
+    cfg: TrainCfg, env: VecEnv, folder: Path, recorder: FaultRecorder | None, seed: int
+) -> list[Callback]:
+    """The limits come last: what led to a stop is to be on file by then."""
+    callbacks: list[Callback] = []
+    if recorder is not None:
+        run = {"config": asdict(cfg), "num_envs": env.num_envs, "device": str(env.device), "seed": seed}
+        callbacks.append(FaultDump(recorder, folder / "faults", cfg.faults.max_dumps, run))
+    return [*callbacks, FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates)]
 
 
 def _loggers(names: list[str], folder: Path, first_iteration: int) -> list[Logger]:

@@ -32,6 +32,7 @@ class IterationCheckpoint(ModelCheckpoint):
             save_last="link",
             every_n_epochs=every,
             save_on_train_epoch_end=True,
+            enable_version_counter=False,
         )
         self._folder = folder
         self._keep_last = keep_last

@@ -71,9 +71,7 @@ def report_resume(parts: list[Part], changed: list[str], checkpoint: Checkpoint,
         show(f"  changed from here on (before | now): {line}")
 
 
-def _resume_rank(
-    ranks: list[dict[str, Any]], datamodule: RolloutDataModule, rank: int, world_size: int
-) -> list[Part]:
+def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, rank: int, world_size: int) -> list[Part]:
     num_envs = datamodule.env.num_envs
     if not ranks:
         return [_part(name, False) for name in ("curriculum", "episodes", "random generators")]

@@ -20,6 +20,9 @@ REQUEUE_SIGNAL = signal.SIGUSR1
 """What SLURM is asked to send before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
 
 
+WAITS = "stopping after this iteration; press Ctrl-C again to stop at once"
+
+
 def exit_code(signum: int) -> int:
     """Exit code of a process that a signal has ended, as shells count it: 143 for SIGTERM, 130 for Ctrl-C."""
     return 128 + signum
@@ -92,6 +95,7 @@ class StopSignals:
             return
         self.received = signal.Signals(signum)
         if not self._is_deferring:
+            self._report(f"{self.received.name}: stopping before training has begun")
             raise SystemExit(exit_code(signum))
 
     def _watch(self, pipe: int) -> None:
@@ -105,7 +109,8 @@ class StopSignals:
             for signum in [signal.Signals(number) for number in numbers if number in self._previous]:
                 if first is None:
                     first, deadline = signum, time.monotonic() + self._timeout_s
-                    self._announce(signum)
+                    if self._is_deferring:
+                        self._report(f"{signum.name}: {WAITS}")
                 elif signum == signal.SIGINT:
                     self._report("stopped at once; what came after the last checkpoint is lost")
                     os._exit(exit_code(signum))
@@ -113,12 +118,6 @@ class StopSignals:
         assert first is not None
         self._report(f"still not finished {self._timeout_s:g} s after {first.name}; stopped at once")
         os._exit(exit_code(first))
-
-    def _announce(self, signum: signal.Signals) -> None:
-        if self._is_deferring:
-            self._report(f"{signum.name}: stopping after this iteration; press Ctrl-C again to stop at once")
-        else:
-            self._report(f"{signum.name}: stopping before training has begun")
 
 
 def how_to_go_on(folder: Path) -> str:

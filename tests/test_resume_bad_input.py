@@ -82,10 +82,16 @@ def refusal(command, *arguments: str) -> str:
         (["resume=run"], "has done 2 of trainer.max_epochs=2 iterations; give a larger trainer.max_epochs"),
         (["resume=run", "trainer.max_epochs=1"], "has done 2 of trainer.max_epochs=1 iterations"),
         (["resume=run", "trainer.max_epochs=4", "num_envs=0"], "'num_envs' must be at least 1"),
-        (["resume=run", "trainer.max_epochs=4", "num_envs=7", "agent.num_steps=1"], "not divisible into agent.num_minibatches"),
+        (
+            ["resume=run", "trainer.max_epochs=4", "num_envs=7", "agent.num_steps=1"],
+            "not divisible into agent.num_minibatches",
+        ),
         (["resume=run", "trainer.max_epochs=4", "device=gpu"], "unknown device 'gpu'"),
         (["resume=run", "trainer.max_epochs=4", "resume_allow_partial=maybe"], "'resume_allow_partial' cannot be"),
-        (["resume=run", "trainer.max_epochs=4", "checkpoint.env_state=all"], "must be one of full, curriculum, not 'all'"),
+        (
+            ["resume=run", "trainer.max_epochs=4", "checkpoint.env_state=all"],
+            "must be one of full, curriculum, not 'all'",
+        ),
         (["resume=run", "trainer.max_epochs=4", "checkpoint.keep_last=0"], "'checkpoint.keep_last' must be at least 1"),
         (["resume=run", "trainer.max_epochs=4", "faults.max_env_share=2"], "must lie between 0 and 1, not 2"),
         (["resume=run", "trainer.max_epochs=4", "faults.max_skipped_updates=0"], "must be at least 1"),
@@ -165,7 +171,7 @@ def test_a_file_that_was_cut_off_is_refused(command, run: Path):
 def test_a_file_with_a_flipped_bit_is_refused(command, run: Path):
     with zipfile.ZipFile(CHECKPOINT) as file:
         largest = max(file.infolist(), key=lambda part: part.file_size)
-        following = min((p.header_offset for p in file.infolist() if p.header_offset > largest.header_offset))
+        following = min(p.header_offset for p in file.infolist() if p.header_offset > largest.header_offset)
     data = bytearray(Path(CHECKPOINT).read_bytes())
     data[following - largest.file_size // 2] ^= 1
     Path(CHECKPOINT).write_bytes(data)

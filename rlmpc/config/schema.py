@@ -215,8 +215,8 @@ class CheckpointCfg:
 
     every: int = 100
     """Iterations between checkpoints; the last iteration is always saved."""
-    keep_last: int | None = None
-    """How many to keep; null keeps all."""
+    keep_last: int | None = 20
+    """How many of the newest to keep; null keeps all. With `env_state: full` they are large: docs/resume.md."""
     env_state: str = "full"
     """`full`: a resumed run goes on in the midst of its episodes, exactly as if it had not been interrupted;
     `curriculum`: it starts new episodes at the levels and command ranges it had come to. Sizes: docs/resume.md."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, cast
 from zlib import crc32
 
@@ -50,9 +50,6 @@ PASSED_OVER = {
 }
 """Attributes that are not entered, by name; nor is what ends in `_handle`, the numbers of this process's callbacks."""
 
-BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Whole numbers by their size in bytes: the same bits, even where floats would call zeros equal or NaN unequal."""
-
 CACHE = ".cache"
 """Ends the path of a value that is computed when it is asked for, and so may be there in one process only."""
 
@@ -76,15 +73,13 @@ def exact_state(env: ManagerBasedRLEnv, adapter: object) -> dict[str, Any]:
 
     Args:
         env: an environment that has been stepped.
-        adapter: what wraps it; its own tensors and numbers are state as well.
+        adapter: what wraps it; its own tensors are state as well.
 
     Returns:
-        Path -> tensor on the environment's device, number, or plain container. A tensor whose rows are alike in all
-        environments is one row expanded, and `torch.save` writes no more than that row.
+        Path -> tensor on the environment's device, number, or plain container.
     """
     state = {path: slot.value for path, slot in _slots(env, adapter).items()}
-    state |= {path: value.detach().clone() for path, value in state.items() if isinstance(value, Tensor)}
-    return state | _shared_rows(state, env.num_envs)
+    return state | {path: value.detach().clone() for path, value in state.items() if isinstance(value, Tensor)}
 
 
 def load_exact_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]) -> None:
@@ -119,19 +114,6 @@ def load_exact_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str
     NewtonManager._mark_transforms_changed()
 
 
-def _shared_rows(state: Mapping[str, Any], num_envs: int) -> dict[str, Tensor]:
-    """Tensors whose rows, one an environment, are alike to the bit, as one row expanded. Reads from the device once."""
-    tensors = {path: value for path, value in state.items() if isinstance(value, Tensor)}
-    per_env = {path: tensor for path, tensor in tensors.items() if tensor.dim() and len(tensor) == num_envs}
-    bits = (tensor.view(BITS[tensor.element_size()]) for tensor in per_env.values())
-    are_alike = torch.stack([(rows == rows[:1]).all() for rows in bits]).tolist()
-    return {
-        path: tensor[:1].clone().expand_as(tensor)
-        for (path, tensor), is_alike in zip(per_env.items(), are_alike, strict=True)
-        if is_alike
-    }
-
-
 def _check(slots: Mapping[str, _Slot], state: Mapping[str, Any]) -> None:
     """Raise what `load_exact_state` says."""
     faults = [f"missing: {path}" for path in slots.keys() - state.keys() if f"{CACHE}." not in path]
@@ -156,7 +138,7 @@ def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:
     """Everything that is state, by path."""
     walk = _Walk(passed_over=(env, env.scene, env.sim, env.sim.get_scene_data_provider(), adapter))
     walk.slots[GROUND] = _Slot(None, None, _ground(NewtonManager.get_model()))
-    walk.visit("physics", _Slot(None, None, _physics(env.num_envs)))
+    walk.visit("physics", _Slot(None, None, _physics()))
     # As whole numbers, which a checkpoint can hold.
     changes = {int(change) for change in NewtonManager._model_changes}
     walk.slots["physics.model_changes"] = _Slot(NewtonManager, "_model_changes", changes)
@@ -166,27 +148,28 @@ def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:
         walk.visit(f"scene.{name}", _Slot(env.scene, name, env.scene[name]))
     for name in MANAGERS:
         walk.visit(name, _Slot(env, name, getattr(env, f"{name}_manager")))
-    # Last: these names often stand for what a manager owns.
-    for name, owner in (("env", env), ("adapter", adapter)):
+    # Last: these names often stand for what a manager owns. The adapter's numbers are copies of its config's.
+    for name, owner, kinds in (("env", env, Tensor | bool | int | float), ("adapter", adapter, Tensor)):
         for key, value in vars(owner).items():
-            if isinstance(value, Tensor | bool | int | float):
+            if isinstance(value, kinds):
                 walk.visit(f"{name}.{key}", _Slot(owner, key, value))
     return walk.slots
 
 
-def _physics(num_envs: int) -> dict[str, Any]:
+def _physics() -> dict[str, Any]:
     """Arrays of Newton and its solver that outlive a step and that no articulation binds as a whole.
 
-    The solver's model has a row per environment of whatever may be randomised. It is kept although it follows from
-    Newton's: to derive it again would not give the bits of a model that was compiled and never changed.
+    What the solver's model has for every environment apart, which it marks by `*`, may have been randomised. It is kept
+    although it follows from Newton's: deriving it again would not give the bits of what was compiled and never changed.
     """
     manager = cast(Any, NewtonManager)
     physics, solver = manager.backend, manager._solver
     state, model = physics.state_0, solver.mjw_model
     randomised = {
-        name: array
-        for name, array in (vars(model) | vars(model.opt) | vars(model.stat)).items()
-        if isinstance(array, wp.array) and array.shape[0] == num_envs and cast(Any, array).strides[0] > 0
+        field.name: getattr(part, field.name)
+        for part in (model, model.opt, model.stat)
+        for field in fields(part)
+        if getattr(field.type, "shape", ())[:1] == ("*",)
     }
     return {
         "state": {name: getattr(state, name) for name in ("joint_q", "joint_qd", "body_q", "body_qd")},

@@ -94,7 +94,10 @@ class OnPolicyLearner(L.LightningModule):
         checkpoint[SKIPPED_IN_A_ROW] = self._skipped.in_a_row.clone()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the stored run of skipped updates; older checkpoints have none."""
+        """Go on with the stored run of skipped updates, of which older checkpoints have none, and learning rates."""
+        for group in (group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"]):
+            # Unlike the other numbers of an optimizer, Lightning leaves these on the CPU.
+            group["lr"] = group["lr"].to(self.device)
         self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
 
     def publish(self, metrics: Metrics) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import lightning as L
 import torch
 
+from rlmpc.compact import compact
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.random_state import load_random_state, random_state
 from rlmpc.rollout.collector import Collector, RolloutPolicy
@@ -87,7 +88,8 @@ class RolloutDataModule(L.LightningDataModule):
             "kept_exact_state": self.keep_exact_state,
         }
         if self.keep_exact_state:
-            state |= {"exact": self.env.exact_state(), "rollout": self.collector.state_dict()}
+            exact = compact(self.env.exact_state(), self.env.num_envs)
+            state |= {"exact": exact, "rollout": self.collector.state_dict()}
         return state
 
     def resume(self, state: dict[str, Any]) -> None:

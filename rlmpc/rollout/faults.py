@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlmpc.compact import compact
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.random_state import random_state
 
@@ -74,7 +75,8 @@ class FaultRecorder:
             "shown": shown,
             "obs": {group: values.index_select(1, shown) for group, values in self._obs.items()},
         }
-        return on_cpu(recording)
+        recording = on_cpu(recording)
+        return recording | {"state": compact(recording["state"], len(recording["seen"]))}
 
 
 def on_cpu(tree: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from rlmpc.rollout.teacher_check import check_teacher, roll
 
 
 def checkpoint(level: int | None = None, **report: float) -> Checkpoint:
-    state = None if level is None else {"level": torch.full((4,), level)}
+    state = None if level is None else {"levels": torch.full((4,), level), "kinds": torch.zeros(4, dtype=torch.long)}
     report = {f"episode/{name}": value for name, value in report.items()}
-    return Checkpoint(Path("a.ckpt"), "", 7, {}, report, {}, {}, state)
+    return Checkpoint(Path("a.ckpt"), "", 7, {}, report, {}, {}, [] if state is None else [{"env": state}], False)
 
 
 class Still:
