@@ -16,6 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlmpc.compact import compact
+
 pytestmark = pytest.mark.sim
 
 NUM_ENVS = 16
@@ -25,8 +27,7 @@ ANSWERED = "answered\n"
 
 
 def make(task: str, seed: int) -> Any:
-    from rlmpc.compact import compact
-from rlmpc.envs.isaaclab_env import IsaacLabEnv, load_env_cfg
+    from rlmpc.envs.isaaclab_env import IsaacLabEnv, load_env_cfg
 
     cfg = load_env_cfg(TASKS[task])
     terrain = cfg.scene.terrain.terrain_generator
