@@ -26,8 +26,8 @@ with StopSignals(float(sys.argv[1]), say) as signals:
     if sys.argv[3] == "deaf":
         # As in a collective of a process that died: no handler of Python's runs.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    say("ready")
     try:
+        say("ready")
         for _ in range(600):
             time.sleep(0.1)
     finally:

@@ -78,6 +78,9 @@ def make_deterministic(cfg: Any) -> None:
     if isinstance(cfg, ToyEnvCfg) or not torch.cuda.is_available():
         return
     cfg.sim.physics.deterministic_mode = "run_to_run"
+    # A recorded graph would sort as many numbers as could be added up at most, not as many as are: beyond what Warp
+    # can address from about 700 environments on.
+    cfg.sim.physics.use_cuda_graph = False
     # MuJoCo-Warp's own sensors, which nothing here reads, cannot be made deterministic.
     cfg.sim.physics.solver_cfg.disable_sensors = True
 
