@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ import rlmpc
 from rlmpc.checkpoint import Checkpoint, checkpoints_by_age
 from rlmpc.config.checks import check_new_folder
 from rlmpc.config.schema import TrainCfg
-from rlmpc.errors import UserError
+from rlmpc.errors import RunError, UserError
 from rlmpc.processes import is_requeued, slurm_job
 from rlmpc.stopping import how_to_go_on
 
@@ -79,12 +80,28 @@ def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Ite
     with only_process(folder), unless_refused(record, made):
         create_run_folder(record, cfg)
         try:
-            yield record
+            with naming_full_disk(folder):
+                yield record
         except UserError:
             raise
         except Exception as error:
             error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
             raise
+
+
+@contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Say which disk is full, whoever wanted to write: loggers and the simulator's caches do not.
+
+    Raises:
+        RunError: instead of an OSError of that kind.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
 
 
 def run_of(checkpoint: Path) -> Path | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
+from benchmarks.same_run import compare, curve
 from rlmpc.checkpoint import load_checkpoint
 
 TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
@@ -44,36 +42,6 @@ def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     }
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "metrics.csv").open() as file:
-        return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in csv.DictReader(file)]
-
-
-def flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf of nested dicts, lists and tuples by its path."""
-    if isinstance(value, dict | list | tuple):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return {p: leaf for key, part in items for p, leaf in flat(part, f"{path}/{key}").items()}
-    return {path: value}
-
-
-def state(folder: Path, name: str) -> dict[str, Any]:
-    """What a run is in the midst of, without what tells one run from another."""
-    content = torch.load(folder / "checkpoints" / name, weights_only=True)
-    kept = {
-        key: content[key] for key in ("state_dict", "optimizer_states", "RolloutDataModule", "epoch", "global_step")
-    }
-    report = {key: value for key, value in content["rlmpc"]["report"].items() if not key.startswith("perf/")}
-    return flat(kept | {"report": report})
-
-
-def assert_same(there: dict[str, Any], here: dict[str, Any]) -> None:
-    assert list(there) == list(here)
-    for path, value in there.items():
-        same = torch.equal(value, here[path]) if isinstance(value, torch.Tensor) else value == here[path]
-        assert same, path
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "rma", "student", "gru", "finetune"])
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(command, tmp_path, origins, name):
@@ -83,10 +51,10 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(com
     code, out, err = command(train.main, "resume=parted", "trainer.max_epochs=8")
     assert (code, err) == (0, "")
     assert "8/8" in out
-    straight, parted = tmp_path / "straight", tmp_path / "parted"
-    assert_same(state(straight, "epoch=7.ckpt"), state(parted, "epoch=7.ckpt"))
-    assert rows(straight) == rows(parted)
-    assert len({row["curriculum/level"] for row in rows(straight)}) > 1
+    assert compare(tmp_path / "straight", tmp_path / "parted") == ""
+    levels = [row["curriculum/level"] for row in curve(tmp_path / "straight")]
+    assert len(levels) == 8
+    assert len(set(levels)) > 1
 
 
 def test_curves_go_on_on_the_same_axes_without_what_came_after_the_checkpoint(command, tmp_path):
@@ -94,7 +62,7 @@ def test_curves_go_on_on_the_same_axes_without_what_came_after_the_checkpoint(co
     # As if the process had been killed in iteration 4, when three files were there and five rows.
     (tmp_path / "run/checkpoints/epoch=4.ckpt").unlink()
     command(train.main, "resume=run", "trainer.max_epochs=6")
-    assert [row["step"] for row in rows(tmp_path / "run")] == [str(i) for i in range(6)]
+    assert [row["step"] for row in curve(tmp_path / "run")] == [str(i) for i in range(6)]
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert [event.step for event in events.Scalars("train/kl")] == [0, 1, 2, 3, 4, 5]
@@ -139,7 +107,7 @@ def test_a_run_branches_off_into_a_folder_of_its_own(command, tmp_path):
     )
     assert code == 0
     assert {path: path.read_bytes() for path in before} == before
-    assert [row["step"] for row in rows(tmp_path / "branch")] == ["2"]
+    assert [row["step"] for row in curve(tmp_path / "branch")] == ["2"]
 
 
 def test_without_exact_state_episodes_start_anew_where_the_curriculum_had_come_to(command, tmp_path):
@@ -151,7 +119,7 @@ def test_without_exact_state_episodes_start_anew_where_the_curriculum_had_come_t
     code, out, _ = command(train.main, "resume=run", "trainer.max_epochs=7")
     assert code == 0
     assert "start anew: not kept (checkpoint.env_state=curriculum)" in out
-    before, after = (float(row["curriculum/level"]) for row in rows(tmp_path / "run")[5:])
+    before, after = (float(row["curriculum/level"]) for row in curve(tmp_path / "run")[5:])
     assert after > 0.5 * before
 
 
@@ -180,3 +148,37 @@ def test_a_checkpoint_of_the_first_format_goes_on_where_that_is_allowed(command,
     assert (code, err) == (0, "")
     assert "random generators         not in the file: new" in out
     assert load_checkpoint(tmp_path / "run/checkpoints/epoch=3.ckpt").iteration == 4
+
+
+@pytest.fixture
+def slurm_job(monkeypatch) -> str:
+    """This process as the only task of a SLURM job; gives the name of the job's run folder."""
+    job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "walk", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1"}
+    for name, value in (job | {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NNODES": "1"}).items():
+        monkeypatch.setenv(name, value)
+    return "job_4711"
+
+
+def test_a_job_that_slurm_starts_again_goes_on_with_the_same_command(command, tmp_path, slurm_job, monkeypatch):
+    arguments = [*TOY, "task=toy", "run.root=runs", "checkpoint.every=2"]
+    folder = tmp_path / "runs/toy/teacher" / slurm_job
+    assert command(train.main, *arguments, "trainer.max_epochs=5")[0] == 0
+    # As if the job's time had been over in the fifth iteration.
+    (folder / "checkpoints/epoch=4.ckpt").unlink()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    code, out, err = command(train.main, *arguments, "trainer.max_epochs=5")
+    assert (code, err) == (0, "")
+    assert f"resuming {folder.relative_to(tmp_path)}/checkpoints/epoch=3.ckpt" in out
+    assert [row["step"] for row in curve(folder)] == [str(i) for i in range(5)]
+
+
+def test_a_job_that_slurm_starts_again_before_its_first_checkpoint_begins_anew(
+    command, tmp_path, slurm_job, monkeypatch
+):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    folder = tmp_path / "runs/toy/teacher" / slurm_job
+    folder.mkdir(parents=True)
+    (folder / "metrics.csv").write_text("step,train/kl\n0,0.5\n")
+    code, _, err = command(train.main, *TOY, "task=toy", "run.root=runs", "trainer.max_epochs=1")
+    assert (code, err) == (0, "")
+    assert len(curve(folder)) == 1

@@ -8,6 +8,8 @@ import lightning as L
 import pytest
 import torch
 
+import train
+from benchmarks.same_run import curve
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
 from rlmpc.config.compose import compose_train
@@ -62,3 +64,25 @@ def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_it
         trainer.fit(learner, datamodule=RolloutDataModule(env, Collector(env, cfg.num_steps, True)))
     assert {path.name for path in tmp_path.glob("epoch=*")} == {"epoch=0.ckpt", "epoch=1.ckpt"}
     assert all(parameter.isfinite().all() for parameter in learner.parameters())
+
+
+@pytest.mark.parametrize(("num_broken", "code"), [(6, 0), (32, 1)])
+def test_a_run_goes_on_with_a_few_broken_environments_and_ends_when_half_of_them_are(
+    command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_broken: int, code: int
+):
+    class Breaking(ToyEnv):
+        def __init__(self, *arguments) -> None:
+            super().__init__(*arguments)
+            # Where there is drag without end, standing is 0 x inf; it does not heal.
+            self.drag[:num_broken] = float("inf")
+
+    monkeypatch.setattr("rlmpc.envs.make.ToyEnv", Breaking)
+    arguments = ["task=toy", "device=cpu", "num_envs=64", "agent.num_steps=8", "checkpoint.export=false"]
+    ended, _, err = command(train.main, *arguments, "trainer.max_epochs=2", "run.dir=run")
+    assert ended == code
+    if code:
+        assert "50.0% of the environments" in err and "faults.max_env_share=0.1" in err
+        assert "the run in 'run' has no checkpoint yet" in err
+        assert "Traceback" not in err
+    else:
+        assert curve(tmp_path / "run")[-1]["fault/envs"] == str(num_broken / 64)
