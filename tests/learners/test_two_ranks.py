@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+
+from benchmarks.same_run import compare, differences
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("train_one_rank.py")
@@ -22,8 +25,7 @@ def train_on_two_ranks(folder: Path, *arguments: str, **variables: str) -> list[
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-    shared = ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
-    command = [*launcher, str(SCRIPT), str(folder), *shared, *arguments]
+    command = [*launcher, str(SCRIPT), str(folder), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -38,11 +40,22 @@ def tensors(tree: object, path: str = "") -> dict[str, Tensor]:
     return {name: value for key, child in items for name, value in tensors(child, f"{path}/{key}").items()}
 
 
-@pytest.mark.slow
-def test_after_ten_iterations_both_ranks_hold_the_same_but_have_lived_differently(tmp_path):
-    """Of `rma`, which contains PPO: three kinds of backward passes, each without some of the parameters."""
+def new_run(folder: Path) -> list[str]:
+    return ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16", "logger=[csv]", f"run.dir={folder / 'run'}"]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory) -> tuple[Path, list[dict]]:
+    """Twenty iterations of `rma`, which contains PPO: three kinds of backward passes, each without some parameters."""
+    folder = tmp_path_factory.mktemp("straight")
     schedules = ["agent.history_every=3", "agent.regularizer_start=5"]
-    one, two = train_on_two_ranks(tmp_path, "agent=rma", "trainer.max_epochs=10", *schedules)
+    arguments = [*new_run(folder), "agent=rma", "trainer.max_epochs=20", "checkpoint.every=10", *schedules]
+    return folder / "run", train_on_two_ranks(folder, *arguments)
+
+
+@pytest.mark.slow
+def test_after_twenty_iterations_both_ranks_hold_the_same_but_have_lived_differently(straight):
+    one, two = straight[1]
     assert not torch.equal(one["positions"], two["positions"])
     learned = tensors({"learner": one["learner"], "optimizer": one["optimizer"]})
     again = tensors({"learner": two["learner"], "optimizer": two["optimizer"]})
@@ -50,14 +63,26 @@ def test_after_ten_iterations_both_ranks_hold_the_same_but_have_lived_differentl
     assert {f"/learner/policy.{part}" for part in parts} <= set(learned)
     assert learned.keys() == again.keys()
     assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
-    assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 10
+    assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 20
     shared = {name for name in one["report"] if not name.startswith("perf/")}
     assert {name for name in shared if one["report"][name] != two["report"][name]} == set()
 
 
 @pytest.mark.slow
+def test_two_ranks_that_were_interrupted_end_as_those_that_were_not_to_the_last_bit(straight, tmp_path):
+    # As if they had been killed before their last checkpoint.
+    shutil.copytree(straight[0], tmp_path / "run", symlinks=True)
+    (tmp_path / "run/checkpoints/epoch=19.ckpt").unlink()
+    resumed = train_on_two_ranks(tmp_path, f"resume={tmp_path / 'run'}")
+    assert compare(straight[0], tmp_path / "run") == ""
+    for one, again in zip(straight[1], resumed, strict=True):
+        assert differences(one["positions"], again["positions"], "positions") == []
+        assert differences(one["learner"], again["learner"], "learner") == []
+
+
+@pytest.mark.slow
 def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(tmp_path):
-    one, two = train_on_two_ranks(tmp_path, "agent=ppo", "trainer.max_epochs=1", NAN_GRADIENT_RANK="1")
+    one, two = train_on_two_ranks(tmp_path, *new_run(tmp_path), "trainer.max_epochs=1", NAN_GRADIENT_RANK="1")
     learned = tensors({"learner": one["learner"], "optimizer": one["optimizer"]})
     again = tensors({"learner": two["learner"], "optimizer": two["optimizer"]})
     assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
