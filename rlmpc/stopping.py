@@ -139,6 +139,8 @@ def end_stopped_run(signum: signal.Signals, folder: Path, report: Callable[[str]
     report(f"stopped by {signum.name}; {how_to_go_on(folder)}")
     if signum == REQUEUE_SIGNAL and rank == 0:
         _requeue_job()
+    # Python takes its handlers away before it ends, and torchrun signals every process once the first has ended.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(exit_code(signum))
 
 

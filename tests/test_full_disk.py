@@ -1,14 +1,17 @@
-"""Runs whose disk is too small, as whole commands on a file system in memory."""
+"""Runs whose disk is full."""
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
+import train
 from rlmpc.checkpoint import checkpoints_by_age, load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,10 +25,8 @@ exit $code
 """
 """The mount is seen by this shell and its children only."""
 
-pytestmark = pytest.mark.slow
 
-
-def train(folder: Path, size: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def train_on_disk(folder: Path, size: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A run on a disk of that size; what it leaves is copied to `kept`."""
     (folder / "disk").mkdir()
     shell = ["unshare", "--map-root-user", "--mount", "sh", "-c", IN_MEMORY, "sh", size]
@@ -39,8 +40,9 @@ def train(folder: Path, size: str, *arguments: str) -> subprocess.CompletedProce
     return done
 
 
+@pytest.mark.slow
 def test_what_was_saved_before_the_disk_was_full_stays_and_the_run_ends_with_code_1(tmp_path):
-    done = train(tmp_path, "1500k", "checkpoint.every=2", "checkpoint.keep_last=null")
+    done = train_on_disk(tmp_path, "1500k", "checkpoint.every=2", "checkpoint.keep_last=null")
     assert done.returncode == 1
     newest, *older = checkpoints_by_age(tmp_path / "kept/checkpoints")
     iteration = load_checkpoint(newest).iteration
@@ -53,8 +55,14 @@ def test_what_was_saved_before_the_disk_was_full_stays_and_the_run_ends_with_cod
     }  # fmt: skip
 
 
-def test_a_disk_that_is_full_when_a_curve_is_written_is_named(tmp_path):
-    done = train(tmp_path, "24k", "checkpoint.every=1000", "logger=[csv]")
-    assert done.returncode == 1
-    assert "is full: No space left on device\nthe run ended with an error; the run in 'disk/run'" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_when_a_curve_is_written_is_named(command, monkeypatch, number):
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(ExperimentWriter, "save", full)
+    arguments = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "trainer.max_epochs=2", "logger=[csv]"]
+    code, _, err = command(train.main, *arguments, "run.dir=run")
+    assert code == 1
+    assert f"the disk of 'run' is full: {os.strerror(number)}\nthe run ended with an error; the run in 'run'" in err
+    assert "Traceback" not in err

@@ -34,6 +34,23 @@ with StopSignals(float(sys.argv[1]), say) as signals:
         say("closed")
 """
 
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from rlmpc.stopping import StopSignals, end_stopped_run
+
+class LastWords:
+    def __del__(self, kill=os.kill, pid=os.getpid(), signum=signal.SIGTERM):
+        kill(pid, signum)
+
+# A module's names go when Python has already taken its signal handlers away.
+last = LastWords()
+with StopSignals(60, print) as signals:
+    signals.defer(requeue=False)
+    signals.stopped_by = signal.SIGINT
+end_stopped_run(signal.SIGINT, Path("none"), print, 0)
+"""
+
 
 def start(timeout_s: float, phase: str, ears: str = "hears") -> subprocess.Popen[str]:
     """A process that waits for signals in a body of `StopSignals`."""
@@ -85,6 +102,10 @@ def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same():
     process = start(1, "training", "deaf")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
+
+
+def test_a_launcher_that_signals_a_process_that_is_all_but_gone_does_not_change_its_exit_code():
+    assert subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, timeout=60).returncode == 130
 
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path):
