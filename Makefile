@@ -12,11 +12,12 @@ ARGS ?=
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes each; a module shares a simulator.
+# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes; a module shares what it has set
+# up, for example a simulator, and the modules with the longest tests are not left for the end.
+TESTS := -n 2 --dist loadscope --no-loadscope-reorder
 test: $(READY)
-	$(BIN)/python -m pytest -m "not sim and not slow" -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m "not sim and slow" -n 2 --dist loadscope
-	$(BIN)/python -m pytest -m sim -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not sim" $(TESTS)
+	$(BIN)/python -m pytest -m sim $(TESTS)
 
 check: $(READY)
 	$(BIN)/ruff check .
