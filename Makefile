@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
+# Else every process compiles all that it imports again: 20 seconds each, and tests start many.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: train test check clean
 
 train: $(READY)
