@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
@@ -55,6 +57,18 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(com
     levels = [row["curriculum/level"] for row in curve(tmp_path / "straight")]
     assert len(levels) == 8
     assert len(set(levels)) > 1
+
+
+def test_what_is_drawn_while_a_resumed_run_is_set_up_changes_nothing(command, tmp_path, monkeypatch):
+    arguments = [*TOY, "task=toy", "checkpoint.every=1"]
+    command(train.main, *arguments, "trainer.max_epochs=4", "run.dir=straight")
+    shutil.copytree("straight", "parted", symlinks=True)
+    for index in (2, 3):
+        (tmp_path / f"parted/checkpoints/epoch={index}.ckpt").unlink()
+    make_loggers = train._loggers
+    monkeypatch.setattr(train, "_loggers", lambda *given: (torch.rand(3), make_loggers(*given))[1])
+    assert command(train.main, "resume=parted")[0] == 0
+    assert compare(tmp_path / "straight", tmp_path / "parted") == ""
 
 
 def test_curves_go_on_on_the_same_axes_without_what_came_after_the_checkpoint(command, tmp_path):
@@ -170,6 +184,13 @@ def test_a_job_that_slurm_starts_again_goes_on_with_the_same_command(command, tm
     assert (code, err) == (0, "")
     assert f"resuming {folder.relative_to(tmp_path)}/checkpoints/epoch=3.ckpt" in out
     assert [row["step"] for row in curve(folder)] == [str(i) for i in range(5)]
+
+
+def test_another_job_does_not_go_on_with_a_run_that_it_finds_in_its_folder(command, tmp_path, slurm_job):
+    arguments = [*TOY, "task=toy", "run.root=runs", "trainer.max_epochs=1"]
+    assert command(train.main, *arguments)[0] == 0
+    code, _, err = command(train.main, *arguments)
+    assert (code, slurm_job in err) == (2, True)
 
 
 def test_a_job_that_slurm_starts_again_before_its_first_checkpoint_begins_anew(

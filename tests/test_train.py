@@ -61,6 +61,14 @@ def test_only_the_newest_checkpoints_are_kept_when_asked_for(command, tmp_path):
     assert saved == ["epoch=4.ckpt", "epoch=5.ckpt", "last.ckpt"]
 
 
+def test_no_checkpoint_goes_while_the_newest_cannot_be_trusted(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("callbacks.checkpoint.has_right_checksums", lambda path: path.name != "epoch=3.ckpt")
+    keeping = ["checkpoint.every=1", "checkpoint.keep_last=2"]
+    command(train.main, *TOY, "trainer.max_epochs=4", *keeping, "run.dir=run")
+    saved = sorted(path.name for path in (tmp_path / "run/checkpoints").iterdir())
+    assert saved == ["epoch=1.ckpt", "epoch=2.ckpt", "epoch=3.ckpt", "last.ckpt"]
+
+
 def test_the_run_folder_is_named_by_task_stage_and_time(command, tmp_path):
     command(train.main, *TOY, "trainer.max_epochs=1", "logger=[]")
     (folder,) = tmp_path.glob("logs/toy/teacher/*")

@@ -120,7 +120,7 @@ class Collector:
         """What goes over from one rollout to the next; empty before the first."""
         if self._obs is None:
             return {}
-        episodes = {"return": self._episode_return, "length": self._episode_length, "ended": self._ended}
+        episodes = {"return": self._episode_return, "length": self._episode_length}
         return {"obs": dict(self._obs), "memory": dict(self._memory), "episodes": episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -138,7 +138,6 @@ class Collector:
         self._memory = {name: values.to(device) for name, values in state["memory"].items()}
         episodes = {name: values.to(device) for name, values in state["episodes"].items()}
         self._episode_return, self._episode_length = episodes["return"], episodes["length"]
-        self._ended = episodes["ended"]
 
     def _outcome(self, obs: Obs, seen: Tensor, step: Step, valid: Tensor, policy: RolloutPolicy) -> dict[str, Tensor]:
         outcome = {"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated | ~valid}
