@@ -187,8 +187,9 @@ def test_a_job_that_slurm_starts_again_goes_on_with_the_same_command(command, tm
 
 
 def test_another_job_does_not_go_on_with_a_run_that_it_finds_in_its_folder(command, tmp_path, slurm_job):
-    arguments = [*TOY, "task=toy", "run.root=runs", "trainer.max_epochs=1"]
+    arguments = [*TOY, "task=toy", "run.root=runs", "trainer.max_epochs=2", "checkpoint.every=1"]
     assert command(train.main, *arguments)[0] == 0
+    (tmp_path / "runs/toy/teacher" / slurm_job / "checkpoints/epoch=1.ckpt").unlink()
     code, _, err = command(train.main, *arguments)
     assert (code, slurm_job in err) == (2, True)
 
