@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import sys
 import time
 import traceback
@@ -45,9 +46,14 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     except (UserError, RunError) as error:
         print(f"{sys.argv[0]}: {error}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         code = EXIT_CODES[type(error)]
-    except Exception:
-        traceback.print_exc()
-        code = 1
+    except Exception as error:
+        # Raised by whatever first looks at a path, mostly to see whether it exists.
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            print(f"{sys.argv[0]}: '{str(error.filename)[:40]}...' is too long for a file's name", file=sys.stderr)
+            code = EXIT_CODES[UserError]
+        else:
+            traceback.print_exc()
+            code = 1
     if is_lightning_child():
         # Lightning kills all processes when one that it started ends in an error. The first one is the one whose exit
         # code and last words a user sees, so it may end by itself, and this one with it; see `end_with_launcher`.

@@ -58,6 +58,8 @@ def refusal(command, *arguments: str) -> str:
     [
         (["resume=nowhere"], "there is no checkpoint 'nowhere'; give a file, a run's folder, latest"),
         (["resume="], "'resume' is empty"),
+        (["resume=" + 300 * "a"], f"'{40 * 'a'}...' is too long for a file's name"),
+        (["resume=run", "trainer.max_epochs=4", "run.dir=" + 300 * "a"], "is too long for a file's name"),
         (["resume=null"], "'resume' is empty"),
         (["resume=latest"], "there is no checkpoint below 'logs'"),
         (["resume=latest", "run.root=void"], "there is no checkpoint below 'void'"),
