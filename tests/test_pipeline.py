@@ -10,13 +10,13 @@ import torch
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.algorithms.policies import restore_policy, restore_teacher
+from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.export.gate import check_parity
+from rlmpc.export.parity import check_parity
 from rlmpc.export.record import record_observations
 from rlmpc.networks.memory import forget
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.policies import restore_policy, restore_teacher
 
 pytestmark = pytest.mark.slow
 QUIET = ["device=cpu", "logger=[]", "checkpoint.export=false"]

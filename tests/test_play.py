@@ -15,7 +15,7 @@ import torch
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
@@ -337,7 +337,7 @@ def test_a_changed_checkpoint_is_refused_with_what_differs(command, saved, name:
     [
         lambda c: c["rlmpc"]["config"].update(env=[1]),
         lambda c: c["rlmpc"]["config"]["task"].update(name="walk"),
-        lambda c: c["rlmpc"].update(report=None),
+        lambda c: c["rlmpc"].update(numbers=None),
         lambda c: c["hyper_parameters"]["agent"].update(actor_hidden="big"),
         lambda c: c["hyper_parameters"]["agent"].update(actor_hidden=[-1]),
         lambda c: c["hyper_parameters"]["agent"].update(actor_group="robot"),

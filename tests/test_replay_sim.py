@@ -10,7 +10,7 @@ import torch
 import play
 import train
 from benchmarks.same_run import curve
-from rlmpc.networks.actor_critic import ActorCritic
+from rlmpc.algorithms.ppo.policy import ActorCritic
 
 pytestmark = pytest.mark.sim
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.envs.vec_env import MeasurableEnv, Obs, Step
-from rlmpc.evaluation.episode import Episode, Trial
 
 STEPS_PER_CHECK = 50
 """Whether any episode goes on is asked, and the device waited for, only every so often."""
@@ -37,7 +37,7 @@ def evaluate(
     env: MeasurableEnv,
     policy: ActingPolicy,
     trials: list[Trial],
-    report: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Episode]:
     """Run one episode of every trial with the policy's mean actions, N at a time.
 
@@ -47,7 +47,7 @@ def evaluate(
         env: where; its seed decides how episodes start.
         policy: who acts.
         trials: any number; see `rlmpc.evaluation.grid.make_trials`.
-        report: called with a short sentence before every round of N.
+        say: called with a short sentence before every round of N.
 
     Returns:
         Episodes in the order of the trials.
@@ -56,8 +56,8 @@ def evaluate(
     num_rounds = -(-len(trials) // env.num_envs)
     for round_number in range(num_rounds):
         chunk = trials[round_number * env.num_envs :][: env.num_envs]
-        if report is not None:
-            report(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
+        if say is not None:
+            say(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
         # A last, smaller round is filled up with repeats, which nobody looks at.
         env.place((chunk * env.num_envs)[: env.num_envs], round_number)
         episodes += _episodes(env, chunk, _run_round(env, policy).tolist())

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
-from rlmpc.networks.rma import RmaActorCritic
 
 EXAMPLE_ROWS = 2
 """Rows of the observations that are traced; torch takes a batch of 0 or 1 for one that never changes."""

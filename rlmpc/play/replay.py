@@ -8,13 +8,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from rlmpc.config.schema import PlayCfg
+from rlmpc.checkpoint.fault_file import FaultFile, read_fault
+from rlmpc.checkpoint.random_state import load_random_state
+from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env
 from rlmpc.envs.vec_env import VecEnv, finite_rows
 from rlmpc.errors import RunError, UserError
-from rlmpc.fault_file import FaultFile, read_fault
-from rlmpc.random_state import load_random_state
 
 
 def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
@@ -64,7 +64,7 @@ def replay(env: VecEnv, fault: FaultFile, owner: str) -> Tensor:
         UserError: if the state in the file is not one of these environments.
     """
     try:
-        env.load_exact_state(fault.state)
+        env.load_state(fault.state)
     except ValueError as error:
         raise UserError(f"'{owner}' does not fit the environment that its config describes: {error}") from error
     actions, seen = fault.actions.to(env.device), fault.seen.to(env.device)

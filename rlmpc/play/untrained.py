@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlmpc.config.schema import PlayCfg
+from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
 from rlmpc.envs.vec_env import VecEnv

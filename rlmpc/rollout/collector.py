@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from rlmpc.contract import differences
+from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.networks.memory import forget
 from rlmpc.rollout.buffer import RolloutBuffer

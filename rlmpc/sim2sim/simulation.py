@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.robots.g1.description import load_description, quat_rotate
 from rlmpc.sim2sim.actions import Actions

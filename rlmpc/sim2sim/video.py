@@ -14,10 +14,10 @@ import mujoco
 import numpy as np
 from mujoco.rendering.classic import gl_context
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
+from rlmpc.export.deployment import Deployment
 from rlmpc.robots.g1.description import load_description
-from rlmpc.sim2sim.deployment import Deployment
 from rlmpc.sim2sim.evaluate import end_reason
 from rlmpc.sim2sim.walker import Walker
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.evaluation.episode import Episode, Trial
 
 
 class Steering:

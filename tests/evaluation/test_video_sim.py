@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
 from rlmpc.evaluation.video import film
 
 pytestmark = pytest.mark.sim
@@ -22,7 +22,7 @@ NUM_FRAMES = 20
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> np.ndarray:
     """A film of two robots that sink to their knees, on stairs and on boxes, (20, height, width, 3)."""
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv, load_env_cfg
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv, load_env_cfg
     from rlmpc.tasks import camera
 
     cfg = camera.with_camera(load_env_cfg("RLMPC-Blind-G1-Play-v0"), 2)

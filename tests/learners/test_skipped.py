@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.metrics import means_of_updates
 from rlmpc.learners.skipped import SkippedUpdates
-from rlmpc.learners.teacher import TeacherLearner
 
 UPDATES = 5 * 4
 """Updates an iteration of the toy task's agents: epochs times minibatches."""
@@ -106,14 +106,14 @@ def test_a_gradient_that_is_not_finite_moves_nothing_and_the_next_step_works(
 
 @pytest.mark.parametrize("agent", ["ppo", "rma"])
 def test_skipped_updates_are_counted_and_spoil_no_other_number(run_toy, monkeypatch, agent: str):
-    armed = TeacherLearner.on_train_start
+    armed = PpoLearner.on_train_start
 
-    def on_train_start(self: TeacherLearner) -> None:
+    def on_train_start(self: PpoLearner) -> None:
         armed(self)
         # The last three updates of the first iteration and the first two of the second.
         spoil(self.policy.critic[0].weight, math.nan, range(UPDATES - 3, UPDATES + 2))
 
-    monkeypatch.setattr(TeacherLearner, "on_train_start", on_train_start)
+    monkeypatch.setattr(PpoLearner, "on_train_start", on_train_start)
     learner, _, reports = run_toy(4, num_envs=16, agent=agent)
     assert [report["fault/skipped_updates"] for report in reports] == [3.0, 2.0, 0.0, 0.0]
     assert [report["fault/skipped_in_a_row"] for report in reports] == [3.0, 5.0, 0.0, 0.0]
@@ -129,9 +129,9 @@ def test_an_iteration_of_skipped_updates_alone_reports_no_losses_and_leaves_the_
     before = parameters(learner)
     learner.training_step(datamodule.collect(), 0)
     assert torch.equal(parameters(learner), before)
-    assert "loss/value" not in learner.report
-    assert learner.report["fault/skipped_updates"] == learner.report["fault/skipped_in_a_row"] == UPDATES
-    assert math.isfinite(learner.report["train/learning_rate"])
+    assert "loss/value" not in learner.numbers
+    assert learner.numbers["fault/skipped_updates"] == learner.numbers["fault/skipped_in_a_row"] == UPDATES
+    assert math.isfinite(learner.numbers["train/learning_rate"])
 
 
 def test_a_skipped_step_of_the_history_encoder_leaves_its_loss_out(run_toy):

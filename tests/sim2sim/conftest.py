@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.robots.g1.description import load_description
 from rlmpc.sim2sim.simulation import Simulation
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.robots.g1.description import quat_rotate
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.simulation import Simulation
@@ -59,7 +59,7 @@ def smooth_actions() -> np.ndarray:
 
 def flat_env() -> Any:
     """One robot on flat ground, nothing random about its physics and its start but the heading's quarter."""
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
     from rlmpc.tasks.blind_rl.env_cfg import BlindFlatPlayEnvCfg
 
     cfg = BlindFlatPlayEnvCfg()
@@ -163,7 +163,7 @@ def test_the_observer_gives_what_isaac_lab_gives_for_the_same_states(recording, 
 
 
 def test_numbers_that_are_repeated_here_are_those_of_the_training():
-    from rlmpc.envs.isaaclab_env import ACTION_LIMIT
+    from rlmpc.envs.isaaclab.env import ACTION_LIMIT
     from rlmpc.sim2sim import actions, evaluate, model, scanner
     from rlmpc.sim2sim import simulation as start
     from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
