@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from rlmpc.errors import UserError
 from rlmpc.obs_schema import ObsSchema
+from rlmpc.world import World
 
 RELATIVE_TOLERANCE = 1e-5
 """Numbers that pass through single precision on another device may differ by less."""
@@ -34,6 +35,12 @@ class Contract:
     joints: dict[str, Plain] = field(default_factory=dict)
     """Robot: `names`, `default_pos` [rad], `stiffness` [N m/rad], `damping` [N m s/rad], `armature` [kg m^2] and
     `effort_limit` [N m], lists in one order; empty without a robot."""
+    robot: str = ""
+    """Name of the robot in `rlmpc.robots.table`; empty without a robot."""
+    action_limit: float | None = None
+    """Bound of raw actions; None: there is none."""
+    world: World | None = None
+    """Where the policy was trained. Nothing to agree upon: it may be played elsewhere."""
 
     @property
     def num_actions(self) -> int:
@@ -44,7 +51,16 @@ class Contract:
     def from_dict(cls, data: Mapping[str, Plain]) -> Contract:
         """The contract that `to_dict` described."""
         observations = ObsSchema.from_dict(data["observations"])
-        return cls(data["control_dt"], observations, tuple(data["actions"]), dict(data["joints"]))
+        world = data.get("world")
+        return cls(
+            data["control_dt"],
+            observations,
+            tuple(data["actions"]),
+            dict(data["joints"]),
+            data.get("robot", ""),
+            data.get("action_limit"),
+            None if world is None else World.from_dict(world),
+        )
 
     def to_dict(self) -> dict[str, Plain]:
         """Plain dicts and lists, for a checkpoint or a JSON file."""
@@ -53,6 +69,9 @@ class Contract:
             "observations": self.observations.to_dict(),
             "actions": list(self.actions),
             "joints": self.joints,
+            "robot": self.robot,
+            "action_limit": self.action_limit,
+            "world": None if self.world is None else self.world.to_dict(),
         }
 
 
@@ -87,6 +106,7 @@ def differences(there: Plain, here: Plain, path: str = "") -> list[str]:
 
 def _relevant(contract: Contract, groups: Iterable[str]) -> dict[str, Plain]:
     data = contract.to_dict()
+    del data["world"]
     return {**data, "observations": {g: data["observations"][g] for g in groups if g in data["observations"]}}
 
 
