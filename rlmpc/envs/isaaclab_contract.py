@@ -112,12 +112,13 @@ def _world(cfg: Any) -> World:
         episode_length_s=cfg.episode_length_s,
         max_tilt_rad=ends.bad_orientation and ends.bad_orientation.params["limit_angle"],
         min_height_m=ends.fell_below and ends.fell_below.params["minimum_height"],
-        terrain=_terrain(cfg.scene.terrain.terrain_generator),
+        terrain=terrain_of(cfg.scene.terrain.terrain_generator),
         height_scanner=_height_scanner(getattr(cfg.scene, "height_scanner", None)),
     )
 
 
-def _terrain(generator: TerrainGeneratorCfg) -> Terrain:
+def terrain_of(generator: TerrainGeneratorCfg) -> Terrain:
+    """Return the ground that a generator builds, as plain numbers."""
     return Terrain(
         kinds={name: _kind(kind) for name, kind in generator.sub_terrains.items()},
         num_levels=generator.num_rows,

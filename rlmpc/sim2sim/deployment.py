@@ -13,7 +13,7 @@ import onnxruntime
 from rlmpc.contract import Contract
 from rlmpc.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON file that this code reads."""
 
 STATE = "state."

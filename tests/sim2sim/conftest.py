@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rlmpc.contract import Contract
-from rlmpc.robots.g1.description import load_description
+from rlmpc.robots.g1.config import G1
+from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.simulation import Simulation
 
 NUM_ACTIONS = 30
@@ -23,8 +25,8 @@ def term(name: str, dim: int, history: int = 1, scale: Any = 1.0, clip: list[flo
     return {"name": name, "dim": dim, "history": history, "scale": scale, "clip": clip}
 
 
-def g1_joints() -> dict[str, Any]:
-    robot = load_description()
+def joints_of(robot: Robot) -> dict[str, Any]:
+    robot = robot.description
     drives = [robot.actuator_by_joint[name] for name in robot.joint_names]
     fields = ("stiffness", "damping", "armature", "effort_limit")
     return {
@@ -34,24 +36,51 @@ def g1_joints() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def contract_data() -> dict[str, Any]:
-    """The contract as plain data, for a test to change."""
-    robot, joints = load_description(), g1_joints()
+def stairs(shape: str, platform_width: float) -> dict[str, Any]:
+    numbers = {"step_height_range": [0.01, 0.17], "step_width": 0.3, "border_width": 0.0, "holes": False}
+    return {"shape": shape, "platform_width": platform_width, **numbers}
+
+
+WORLD = {
+    "num_substeps": 4,
+    "contact_stiffness": 1.6e5,
+    "contact_damping": 1100.0,
+    "heading_noise_rad": math.radians(10.0),
+    "max_start_velocity": 0.1,
+    "episode_length_s": 12.0,
+    "max_tilt_rad": 0.8,
+    "min_height_m": -5.0,
+    "terrain": {
+        "kinds": {
+            "stairs_up": stairs("inverted_pyramid_stairs_terrain", 1.5),
+            "stairs_down": stairs("pyramid_stairs_terrain", 1.25),
+            "random_boxes": {"shape": "random_grid_terrain", "grid_width": 0.75},
+        },
+        "num_levels": 10,
+        "difficulty_range": [0.0, 1.0],
+        "tile_size_m": [8.0, 8.0],
+        "border_width_m": 8.0,
+    },
+}
+
+
+def contract_of(robot: Robot) -> dict[str, Any]:
+    joints, num_joints = joints_of(robot), len(robot.description.joints)
+    scanner = {"offset_m": [0.2, 0.0, 0.43], "size_m": [1.3, 0.4], "resolution_m": 0.05, "max_distance_m": 7.0}
     sensed = [
-        term("joint_pos", 29, 10),
-        term("joint_vel", 29, 10, 0.05),
+        term("joint_pos", num_joints, 10),
+        term("joint_vel", num_joints, 10, 0.05),
         term("base_ang_vel", 3, 5, 0.2),
         term("projected_gravity", 3, 5),
         term("velocity_command", 3, 5),
-        term("last_action", 30, 5),
+        term("last_action", num_joints + 1, 5),
         term("gait_phase", 4),
     ]
     joint_pos = {
         "name": "joint_pos",
-        "dim": 29,
-        "joints": list(robot.joint_names),
-        "scale": [robot.action_scale[name] for name in robot.joint_names],
+        "dim": num_joints,
+        "joints": joints["names"],
+        "scale": list(robot.description.action_scale.values()),
         "offset": joints["default_pos"],
     }
     gait_cycle = {
@@ -63,7 +92,28 @@ def contract_data() -> dict[str, Any]:
         "leg_offsets": [0.0, 0.5],
     }
     observations = {"policy": sensed, "critic": [term("base_lin_vel", 3), *sensed]}
-    return {"control_dt": 0.02, "observations": observations, "actions": [joint_pos, gait_cycle], "joints": joints}
+    agreed = {
+        "control_dt": 0.02,
+        "observations": observations,
+        "actions": [joint_pos, gait_cycle],
+        "joints": joints,
+        "robot": robot.name,
+        "action_limit": 100.0,
+        "world": WORLD | {"height_scanner": {"body": robot.torso, **scanner}},
+    }
+    return json.loads(json.dumps(agreed))
+
+
+@pytest.fixture
+def contract_data() -> dict[str, Any]:
+    """The contract as plain data, for a test to change."""
+    return contract_of(G1)
+
+
+@pytest.fixture
+def biped_contract(biped) -> Contract:
+    """The contract of a policy of the second robot."""
+    return Contract.from_dict(contract_of(biped))
 
 
 @pytest.fixture
@@ -123,7 +173,7 @@ def export(tmp_path, contract_data) -> Callable[..., Path]:
             for side, values in sides.items()
         }
         ranges = {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.5, 0.5], "ang_vel_z": [-2.0, 2.0]}
-        about = {"format": 1, "task": "blind_rl", "algorithm": "ppo", "iteration": 7, "checkpoint_sha256": "0"}
+        about = {"format": 2, "task": "blind_rl", "algorithm": "ppo", "iteration": 7, "checkpoint_sha256": "0"}
         described = about | {"contract": data, "command_ranges": ranges} | shapes | changes
         folder = tmp_path / "exported"
         folder.mkdir(exist_ok=True)
