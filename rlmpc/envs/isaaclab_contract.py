@@ -44,7 +44,7 @@ def contract_of(env: ManagerBasedRLEnv, gains: dict[str, list[float]]) -> Contra
 
 
 def nominal_gains(env: ManagerBasedRLEnv) -> dict[str, list[float]]:
-    """Return `stiffness` [N m/rad] and `damping` [N m s/rad] of every joint; call it before anything randomises them."""
+    """Return `stiffness` [N m/rad] and `damping` [N m s/rad] of every joint, while nothing has randomised them yet."""
     data = env.scene[ROBOT].data
     return {
         "stiffness": data.joint_stiffness.torch[0].tolist(),

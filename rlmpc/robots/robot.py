@@ -72,7 +72,7 @@ class Robot:
         return {"torso": [self.torso], "feet": list(self.feet), "off_ground": off_ground}
 
     def lacks(self, part: str) -> bool:
-        """Whether the robot has no joint or body of this part.
+        """Return whether the robot has no joint or body of this part.
 
         Raises:
             ValueError: The part is none of a robot's.

@@ -100,7 +100,7 @@ def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
 
 
 def velocity_errors(simulation: Simulation) -> tuple[float, float]:
-    """Return the errors of the velocity in the plane [m/s], in the frame of the heading, and of the world's yaw rate [rad/s]."""
+    """Return the errors of the velocity in the plane [m/s], heading frame, and of the world's yaw rate [rad/s]."""
     yaw = simulation.root_yaw
     turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
     velocity = turn @ simulation.root_lin_vel_w[:2]

@@ -193,7 +193,7 @@ def _add_drives(spec: mujoco.MjSpec, joints: Mapping[str, Any]) -> None:
 
 
 def _set_stops(model: mujoco.MjModel) -> None:
-    """Set stiffness and damping of the joint limits; MuJoCo's constraints take both relative to the inertia at the joint.
+    """Set stiffness and damping of the joint limits; MuJoCo takes both relative to the inertia at the joint.
 
     See "Solver parameters" in MuJoCo's documentation: a constraint's force per unit of reference acceleration is
     1 / (inverse inertia x (1 - impedance)).

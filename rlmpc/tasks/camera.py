@@ -24,14 +24,14 @@ _TARGET_OFFSET_M = (0.0, 0.0, -0.15)
 
 
 def with_camera(cfg: Any, num_robots: int) -> Any:
-    """Adds a camera for every robot to an environment's configuration.
+    """Add a camera for every robot to an environment's configuration.
 
     Args:
         cfg: Configuration of a locomotion environment; it is changed.
         num_robots: How many robots it will have.
 
     Returns:
-        ``cfg``.
+        `cfg`.
 
     Raises:
         UserError: For a number of robots that is not filmed.
@@ -54,7 +54,7 @@ def with_camera(cfg: Any, num_robots: int) -> Any:
 
 
 def take_pictures(scene: InteractiveScene, robot: str) -> torch.Tensor:
-    """Moves every camera to its robot and draws.
+    """Move every camera to its robot and draw.
 
     Args:
         scene: Scene with a camera.

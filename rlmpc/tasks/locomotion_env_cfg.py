@@ -125,7 +125,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
     """Name of the robot in `rlmpc.robots.table`. What terms say of its parts, its pose and its scales follows."""
 
     action_limit: float = 100.0
-    """Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
+    """Bound of raw actions; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
 
     cpu_graph: bool = True
     """Whether physics on the CPU is replayed as a recorded graph. Without effect on CUDA, where Isaac Lab does it."""

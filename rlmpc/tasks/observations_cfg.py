@@ -69,7 +69,7 @@ class PolicyCfg(SensedTermsCfg):
 class ScanTermsCfg(ObservationGroupCfg):
     """What a height scanner sees. 243 values.
 
-    The last base class of a group contributes its terms first: ``class ScanPolicyCfg(PolicyCfg, ScanTermsCfg)`` puts
+    The last base class of a group contributes its terms first: `class ScanPolicyCfg(PolicyCfg, ScanTermsCfg)` puts
     the scan before all other terms.
     """
 
@@ -90,19 +90,13 @@ class PrivilegedTermsCfg(ObservationGroupCfg):
     joint_damping = ObservationTermCfg(func=mdp.JointDamping)
     """(value - default) / (0.2 default); 29."""
 
-    torso_mass = ObservationTermCfg(
-        func=mdp.BodyMass, params={"asset_cfg": RobotPartCfg(part="torso")}
-    )
+    torso_mass = ObservationTermCfg(func=mdp.BodyMass, params={"asset_cfg": RobotPartCfg(part="torso")})
     """(value - default) / (0.2 default); 1."""
 
-    torso_com = ObservationTermCfg(
-        func=mdp.BodyComOffset, params={"asset_cfg": RobotPartCfg(part="torso")}
-    )
+    torso_com = ObservationTermCfg(func=mdp.BodyComOffset, params={"asset_cfg": RobotPartCfg(part="torso")})
     """Displacement of the torso's centre of mass from its default, torso frame [m]; 3."""
 
-    foot_friction = ObservationTermCfg(
-        func=mdp.FrictionCoefficient, params={"asset_cfg": RobotPartCfg(part="feet")}
-    )
+    foot_friction = ObservationTermCfg(func=mdp.FrictionCoefficient, params={"asset_cfg": RobotPartCfg(part="feet")})
     """Friction coefficient of each foot, left, right; 2."""
 
     base_height = ObservationTermCfg(

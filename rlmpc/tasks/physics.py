@@ -27,7 +27,7 @@ PHYSICS_CFG = NewtonCfg(
 
 
 def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
-    """Chooses the class that steps physics, in place.
+    """Choose the class that steps physics, in place.
 
     Args:
         physics: Physics configuration of one environment.

@@ -45,5 +45,5 @@ def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
 
 
 def _is_on(term: object) -> bool:
-    """Whether there is something to read; a reward of weight 0 is not even computed."""
+    """Return whether there is something to read; a reward of weight 0 is not even computed."""
     return term is not None and not (isinstance(term, RewardTermCfg) and term.weight == 0.0)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rlmpc.robots.description import Actuator, RobotDescription, quat_rotate, read_description
+from rlmpc.robots.description import Actuator, RobotDescription, quat_rotate
 from rlmpc.robots.g1.config import G1 as ROBOT
 
 G1 = ROBOT.description

@@ -27,7 +27,7 @@ def test_groups_of_the_g1_pick_the_intended_joints_and_bodies():
 
 def test_a_group_without_joints_is_a_part_that_the_robot_lacks(biped):
     assert biped.lacks("arms") and not biped.lacks("ankles")
-    with pytest.raises(ValueError, match="a robot has no part 'angles'; .*did you mean 'ankles'"):
+    with pytest.raises(ValueError, match=r"a robot has no part 'angles'; .*did you mean 'ankles'"):
         biped.lacks("angles")
 
 

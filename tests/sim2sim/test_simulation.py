@@ -99,7 +99,7 @@ def test_another_robot_of_the_table_stands_and_senses_its_own_joints(biped_contr
 
 
 def test_an_unknown_robot_is_refused_by_name(contract_data):
-    with pytest.raises(UserError, match="unknown robot 'g1_23dof'; known: g1_29dof.*did you mean 'g1_29dof'"):
+    with pytest.raises(UserError, match=r"unknown robot 'g1_23dof'; known: g1_29dof.*did you mean 'g1_29dof'"):
         Simulation(Contract.from_dict(contract_data | {"robot": "g1_23dof"}), "flat", 0)
 
 

@@ -79,7 +79,7 @@ def test_unknown_robots_and_parts_are_refused(biped) -> None:
         configure(robot="bipedd")
     cfg = BlindEnvCfg()
     cfg.rewards.arm_deviation.params["asset_cfg"].part = "arm"
-    with pytest.raises(ValueError, match="no part 'arm'; its parts are arms, waist, .*; did you mean 'arms'"):
+    with pytest.raises(ValueError, match=r"no part 'arm'; its parts are arms, waist, .*; did you mean 'arms'"):
         use_parts(cfg, biped)
 
 
@@ -93,7 +93,7 @@ def test_a_robot_with_more_parts_is_no_override_of_one_with_fewer(biped) -> None
 def test_random_steps_stay_finite(adapter) -> None:
     assert adapter.num_actions == 7
     obs = adapter.reset()
-    # A scan, and 19 terms of the policy of which four grow with the joints: 6 x 10, 6 x 10, 7 x 5 and gains 6, 6.
+    # The scan; 6 joints x 10 frames twice, 7 actions x 5 frames, 49 others; of the privileged ones 2 x 6 and 12 others.
     assert {group: values.shape[1] for group, values in obs.items()} == {"policy": 447, "critic": 471, "teacher": 471}
     for _ in range(50):
         step = adapter.step(torch.randn(NUM_ENVS, 7))
