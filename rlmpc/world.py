@@ -41,6 +41,13 @@ class World:
 
     num_substeps: int
     """Physics steps in one control step."""
+    gravity: Sequence[float]
+    """[m/s^2] world frame."""
+    integrator: str
+    cone: str
+    """MuJoCo's integrator and its model of friction cones, by their names in MJCF."""
+    impratio: float
+    """Ratio of frictional to normal constraint impedance."""
     contact_stiffness: float
     """[N/m] of the ground."""
     contact_damping: float

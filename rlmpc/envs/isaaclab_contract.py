@@ -102,11 +102,15 @@ def _plain(value: torch.Tensor | tuple[float, ...] | float) -> float | list[floa
 
 def _world(cfg: Any) -> World:
     """Return the numbers of the world that the config of an environment describes."""
-    start, ends, ground = cfg.events.reset_root.params, cfg.terminations, cfg.sim.physics.default_shape_cfg
+    start, ends, physics = cfg.events.reset_root.params, cfg.terminations, cfg.sim.physics
     return World(
-        num_substeps=cfg.decimation * cfg.sim.physics.num_substeps,
-        contact_stiffness=ground.ke,
-        contact_damping=ground.kd,
+        num_substeps=cfg.decimation * physics.num_substeps,
+        gravity=list(cfg.sim.gravity),
+        integrator=physics.solver_cfg.integrator,
+        cone=physics.solver_cfg.cone,
+        impratio=physics.solver_cfg.impratio,
+        contact_stiffness=physics.default_shape_cfg.ke,
+        contact_damping=physics.default_shape_cfg.kd,
         heading_noise_rad=start["heading_noise_rad"],
         max_start_velocity=start["max_velocity"],
         episode_length_s=cfg.episode_length_s,

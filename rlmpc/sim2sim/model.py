@@ -59,7 +59,7 @@ def build_model(
     _check_joints(robot, joints["names"])
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
-    _set_physics(spec, control_dt / world.num_substeps)
+    _set_physics(spec, control_dt, world)
     _set_light(spec)
     contact = _solref(world.contact_stiffness, world.contact_damping)
     _add_ground(spec, ground, contact)
@@ -82,13 +82,22 @@ def _check_joints(robot: Robot, names: list[str]) -> None:
         )
 
 
-def _set_physics(spec: mujoco.MjSpec, dt: float) -> None:
-    spec.option.timestep = dt
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    spec.option.impratio = 1.0
+def _set_physics(spec: mujoco.MjSpec, control_dt: float, world: World) -> None:
+    spec.option.timestep = control_dt / world.num_substeps
+    spec.option.gravity = world.gravity
+    spec.option.integrator = _choice(mujoco.mjtIntegrator, "mjINT", world.integrator)
+    spec.option.cone = _choice(mujoco.mjtCone, "mjCONE", world.cone)
+    spec.option.impratio = world.impratio
     # A state that is not finite must end the episode; MuJoCo would start afresh and say nothing.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+
+
+def _choice(kind: Any, prefix: str, name: str) -> Any:
+    """Return one of MuJoCo's constants by its name in MJCF, which is also that of Isaac Lab's solver."""
+    known = {constant.removeprefix(f"{prefix}_").lower(): constant for constant in kind.__members__}
+    if name not in known:
+        raise UserError(f"MuJoCo has no '{name}', which the policy was trained with; it has {', '.join(known)}")
+    return kind.__members__[known[name]]
 
 
 def _set_light(spec: mujoco.MjSpec) -> None:

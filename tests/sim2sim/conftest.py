@@ -18,8 +18,6 @@ from rlmpc.robots.g1.config import G1
 from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.simulation import Simulation
 
-NUM_ACTIONS = 30
-
 
 def term(name: str, dim: int, history: int = 1, scale: Any = 1.0, clip: list[float] | None = None) -> dict[str, Any]:
     return {"name": name, "dim": dim, "history": history, "scale": scale, "clip": clip}
@@ -43,6 +41,10 @@ def stairs(shape: str, platform_width: float) -> dict[str, Any]:
 
 WORLD = {
     "num_substeps": 4,
+    "gravity": [0.0, 0.0, -9.81],
+    "integrator": "implicitfast",
+    "cone": "pyramidal",
+    "impratio": 1.0,
     "contact_stiffness": 1.6e5,
     "contact_damping": 1100.0,
     "heading_noise_rad": math.radians(10.0),
@@ -129,23 +131,23 @@ def simulation(contract) -> Simulation:
     return simulation
 
 
-def still_graph(width: int) -> onnx.ModelProto:
+def still_graph(width: int, num_actions: int) -> onnx.ModelProto:
     """Answers zeros, whatever it sees."""
-    zeros = numpy_helper.from_array(np.zeros((width, NUM_ACTIONS), np.float32), "zeros")
+    zeros = numpy_helper.from_array(np.zeros((width, num_actions), np.float32), "zeros")
     node = helper.make_node("MatMul", ["policy", "zeros"], ["action"])
-    return _model([node], {"policy": width}, {"action": NUM_ACTIONS}, [zeros])
+    return _model([node], {"policy": width}, {"action": num_actions}, [zeros])
 
 
-def counting_graph(width: int) -> onnx.ModelProto:
+def counting_graph(width: int, num_actions: int) -> onnx.ModelProto:
     """Answers how many steps it has seen before, which it keeps in a memory."""
-    one = numpy_helper.from_array(np.ones((1, NUM_ACTIONS), np.float32), "one")
-    nothing = numpy_helper.from_array(np.zeros((width, NUM_ACTIONS), np.float32), "nothing")
+    one = numpy_helper.from_array(np.ones((1, num_actions), np.float32), "one")
+    nothing = numpy_helper.from_array(np.zeros((width, num_actions), np.float32), "nothing")
     nodes = [
         helper.make_node("MatMul", ["policy", "nothing"], ["silence"]),
         helper.make_node("Add", ["silence", "state.h"], ["action"]),
         helper.make_node("Add", ["state.h", "one"], ["next_state.h"]),
     ]
-    inputs, outputs = {"policy": width, "state.h": NUM_ACTIONS}, {"action": NUM_ACTIONS, "next_state.h": NUM_ACTIONS}
+    inputs, outputs = {"policy": width, "state.h": num_actions}, {"action": num_actions, "next_state.h": num_actions}
     return _model(nodes, inputs, outputs, [one, nothing])
 
 
@@ -163,10 +165,10 @@ def _model(nodes: list, inputs: dict[str, int], outputs: dict[str, int], constan
 def export(tmp_path, contract_data) -> Callable[..., Path]:
     """Writes an exported policy of a graph and gives its folder; the JSON file says what the graph says."""
 
-    def write(graph: Callable[[int], onnx.ModelProto] = still_graph, **changes: Any) -> Path:
+    def write(graph: Callable[[int, int], onnx.ModelProto] = still_graph, **changes: Any) -> Path:
         data = changes.pop("contract", contract_data)
         width = sum(entry["dim"] * entry["history"] for entry in data["observations"]["policy"])
-        model = graph(width)
+        model = graph(width, sum(term["dim"] for term in data["actions"]))
         sides = {"inputs": model.graph.input, "outputs": model.graph.output}
         shapes = {
             side: [{"name": v.name, "shape": ["N", v.type.tensor_type.shape.dim[1].dim_value]} for v in values]
@@ -185,5 +187,5 @@ def export(tmp_path, contract_data) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def counting() -> Callable[[int], onnx.ModelProto]:
+def counting() -> Callable[[int, int], onnx.ModelProto]:
     return counting_graph

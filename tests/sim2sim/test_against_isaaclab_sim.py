@@ -173,6 +173,8 @@ def test_the_contract_carries_the_numbers_of_the_training(recording):
     assert world.min_height_m == cfg.terminations.fell_below.params["minimum_height"]
     assert (world.num_substeps, world.episode_length_s) == (cfg.decimation, cfg.episode_length_s)
     assert (world.contact_stiffness, world.contact_damping) == (shape.ke, shape.kd)
+    assert (world.cone, world.impratio) == (cfg.sim.physics.solver_cfg.cone, cfg.sim.physics.solver_cfg.impratio)
+    assert (world.integrator, tuple(world.gravity)) == (cfg.sim.physics.solver_cfg.integrator, cfg.sim.gravity)
     assert world.height_scanner is None
     assert (world.terrain.num_levels, tuple(world.terrain.tile_size_m)) == (ground.num_rows, ground.size)
     assert world.terrain.kinds["flat"]["shape"] == "flat_terrain"

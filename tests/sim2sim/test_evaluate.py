@@ -33,6 +33,11 @@ def test_a_robot_that_holds_still_falls_within_seconds(export):
     assert episode.energy_j > 1.0
 
 
+def test_a_policy_of_another_robot_of_the_table_plays(export, biped_contract):
+    (episode,) = evaluate(load_deployment(export(contract=biped_contract.to_dict())), [FORWARD], seed=0)
+    assert episode.fell and episode.length_s > 0.3
+
+
 def test_an_episode_that_lasts_is_a_success(export):
     (episode,) = evaluate(load_deployment(export()), [STAND], seed=0, episode_length_s=0.3)
     assert (episode.reason, episode.fell) == ("time_out", False)

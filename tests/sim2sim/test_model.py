@@ -97,6 +97,16 @@ def test_physics_runs_as_often_in_a_control_step_as_in_training(contract_data):
     assert build(Contract.from_dict(contract_data)).opt.timestep == pytest.approx(0.004)
 
 
+def test_the_solver_is_that_of_the_training(contract_data):
+    contract_data["world"] |= {"cone": "elliptic", "integrator": "euler", "impratio": 2.0, "gravity": [0.0, 0.0, -1.6]}
+    option = build(Contract.from_dict(contract_data)).opt
+    assert (option.cone, option.integrator) == (mujoco.mjtCone.mjCONE_ELLIPTIC, mujoco.mjtIntegrator.mjINT_EULER)
+    assert (option.impratio, option.gravity.tolist()) == (2.0, [0.0, 0.0, -1.6])
+    contract_data["world"]["integrator"] = "semi"
+    with pytest.raises(UserError, match=r"MuJoCo has no 'semi', .*it has euler, rk4, implicit, implicitfast"):
+        build(Contract.from_dict(contract_data))
+
+
 def test_contacts_are_as_stiff_as_in_training(contract_data):
     contract_data["world"] |= {"contact_stiffness": 1e4, "contact_damping": 200.0}
     model = build(Contract.from_dict(contract_data))
