@@ -91,7 +91,9 @@ def _check_effects(cfg: PlayCfg, where: Path) -> None:
 def _contract(checkpoint: Checkpoint | None, where: Path) -> Contract:
     """What the policy agreed upon with its environment, from its checkpoint or from its export."""
     if checkpoint is None:
-        return load_deployment(where).contract
+        deployment = load_deployment(where)
+        check_served(deployment.contract, deployment.groups)
+        return deployment.contract
     return read_contract(checkpoint.hyperparameters["contract"], where)
 
 
