@@ -64,7 +64,7 @@ class World:
     terrain: Terrain
     height_scanner: HeightScanner | None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         """Refuse numbers from which no world can be built.
 
         Raises:

@@ -24,15 +24,8 @@ def spawn_described_robot(
 ) -> Usd.Prim:
     """Write the robot on the current stage; Isaac Lab calls this once and copies the prims to the other envs.
 
-    Args:
-        prim_path: Path of the robot's root prim; as the `clone` decorator allows, its parents may be an expression.
-        cfg: How to spawn.
-        translation: [m] position of the root prim in its parent.
-        orientation: Orientation `(x, y, z, w)` of the root prim in its parent.
-        kwargs: Accepted for Isaac Lab's spawner signature and unused.
-
-    Returns:
-        The root prim of the (first) robot.
+    The arguments are those of Isaac Lab's spawners: translation [m] and orientation `(x, y, z, w)` of the root prim in
+    its parent, and `kwargs` without effect. As the `clone` decorator allows, `prim_path` may hold an expression.
     """
     create_prim(prim_path, "Xform", translation=translation, orientation=orientation)
     description = robot_named(cfg.robot).description

@@ -19,6 +19,9 @@ FLAT = "flat"
 _DIRECTIONS = {"inverted_pyramid_stairs_terrain": -1.0, "pyramid_stairs_terrain": 1.0}
 """Shapes of stairs. Who starts in a pit climbs, who starts on a hill descends."""
 
+_NUMBERS = {"step_height_range", "step_width", "platform_width", "holes", "border_width"}
+"""What is said of stairs."""
+
 _THICKNESS_M = 1.0
 """Of the lowest piece of ground."""
 
@@ -49,7 +52,8 @@ def served_kinds(terrain: Terrain) -> tuple[str, ...]:
 
 
 def _is_served(kind: Mapping[str, Any]) -> bool:
-    return kind["shape"] in _DIRECTIONS and not kind["holes"] and kind["border_width"] == 0.0
+    is_complete = kind.get("shape") in _DIRECTIONS and kind.keys() >= _NUMBERS
+    return is_complete and not kind["holes"] and kind["border_width"] == 0.0
 
 
 def make_ground(terrain: Terrain, kind: str, level: int) -> Ground:

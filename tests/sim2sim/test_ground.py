@@ -35,6 +35,7 @@ def test_flat_ground_and_the_stairs_of_the_training_are_served(terrain):
     assert served_kinds(replace(terrain, kinds={"flat": {"shape": "flat_terrain"}})) == ("flat",)
     with_holes = {"steps": terrain.kinds["stairs_up"] | {"holes": True}}
     assert served_kinds(replace(terrain, kinds=with_holes)) == ("flat",)
+    assert served_kinds(replace(terrain, kinds={"steps": {"shape": "pyramid_stairs_terrain"}})) == ("flat",)
     assert served_kinds(replace(terrain, tile_size_m=[8.0, 6.0])) == ("flat",)
 
 

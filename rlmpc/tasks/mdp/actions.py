@@ -50,11 +50,7 @@ class GaitCycleAction(ActionTerm):
         return (self._phase + self._leg_offsets) % 1.0
 
     def process_actions(self, actions: torch.Tensor) -> None:
-        """Set the period and advance the clock by one environment step.
-
-        Args:
-            actions: Raw actions, shape (N, 1).
-        """
+        """Set the period from raw actions (N, 1) and advance the clock by one environment step."""
         self._raw_actions[:] = actions
         torch.clamp(self.cfg.offset_s + self.cfg.scale_s * actions, *self.cfg.period_range_s, out=self._period_s)
         self._phase.add_(self._env.step_dt / self._period_s).remainder_(1.0)
@@ -63,11 +59,7 @@ class GaitCycleAction(ActionTerm):
         """Do nothing: the clock drives no actuator."""
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Restore the neutral period and draw a random phase.
-
-        Args:
-            env_ids: Environments that were reset; all if None.
-        """
+        """Restore the neutral period and draw a random phase; everywhere if `env_ids` is None."""
         env_ids = slice(None) if env_ids is None else env_ids
         self._raw_actions[env_ids] = 0.0
         self._period_s[env_ids] = self.cfg.offset_s

@@ -31,14 +31,10 @@ class WideningVelocityCommand(UniformVelocityCommand):
         return self.cfg.ranges
 
     def widen(self, axis: str, step: float) -> None:
-        """Move both ends of a range outward, as far as its limits.
+        """Move both ends of an axis's range outward by a step [m/s or rad/s], as far as its limits.
 
         When vx has come to its upper limit, its lower end jumps to `min_lin_vel_x_at_limit`, if that is set: a robot
         that walks fast no longer spends its time on slow commands.
-
-        Args:
-            axis: `lin_vel_x`, `lin_vel_y` or `ang_vel_z`.
-            step: How far each end moves [m/s or rad/s].
         """
         (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
         # Rounded, because 0.1 added up misses thresholds such as 0.5 by a rounding error.
@@ -48,11 +44,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         setattr(self.ranges, axis, (low, high))
 
     def hold(self, commands: torch.Tensor) -> None:
-        """Give every environment one command for good, from its next episode on; nothing is drawn any more.
-
-        Args:
-            commands: Shape (N, 3) [m/s, m/s, rad/s], base frame.
-        """
+        """Hold one command (N, 3) [m/s, m/s, rad/s] for good, from the next episode on; nothing is drawn any more."""
         self._held = commands.to(self.vel_command_b)
 
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
@@ -69,11 +61,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Restore the ranges that `state_dict` returned.
-
-        Args:
-            state: `{axis: [low, high]}` for every axis.
-        """
+        """Restore the ranges that `state_dict` returned."""
         for axis in AXES:
             low, high = state[axis]
             setattr(self.ranges, axis, (low, high))

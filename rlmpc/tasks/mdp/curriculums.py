@@ -21,11 +21,7 @@ class WidenCommandRanges(ManagerTermBase):
     _env: ManagerBasedRLEnv
 
     def __init__(self, cfg: CurriculumTermCfg, env: ManagerBasedRLEnv) -> None:
-        """Start with no episode seen.
-
-        Args:
-            cfg: Configuration of the term; its params are the arguments of `__call__`.
-        """
+        """Start with no episode seen; the term's parameters are the arguments of `__call__`."""
         super().__init__(cfg, env)
         self._tracked = torch.zeros(2, device=self.device)
         self._num_episodes = torch.zeros((), device=self.device)
@@ -44,8 +40,6 @@ class WidenCommandRanges(ManagerTermBase):
         """Add the episodes that just ended and, once an episode length, widen the ranges.
 
         Args:
-            env_ids: Environments whose episode just ended.
-            command_name: Name of a `WideningVelocityCommand`.
             lin_vel_reward: Name of the xy-tracking reward, whose best value per second is its weight.
             ang_vel_reward: Name of the yaw-tracking reward.
             threshold: Share of the best reward above which a range widens.
@@ -112,8 +106,6 @@ def terrain_levels(
     only by a fall. Anything else, and a reset before the first step, changes nothing.
 
     Args:
-        env_ids: Environments whose episode just ended.
-        command_name: Name of the velocity command.
         arrival_termination: Name of the termination that means the robot has crossed its tile.
         time_out_termination: Name of the time-out.
         fall_termination: Name of the termination that means the robot has fallen.

@@ -22,8 +22,6 @@ def push_at_speed(
     """Push robots once the command curriculum has come far enough.
 
     Args:
-        env_ids: Environments to push.
-        command_name: Name of a `WideningVelocityCommand`.
         min_lin_vel_x: Pushes begin when the upper end of the vx range reaches this speed [m/s].
         velocity_range: Range of the velocity change per axis, world frame [m/s].
     """
@@ -44,7 +42,6 @@ def reset_root_four_headings(
     Stairs run along the axes, so robots meet them nearly head-on.
 
     Args:
-        env_ids: Environments that are reset.
         heading_noise_rad: Largest deviation from the axis [rad].
         max_velocity: Largest root velocity in each of the six components, world frame [m/s, rad/s].
     """

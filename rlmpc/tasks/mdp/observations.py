@@ -24,11 +24,7 @@ class PhysicsParameter(ManagerTermBase):
     """
 
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
-        """Read the default value.
-
-        Args:
-            cfg: Configuration of the term; `asset_cfg` in its params selects joints or bodies.
-        """
+        """Read the default value of the joints or bodies that the parameter `asset_cfg` selects."""
         super().__init__(cfg, env)
         self._asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         self._asset = env.scene[self._asset_cfg.name]
@@ -37,30 +33,19 @@ class PhysicsParameter(ManagerTermBase):
 
     @abstractmethod
     def read(self) -> torch.Tensor:
-        """Return what the simulation holds now. Shape is (N, D)."""
+        """Return what the simulation holds now, (N, D)."""
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
-        """Turn a value into an observation; raw unless a subclass says otherwise.
-
-        Args:
-            value: What `read` returned, shape (N, D).
-
-        Returns:
-            Observation, shape (N, D).
-        """
+        """Turn what `read` returned into an observation (N, D); raw unless a subclass says otherwise."""
         return value.clone()
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Read the simulation again when the whole environment is reset.
-
-        Args:
-            env_ids: Environments that were reset; None or a slice when it was all of them.
-        """
+        """Read the simulation again when all environments are reset: `env_ids` is None or a slice then."""
         if env_ids is None or isinstance(env_ids, slice):
             self._value = self.encode(self.read())
 
     def __call__(self, env: ManagerBasedEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-        """Return the observation. Shape is (N, D)."""
+        """Return the observation (N, D)."""
         return self._value
 
 
@@ -116,11 +101,8 @@ class FrictionCoefficient(PhysicsParameter):
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
         """Find the collision shape of each body.
 
-        Args:
-            cfg: Configuration of the term; `asset_cfg` in its params selects the bodies.
-
         Raises:
-            ValueError: If a body does not have exactly one collision shape.
+            ValueError: A body does not have exactly one collision shape.
         """
         asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         asset = env.scene[asset_cfg.name]
@@ -139,28 +121,18 @@ class FrictionCoefficient(PhysicsParameter):
 
 
 def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
-    """Return the sines, then the cosines, of each leg's gait phase; legs in the order left, right.
-
-    Args:
-        action_name: Name of a `GaitCycleAction`.
-
-    Returns:
-        (sin left, sin right, cos left, cos right), shape (N, 4).
-    """
+    """Return (sin left, sin right, cos left, cos right) of the legs' gait phases, (N, 4)."""
     clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
     angle = 2.0 * torch.pi * clock.leg_phase
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:
-    """Return the height of the root above the lower sole.
+    """Return the height of the root above the lower sole [m], (N, 1).
 
     Args:
         asset_cfg: Robot, with the foot bodies selected.
         sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
-
-    Returns:
-        Height [m], shape (N, 1).
     """
     data = env.scene[asset_cfg.name].data
     quat = data.body_quat_w.torch[:, asset_cfg.body_ids]
@@ -171,14 +143,11 @@ def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: fl
 
 
 def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: float = 1.0) -> torch.Tensor:
-    """Return whether each selected body presses on something at the end of the step.
+    """Return 1 for each selected body that presses on something at the end of the step, else 0, (N, F).
 
     Args:
         sensor_cfg: Contact sensor, with the foot bodies selected.
         threshold: Normal force above which a body is in contact [N].
-
-    Returns:
-        1 in contact, else 0, shape (N, F).
     """
     sensor = cast(ContactSensor, env.scene.sensors[sensor_cfg.name])
     forces = sensor.data.net_normal_forces_w

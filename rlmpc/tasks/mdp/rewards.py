@@ -16,22 +16,14 @@ def downward_velocity_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = Sce
 
 
 def joint_power(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-    """Return the sum of the joints' absolute mechanical powers [W].
-
-    Args:
-        asset_cfg: Robot, with joints selected.
-    """
+    """Return the sum of the selected joints' absolute mechanical powers [W]."""
     robot = env.scene[asset_cfg.name]
     torque = robot.actuators.applied_effort.torch[:, asset_cfg.joint_ids]
     return (torque * robot.data.joint_vel.torch[:, asset_cfg.joint_ids]).abs().sum(dim=1)
 
 
 def joint_torques_mean_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg) -> torch.Tensor:
-    """Return the mean of the selected joints' squared torques [N^2 m^2].
-
-    Args:
-        asset_cfg: Robot, with joints selected.
-    """
+    """Return the mean of the selected joints' squared torques [N^2 m^2]."""
     return env.scene[asset_cfg.name].actuators.applied_effort.torch[:, asset_cfg.joint_ids].square().mean(dim=1)
 
 
@@ -39,7 +31,6 @@ def gait_period_exp(env: ManagerBasedRLEnv, action_name: str, period_s: float, r
     """Return exp(-rate |period - preferred period|): 1 at the preferred gait period.
 
     Args:
-        action_name: Name of a `GaitCycleAction`.
         period_s: Preferred period [s].
         rate: Decay [1/s].
     """
@@ -58,8 +49,6 @@ def gait_phase_agreement(
     """Return the number of feet that do what the gait clock asks: on the ground in stance, in the air in swing.
 
     Args:
-        action_name: Name of a `GaitCycleAction`.
-        command_name: Name of the velocity command.
         sensor_cfg: Contact sensor, with the feet selected in the order of the legs: left, right.
         stance_share: A leg is in stance while its phase is below this.
         min_command: No reward unless the norm of the whole command (vx, vy, yaw rate) exceeds this.
