@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.config.checks import check_play
-from rlmpc.config.compose import compose_play, is_deployment, list_choices
-from rlmpc.errors import run_command
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.command_line.checks import check_play
+from rlmpc.command_line.compose import compose_play, is_deployment, list_choices
+from rlmpc.run.command import run_command
 
 WIDTH_IN_FILES = 150
 """Columns where no terminal says how many there are; enough for the table."""

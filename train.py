@@ -27,29 +27,32 @@ from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
-from rlmpc.checkpoint import Checkpoint, checkpoints_by_age, load_checkpoint
-from rlmpc.checkpoint_io import AtomicCheckpointIO
-from rlmpc.config.agent_checks import check_minibatches, check_observations
-from rlmpc.config.checks import check_train
-from rlmpc.config.compose import compose_train, list_choices
-from rlmpc.config.resume import changes
-from rlmpc.config.schema import FinetuneCfg, StudentCfg, TrainCfg
-from rlmpc.csv_log import ContinuedCSVLogger
+from rlmpc.algorithms.finetune.settings import FinetuneCfg
+from rlmpc.algorithms.make import make_distill_learner, make_finetune_learner, make_learner, make_resumed_learner
+from rlmpc.algorithms.policies import check_checkpoint, restore_teacher
+from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.algorithms.student.teacher_check import check_teacher, take_over_curriculum
+from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
+from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.checkpoint.write import AtomicCheckpointIO
+from rlmpc.command_line.agent_checks import check_minibatches, check_observations
+from rlmpc.command_line.checks import check_train
+from rlmpc.command_line.compose import compose_train, list_choices
+from rlmpc.command_line.resume import changes
+from rlmpc.config.train import TrainCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import run_command
 from rlmpc.learners.base import OnPolicyLearner
-from rlmpc.learners.make import make_distill_learner, make_finetune_learner, make_learner, make_resumed_learner
-from rlmpc.policies import check_checkpoint, restore_teacher
-from rlmpc.processes import end_with_launcher, global_rank, is_requeued
-from rlmpc.resume import report_resume, resume_run
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.faults import FaultRecorder
-from rlmpc.rollout.teacher_check import check_teacher, take_over_curriculum
-from rlmpc.run_folder import CHECKPOINTS, recorded_run, run_folder
-from rlmpc.stopping import StopSignals, end_stopped_run
+from rlmpc.rollout.resume import resume_run, say_resume
+from rlmpc.run.command import run_command
+from rlmpc.run.csv_log import ContinuedCSVLogger
+from rlmpc.run.folder import CHECKPOINTS, recorded_run, run_folder
+from rlmpc.run.processes import end_with_launcher, global_rank, is_requeued
+from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 """How long GPUs wait for a process that does not answer. The first start on a machine compiles for minutes."""
@@ -73,9 +76,9 @@ def main(arguments: list[str]) -> None:
     check_observations(cfg.agent, cfg.task.name, observation_terms(cfg.task, env_cfg))
     folder = run_folder(cfg)
     rank = global_rank(cfg.trainer.devices)
-    report = console.print if rank == 0 else lambda line: None
+    say = console.print if rank == 0 else lambda line: None
     end_with_launcher()
-    with StopSignals(cfg.trainer.stop_timeout_s, report) as signals, ExitStack() as stack:
+    with StopSignals(cfg.trainer.stop_timeout_s, say) as signals, ExitStack() as stack:
         record = folder
         if rank == 0:
             record = stack.enter_context(recorded_run(cfg, folder, resumed))
@@ -89,11 +92,11 @@ def main(arguments: list[str]) -> None:
         stack.callback(env.close)
         fit(cfg, env, resumed, folder, console, rank, signals)
     if signals.stopped_by is not None:
-        end_stopped_run(signals.stopped_by, folder, report, rank)
+        end_stopped_run(signals.stopped_by, folder, say, rank)
 
 
 def build_learner(
-    cfg: TrainCfg, env: VecEnv, resumed: Checkpoint | None, report: Callable[[str], None]
+    cfg: TrainCfg, env: VecEnv, resumed: Checkpoint | None, say: Callable[[str], None]
 ) -> OnPolicyLearner:
     """The learner of the stage, with what it takes over from another run's checkpoint."""
     agent = cfg.agent
@@ -103,7 +106,7 @@ def build_learner(
         teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
         policy = restore_teacher(teacher)
         check_checkpoint(teacher, env.contract, (*policy.acting_groups, agent.actor_group))
-        evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, report)
+        evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, say)
         return make_distill_learner(agent, env.contract, teacher, evaluation)
     if isinstance(agent, FinetuneCfg):
         student = load_checkpoint(Path(cfg.student_ckpt or ""))
@@ -123,14 +126,14 @@ def fit(
     signals: StopSignals,
 ) -> None:
     """Train in `env`, from the start or from where a run was left, and leave all that is worth keeping in `folder`."""
-    report = console.print if rank == 0 else lambda line: None
-    learner = build_learner(cfg, env, resumed, report)
+    say = console.print if rank == 0 else lambda line: None
+    learner = build_learner(cfg, env, resumed, say)
     recorder = FaultRecorder() if cfg.faults.dump else None
     collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
     datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
     if resumed is not None:
         parts = resume_run(resumed, datamodule, rank, num_processes(cfg), cfg.resume_allow_partial)
-        report_resume(parts, changes(resumed, cfg), resumed, report)
+        say_resume(parts, changes(resumed, cfg), resumed, say)
     trainer = L.Trainer(
         accelerator="gpu" if env.device.type == "cuda" else "cpu",
         devices=_devices(cfg, env),
@@ -183,7 +186,7 @@ def _callbacks(cfg: TrainCfg, env: VecEnv, folder: Path, console: Console) -> li
         IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, asdict(cfg)),
     ]
     if cfg.checkpoint.export:
-        ranges = (env.state_dict().get("terms") or {}).get("base_velocity")
+        ranges = (env.curriculum().get("terms") or {}).get("base_velocity")
         description = {
             "task": cfg.task.name,
             "algorithm": cfg.agent.algorithm,

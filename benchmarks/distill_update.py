@@ -42,12 +42,14 @@ from tensordict import TensorDict
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.algorithms.student.learner import StudentLearner
+from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.config.overrides import split_override
-from rlmpc.config.schema import PpoCfg, StudentCfg
-from rlmpc.contract import Contract
-from rlmpc.errors import UserError, nearest, run_command
-from rlmpc.learners.distill import DistillLearner
-from rlmpc.obs_schema import ObsSchema, ObsTerm
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.errors import UserError, nearest
+from rlmpc.run.command import run_command
 
 OBS_WIDTH = 779
 """Features of the `policy` group of `blind_rl`."""
@@ -118,7 +120,7 @@ class Clock:
             torch.cuda.synchronize(self.device)
 
 
-class ObservedLearner(DistillLearner):
+class ObservedLearner(StudentLearner):
     """Calls `after_step` after every gradient step, if there is such a function."""
 
     after_step: Callable[[], None] | None = None

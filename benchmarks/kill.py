@@ -20,7 +20,8 @@ from pathlib import Path
 
 from same_run import compare
 
-from rlmpc.checkpoint import checkpoints_by_age, load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.checkpoint.find import checkpoints_by_age
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 

@@ -8,7 +8,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from rlmpc.checkpoint import SECTION, checkpoints_by_age, describe_run, has_right_checksums
+from rlmpc.checkpoint.file import SECTION, describe_run, has_right_checksums
+from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.learners.base import OnPolicyLearner
 
 
@@ -49,7 +50,7 @@ class IterationCheckpoint(ModelCheckpoint):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: OnPolicyLearner, checkpoint: dict[str, Any]) -> None:
         """Add the run's config and the numbers of the last iteration."""
-        checkpoint[SECTION] = describe_run(self._config, pl_module.report)
+        checkpoint[SECTION] = describe_run(self._config, pl_module.numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the folder itself tells which files there are, wherever it was moved to."""

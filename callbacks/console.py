@@ -56,10 +56,10 @@ class ConsoleTable(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Print what went wrong, and a row if it is due."""
-        self._latest |= pl_module.report
+        self._latest |= pl_module.numbers
         done = trainer.current_epoch + 1
         if trainer.is_global_zero:
-            self._print_faults(done, pl_module.report)
+            self._print_faults(done, pl_module.numbers)
         is_last = done == trainer.max_epochs or trainer.should_stop
         if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
             return

@@ -30,8 +30,8 @@ class FaultLimits(Callback):
         Raises:
             RunError: if one of them is passed.
         """
-        env_share = pl_module.report["fault/envs"]
-        skipped = round(pl_module.report["fault/skipped_in_a_row"])
+        env_share = pl_module.numbers["fault/envs"]
+        skipped = round(pl_module.numbers["fault/skipped_in_a_row"])
         where = f"stopped after iteration {trainer.current_epoch + 1}, without saving it; the last checkpoint is kept"
         if env_share > self.max_env_share:
             raise RunError(

@@ -11,9 +11,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rlmpc.checkpoint_io import write_whole
+from rlmpc.checkpoint.fault_file import describe_fault
+from rlmpc.checkpoint.write import write_whole
 from rlmpc.errors import RunError
-from rlmpc.fault_file import describe_fault
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.rollout.faults import FaultRecorder
 
@@ -43,7 +43,7 @@ class FaultDump(Callback):
         self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the report, which is of all processes, and only if there is a fault at this one's environments."""
-        if pl_module.report["fault/samples"] == 0.0 or not self.recorder.has_fault():
+        if pl_module.numbers["fault/samples"] == 0.0 or not self.recorder.has_fault():
             return
         if len(list(self.folder.glob("*.pt"))) >= self.max_dumps:
             return

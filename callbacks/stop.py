@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rlmpc.stopping import REQUEUE_SIGNAL, StopSignals
+from rlmpc.run.stopping import REQUEUE_SIGNAL, StopSignals
 
 
 class StopBetweenIterations(Callback):

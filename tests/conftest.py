@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.errors import run_command
 from rlmpc.robots.robot import Robot
 from rlmpc.robots.table import ROBOTS
+from rlmpc.run.command import run_command
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
 

@@ -14,11 +14,11 @@ import torch
 from omegaconf import OmegaConf
 
 import train
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.policies import restore_policy
+from rlmpc.algorithms.student.learner import StudentLearner
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv
-from rlmpc.learners.distill import DistillLearner
-from rlmpc.policies import restore_policy
 
 SMALL = ["device=cpu", "num_envs=16", "trainer.max_epochs=2", "logger=[]", "checkpoint.export=false"]
 STUDENT = ["agent.actor_hidden=[16,16]", "agent.memory_width=8", "agent.num_steps=8"]
@@ -87,10 +87,10 @@ def test_the_world_is_made_as_the_teachers_was(command, saved, monkeypatch):
 
 
 def test_the_teacher_is_looked_at_and_compared_with_its_checkpoint(command, saved):
-    report = load_checkpoint(saved["ppo"]).report
+    numbers = load_checkpoint(saved["ppo"]).numbers
     _, out, _ = command(train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "run.dir=run")
     assert "teacher of iteration 2, 5 steps x 16: reward per step" in out
-    assert f"({report['episode/reward_per_step']:.4f} in its checkpoint), falls per minute" in out
+    assert f"({numbers['episode/reward_per_step']:.4f} in its checkpoint), falls per minute" in out
     _, out, _ = command(
         train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "teacher_check_steps=0", "run.dir=unchecked"
     )
@@ -104,7 +104,7 @@ def test_the_students_checkpoint_holds_its_teacher(command, saved, teacher: str)
     held = student.hyperparameters["teacher"]
     assert held["sha256"] == origin.sha256
     assert held["agent"] == origin.hyperparameters["agent"]
-    assert held["report"] == origin.report
+    assert held["numbers"] == origin.numbers
     assert held["iteration"] == 2
     assert held["evaluation"].keys() == {"reward_per_step", "falls_per_minute"}
     for name, values in origin.state_dict.items():
@@ -114,11 +114,11 @@ def test_the_students_checkpoint_holds_its_teacher(command, saved, teacher: str)
 @pytest.mark.parametrize("kind", ["none", "gru"])
 def test_a_student_is_rebuilt_from_its_checkpoint_alone(saved, kind: str):
     checkpoint = load_checkpoint(saved[kind])
-    learner = DistillLearner(**checkpoint.hyperparameters)
+    learner = StudentLearner(**checkpoint.hyperparameters)
     learner.load_state_dict(checkpoint.state_dict)
     policy = restore_policy(checkpoint)
     obs, start = {"policy": torch.randn(4, 42)}, policy.initial_memory(4)
-    acted, again = (p.act(obs, start, deterministic=True)["action"] for p in (policy, learner.policy))
+    acted, again = (p.act(obs, start, deterministic=True).action for p in (policy, learner.policy))
     assert torch.equal(acted, again)
     assert acted.any()
 
@@ -129,8 +129,8 @@ def test_an_adapting_teacher_teaches_what_it_knows(command, saved):
         "run.dir=run",
     )  # fmt: skip
     assert code == 0
-    report = load_checkpoint(Path("run/checkpoints/last.ckpt")).report
-    assert {"loss/latent", "loss/velocity"} <= report.keys()
+    numbers = load_checkpoint(Path("run/checkpoints/last.ckpt")).numbers
+    assert {"loss/latent", "loss/velocity"} <= numbers.keys()
 
 
 @pytest.mark.parametrize("kind", ["none", "gru"])

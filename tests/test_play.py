@@ -15,7 +15,7 @@ import torch
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS

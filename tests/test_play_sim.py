@@ -12,8 +12,8 @@ import pytest
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.export.deployment import load_deployment
 
 pytestmark = pytest.mark.sim
 

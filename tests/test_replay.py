@@ -14,37 +14,37 @@ import torch
 
 import play
 from callbacks.faults import FaultDump
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.make import make_learner
+from rlmpc.checkpoint.fault_file import FORMAT, FaultFile, describe_fault
+from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs
-from rlmpc.fault_file import FORMAT, FaultFile, describe_fault
-from rlmpc.learners.make import make_learner
 from rlmpc.play.replay import replay as replay_rollout
-from rlmpc.rollout.collector import Collector, Memory
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.interaction import Action, Memory
 
 NUM_ENVS, NUM_STEPS, BROKEN = 64, 8, 5
 
 
 class Pusher:
     groups = ("policy",)
-    mode = "direct"
     critic_group = None
 
     def __init__(self, breaks: bool) -> None:
         self.breaks = breaks
         self.num_steps = 0
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {}
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+    def act(self, obs: Obs, memory: Memory) -> Action:
         action = torch.randn(NUM_ENVS, 2)
         if self.breaks and self.num_steps == 3:
             action[BROKEN] = float("nan")
         self.num_steps += 1
-        return {"action": action, "memory": memory}
+        return Action(action)
 
     def value(self, obs: Obs) -> torch.Tensor:
         raise NotImplementedError
@@ -139,8 +139,8 @@ def test_a_run_goes_on_after_a_fault_and_leaves_a_file_that_replays(command, tmp
     trainer.fit(learner, datamodule=RolloutDataModule(env, Collector(env, cfg.agent.num_steps, True, recorder)))
     assert trainer.current_epoch == 3
     assert all(parameter.isfinite().all() for parameter in learner.parameters())
-    assert all(math.isfinite(learner.report[name]) for name in ("loss/value", "train/kl", "episode/reward_per_step"))
-    assert learner.report["fault/envs"] == pytest.approx(1 / 16)
+    assert all(math.isfinite(learner.numbers[name]) for name in ("loss/value", "train/kl", "episode/reward_per_step"))
+    assert learner.numbers["fault/envs"] == pytest.approx(1 / 16)
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["iteration=1.pt", "iteration=2.pt"]
     code, out, _ = command(play.main, f"replay={tmp_path / 'iteration=2.pt'}")
     assert (code, f"environment {BROKEN} is not finite in step 1" in out) == (0, True)

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train
 from benchmarks.same_run import compare, curve
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
 
 TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
 """Episodes of 20 steps: some end in every iteration, and levels move."""

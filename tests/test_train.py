@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import play
 import train
-from rlmpc.learners.make import LEARNERS
+from rlmpc.algorithms.make import LEARNERS
 
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
 

@@ -88,7 +88,7 @@ def test_an_environment_key_that_does_not_fit_is_refused_before_anything_starts(
 
 
 def test_a_term_is_switched_off_and_a_number_changed_by_an_override():
-    from rlmpc.config.compose import compose_train
+    from rlmpc.command_line.compose import compose_train
     from rlmpc.envs.make import env_config
 
     cfg = compose_train(

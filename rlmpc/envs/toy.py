@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.contract import Contract, differences
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.differences import differences
+from rlmpc.contract.episode import Trial
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 
 @dataclass
@@ -195,24 +196,20 @@ class ToyEnv:
         means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
         return means | {"curriculum/level": (self.level.sum().float(), count)}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Curriculum levels, on the only kind of ground."""
+    def curriculum(self) -> dict[str, Any]:
+        """Levels, on the only kind of ground."""
         return {"levels": self.level.clone(), "kinds": torch.zeros_like(self.level)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the levels of a state of any number of environments, from the next episode on."""
-        self.level.copy_(levels_for(state, self.num_envs))
+    def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
+        """Take over the levels of any number of environments, from the next episode on; there are no counters."""
+        self.level.copy_(levels_for(curriculum, self.num_envs))
 
-    def load_curriculum(self, state: dict[str, Any]) -> None:
-        """The same: there are no counters."""
-        self.load_state_dict(state)
-
-    def exact_state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""
         return {path: tensor.clone() for path, tensor in self._tensors().items()} | {"rng": self._rng.get_state()}
 
-    def load_exact_state(self, state: dict[str, Any]) -> None:
-        """Restore what `exact_state` gave; see the contract."""
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave; see the contract."""
         tensors = self._tensors()
         expected = tensors | {"rng": self._rng.get_state()}
         there, here = ({path: list(values.shape) for path, values in side.items()} for side in (state, expected))

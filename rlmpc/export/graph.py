@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
-from rlmpc.networks.rma import RmaActorCritic
 
 EXAMPLE_ROWS = 2
 """Rows of the observations that are traced; torch takes a batch of 0 or 1 for one that never changes."""
@@ -26,7 +26,7 @@ class ActingGraph(nn.Module):
     def forward(self, obs: Obs, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
         """Action (N, A) and next memory, in the order of `memory`, for groups (N, D_g) and memories (N, ...)."""
         acted = self.policy.act(obs, memory, deterministic=True)
-        return acted["action"], {name: acted["memory"][name] for name in memory}
+        return acted.action, {name: acted.memory[name] for name in memory}
 
 
 def deployed(policy: GaussianPolicy, device: torch.device | str = "cpu") -> GaussianPolicy:

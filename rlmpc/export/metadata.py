@@ -9,10 +9,10 @@ from importlib.metadata import version
 from typing import Any
 
 import rlmpc
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema
+from rlmpc.export.deployment import ACTION, FORMAT, NEXT_STATE, STATE
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.obs_schema import ObsSchema
-from rlmpc.sim2sim.deployment import ACTION, FORMAT, NEXT_STATE, STATE
 
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 

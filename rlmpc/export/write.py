@@ -14,9 +14,9 @@ from torch.export import ExportedProgram
 from torch.onnx import ONNXProgram
 
 from rlmpc.errors import UserError
-from rlmpc.export.gate import require_parity
 from rlmpc.export.graph import deployed, trace
 from rlmpc.export.metadata import describe_export, names
+from rlmpc.export.parity import require_parity
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
 ONNX_FILE, JSON_FILE, PT2_FILE = FILES = ("policy.onnx", "policy.json", "policy.pt2")

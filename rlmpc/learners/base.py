@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from rlmpc.config.schema import AgentCfg
+from rlmpc.config.agent import AgentCfg
 from rlmpc.learners.metrics import IterationMeans, Metrics
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
@@ -27,7 +27,7 @@ SKIPPED_IN_A_ROW = "skipped_in_a_row"
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass has a `policy` and a `training_step`.
 
-    The iteration is `current_epoch`. `report` holds the numbers of the last finished iteration; callbacks may add to it
+    The iteration is `current_epoch`. `numbers` holds those of the last finished iteration; callbacks may add to it
     until the epoch ends, when it is written to the loggers once.
     """
 
@@ -39,7 +39,7 @@ class OnPolicyLearner(L.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.report: dict[str, float] = {}
+        self.numbers: dict[str, float] = {}
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
 
@@ -87,7 +87,7 @@ class OnPolicyLearner(L.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Write the report, on the axis of iterations."""
         for logger in self.loggers:
-            logger.log_metrics(self.report, step=self.current_epoch)
+            logger.log_metrics(self.numbers, step=self.current_epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run of skipped updates that a resumed training goes on with."""
@@ -106,7 +106,7 @@ class OnPolicyLearner(L.LightningModule):
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
         self._means.update(metrics)
-        self.report = self._means.to_host()
+        self.numbers = self._means.to_host()
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         """Mean of `value` over all ranks, of the same shape."""

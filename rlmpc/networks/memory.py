@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from rlmpc.networks.tree import like_rows
+
 CELLS: dict[str, type[nn.GRUCell] | type[nn.LSTMCell]] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 """Kinds of memory by name."""
 
@@ -57,6 +59,6 @@ class RecurrentMemory(nn.Module):
         return torch.stack(outputs)
 
 
-def forget(memory: Mapping[str, Tensor], ended: Tensor) -> dict[str, Tensor]:
-    """`memory` (N, ...) with zeros where an episode `ended` (N,), so that the next one starts from nothing."""
-    return {name: values.masked_fill(ended.view(-1, *[1] * (values.dim() - 1)), 0.0) for name, values in memory.items()}
+def forget(memory: Mapping[str, Tensor], restarts: Tensor) -> dict[str, Tensor]:
+    """`memory` (N, ...) with zeros where another episode starts, (N,) bool, which then starts from nothing."""
+    return {name: values.masked_fill(like_rows(restarts, values), 0.0) for name, values in memory.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.distributions import Normal
@@ -18,6 +18,24 @@ Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
 Memory = Mapping[str, Tensor]
 """What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
+
+
+@dataclass
+class Acted:
+    """Actions of N environments, and how they were chosen."""
+
+    action: Tensor
+    """(N, A)"""
+    log_prob: Tensor
+    """(N,)"""
+    mean: Tensor
+    """(N, A)"""
+    std: Tensor
+    """(N, A)"""
+    inferred: dict[str, Tensor]
+    """What the actor consumed besides the observation, (N, ...) each."""
+    memory: dict[str, Tensor]
+    """For the next step."""
 
 
 class GaussianPolicy(nn.Module, ABC):
@@ -85,29 +103,19 @@ class GaussianPolicy(nn.Module, ABC):
         assert self.critic is not None and self.critic_group is not None
         return self.critic(self.normalized(obs, self.critic_group)).squeeze(-1)
 
-    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> dict[str, Any]:
-        """Choose actions for N environments and record how they were chosen; rollout, play and export all act by this.
+    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> Acted:
+        """Choose actions for N environments; rollout, play and export all act by this.
 
         Args:
             obs: at least the groups of `acting_groups`, (N, D_g) each.
             memory: what the previous step returned; `initial_memory` at the start of an episode.
             deterministic: take the mean instead of a sample.
-
-        Returns:
-            `action` (N, A), `log_prob` (N,), `mean` (N, A), `std` (N, A), `inferred`, what `infer` gave, and the next
-            `memory`.
         """
         inferred, memory = self.infer(obs, memory)
         distribution = self.distribution(obs, inferred)
         action = distribution.mean if deterministic else distribution.sample()
-        return {
-            "action": action,
-            "log_prob": distribution.log_prob(action).sum(dim=-1),
-            "mean": distribution.mean,
-            "std": distribution.stddev,
-            "inferred": inferred,
-            "memory": memory,
-        }
+        log_prob = distribution.log_prob(action).sum(dim=-1)
+        return Acted(action, log_prob, distribution.mean, distribution.stddev, inferred, dict(memory))
 
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
         """One group (..., D_g), or some of its columns, as the networks see it."""

@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from rlmpc.checkpoint import Checkpoint, load_checkpoint
-from rlmpc.config.checks import check_new_folder
-from rlmpc.config.compose import is_deployment
-from rlmpc.config.schema import PlayCfg
-from rlmpc.contract import Contract
+from rlmpc.algorithms.policies import restore_policy
+from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
+from rlmpc.command_line.compose import is_deployment
+from rlmpc.config.play import PlayCfg
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
-from rlmpc.evaluation.differences import command_warnings
 from rlmpc.evaluation.grid import make_trials
+from rlmpc.evaluation.mismatch import command_warnings
+from rlmpc.export.deployment import load_deployment, read_contract
 from rlmpc.export.record import plausible_observations
 from rlmpc.export.write import export_policy
 from rlmpc.play.results import FILM_STEPS, describe_export, film_trials, report_episodes, results_folder
-from rlmpc.policies import restore_policy
-from rlmpc.sim2sim.deployment import load_deployment, read_contract
+from rlmpc.run.folder import check_new_folder
 from rlmpc.sim2sim.evaluate import evaluate
 from rlmpc.sim2sim.ground import served_kinds
 from rlmpc.sim2sim.simulation import world_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError, nearest
 
 SERVED = ("joint_pos", "gait_cycle")

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from rlmpc.evaluation.episode import Episode, Trial
-from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.contract.episode import Episode, Trial
+from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.simulation import Simulation, world_of
 from rlmpc.sim2sim.walker import Walker, check_trial
 

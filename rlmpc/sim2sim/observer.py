@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsTerm
 from rlmpc.errors import UserError, nearest
-from rlmpc.obs_schema import ObsTerm
 from rlmpc.sim2sim.scanner import scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 

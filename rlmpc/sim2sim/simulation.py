@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.robots.description import quat_rotate
 from rlmpc.robots.table import robot_named

@@ -14,9 +14,9 @@ import mujoco
 import numpy as np
 from mujoco.rendering.classic import gl_context
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.evaluate import end_reason
 from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker

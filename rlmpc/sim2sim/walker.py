@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.ground import FLAT, make_ground
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.policy import Policy

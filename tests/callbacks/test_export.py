@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from callbacks.export import ExportPolicy
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.make import make_learner
+from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.export.gate import check_parity
+from rlmpc.export.parity import check_parity
 from rlmpc.export.record import record_observations
-from rlmpc.learners.make import make_learner
-from rlmpc.learners.teacher import TeacherLearner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 
 
-def train(iterations: int, folder: Path | None) -> TeacherLearner:
+def train(iterations: int, folder: Path | None) -> PpoLearner:
     """`rma` on the toy environment, exported to `folder` every second iteration."""
     L.seed_everything(1, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
@@ -37,7 +37,7 @@ def train(iterations: int, folder: Path | None) -> TeacherLearner:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[TeacherLearner, Path]:
+def trained(tmp_path_factory) -> tuple[PpoLearner, Path]:
     """Three iterations, and where they were exported."""
     folder = tmp_path_factory.mktemp("run") / "exports"
     return train(3, folder), folder

@@ -12,10 +12,10 @@ import train
 from benchmarks.same_run import curve
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.make import make_learner
+from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.errors import RunError
-from rlmpc.learners.make import make_learner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 
@@ -24,7 +24,7 @@ LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20)
 
 def check(env_share: float, skipped: float) -> None:
     report = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped}
-    LIMITS.on_train_epoch_end(SimpleNamespace(current_epoch=6), SimpleNamespace(report=report))
+    LIMITS.on_train_epoch_end(SimpleNamespace(current_epoch=6), SimpleNamespace(numbers=report))
 
 
 @pytest.mark.parametrize(("env_share", "skipped"), [(0.0, 0.0), (0.1, 0.0), (0.0, 19.0), (0.1, 19.0)])

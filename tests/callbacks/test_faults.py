@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from callbacks.faults import FaultDump
+from rlmpc.checkpoint.fault_file import read_fault
 from rlmpc.errors import RunError
-from rlmpc.fault_file import read_fault
 from rlmpc.rollout.faults import FaultRecorder
 
 RUN = {
@@ -30,7 +30,7 @@ def recorder() -> FaultRecorder:
 
 def end_iteration(dump: FaultDump, iteration: int = 1, share: float = 0.1, rank: int = 0, world_size: int = 1) -> None:
     trainer: Any = SimpleNamespace(current_epoch=iteration - 1, global_rank=rank, world_size=world_size)
-    dump.on_train_batch_end(trainer, SimpleNamespace(report={"fault/samples": share}), None, None, 0)
+    dump.on_train_batch_end(trainer, SimpleNamespace(numbers={"fault/samples": share}), None, None, 0)
 
 
 def names(folder) -> list[str]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rlmpc.envs.launch import _SimulatorOutput, resolve_device
+from rlmpc.envs.launch import resolve_device
 from rlmpc.errors import UserError
 
 
@@ -46,14 +46,3 @@ def test_a_device_that_cannot_be_had_is_refused(two_gpus, device, num_processes,
 def test_cuda_without_a_gpu_is_refused(no_gpu):
     with pytest.raises(UserError, match="no usable GPU"):
         resolve_device("cuda")
-
-
-def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path):
-    reports: list[str] = []
-    output = _SimulatorOutput(tmp_path / "simulator.log", reports.append)
-    output.write("Reward Manager\n")
-    for index in range(25):
-        output.write(f"Module {index} load on device 'cpu' took 3 ms  (compiled)\n")
-    output.close()
-    assert "Reward Manager" in (tmp_path / "simulator.log").read_text()
-    assert reports == ["  10 kernel modules compiled", "  20 kernel modules compiled"]

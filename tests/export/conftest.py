@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlmpc.config.compose import compose_train
-from rlmpc.contract import Contract
+from rlmpc.algorithms.policies import make_policy as policy_of
+from rlmpc.algorithms.student.policy import StudentPolicy
+from rlmpc.command_line.compose import compose_train
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.networks.student import StudentPolicy
-from rlmpc.obs_schema import ObsSchema, ObsTerm
-from rlmpc.policies import make_policy as policy_of
 
 TOY = Contract(0.05, toy_schema(10), ({"name": "push", "dim": 2, "scale": 4.0},))
 

@@ -10,12 +10,12 @@ import onnx
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.export import write
+from rlmpc.export.deployment import load_deployment
 from rlmpc.export.graph import deployed
 from rlmpc.export.write import FILES, export_policy
-from rlmpc.sim2sim.deployment import load_deployment
 
 
 def test_the_reader_of_deployed_policies_accepts_every_kind(exported):

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.robots.g1.config import G1
 from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.simulation import Simulation

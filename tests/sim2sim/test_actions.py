@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.robots.g1.config import G1 as ROBOT
 from rlmpc.sim2sim.actions import Actions

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.robots.description import quat_rotate
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.simulation import Simulation
@@ -59,7 +59,7 @@ def smooth_actions() -> np.ndarray:
 
 def flat_env() -> Any:
     """One robot on flat ground, nothing random about its physics and its start but the heading's quarter."""
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
     from rlmpc.tasks.blind_rl.env_cfg import BlindFlatPlayEnvCfg
 
     cfg = BlindFlatPlayEnvCfg()

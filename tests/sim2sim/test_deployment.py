@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rlmpc.errors import UserError
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.export.deployment import load_deployment
 
 
 def edit(folder, change) -> None:

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.export.deployment import load_deployment
 from rlmpc.sim2sim.evaluate import end_reason, evaluate, velocity_errors
 from rlmpc.sim2sim.policy import Policy
 from rlmpc.sim2sim.simulation import Simulation
@@ -179,9 +179,9 @@ def test_neither_the_training_simulator_nor_torch_is_needed(export, tmp_path):
         "import sys\nfrom pathlib import Path\n"
         "for name in ('isaaclab', 'isaaclab_newton', 'newton', 'warp', 'mujoco_warp', 'torch', 'lightning'):\n"
         "    sys.modules[name] = None\n"
-        "from rlmpc.evaluation.episode import Trial\n"
+        "from rlmpc.contract.episode import Trial\n"
         "from rlmpc.sim2sim import video\n"
-        "from rlmpc.sim2sim.deployment import load_deployment\n"
+        "from rlmpc.export.deployment import load_deployment\n"
         "from rlmpc.sim2sim.evaluate import evaluate\n"
         "deployment = load_deployment(Path(sys.argv[1]))\n"
         "print(evaluate(deployment, [Trial('stairs_up', 2, (0.5, 0.0, 0.0))], 0, 0.1)[0].reason)\n"

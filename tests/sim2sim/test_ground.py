@@ -83,7 +83,7 @@ def test_unknown_terrains_and_levels_are_refused(terrain):
 @pytest.mark.parametrize("kind", ["stairs_up", "stairs_down"])
 @pytest.mark.parametrize("level", [0, 5, 9])
 def test_stairs_are_those_that_isaac_lab_generates(kind: str, level: int):
-    from rlmpc.envs.isaaclab_contract import terrain_of
+    from rlmpc.envs.isaaclab.contract import terrain_of
     from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
 
     cfg = BlindEnvCfg()

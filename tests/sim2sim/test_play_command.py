@@ -15,11 +15,13 @@ import pytest
 import torch
 
 import play
-from rlmpc.checkpoint import describe_run
-from rlmpc.config.schema import AgentCfg, PpoCfg, StudentCfg
-from rlmpc.contract import Contract
-from rlmpc.policies import make_policy
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.algorithms.policies import make_policy
+from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.checkpoint.file import describe_run
+from rlmpc.config.agent import AgentCfg
+from rlmpc.contract.contract import Contract
+from rlmpc.export.deployment import load_deployment
 
 GRID = ["terrains=[flat]", "levels=[0]", "command=[0.5,0,0]"]
 SHORT = [*GRID, "steps=20", "run.dir=results"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.sim2sim.scanner import scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 
@@ -19,7 +19,7 @@ NUM_ROBOTS = 6
 
 @pytest.fixture(scope="module")
 def env():
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
     from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanPlayEnvCfg
 
     cfg = ScanPlayEnvCfg()

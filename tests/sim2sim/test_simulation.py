@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.scanner import scan_heights

@@ -10,9 +10,9 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.export.deployment import load_deployment
 from rlmpc.sim2sim.video import film, make_renderer, picture
 
 STAIRS = Trial("stairs_up", 9, (0.0, 0.0, 0.0))
@@ -49,8 +49,8 @@ def test_the_camera_follows_the_robot(needs_gl, simulation):
 def test_without_graphics_a_film_ends_with_one_sentence(export, tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom rlmpc.errors import UserError\n"
-        "from rlmpc.evaluation.episode import Trial\n"
-        "from rlmpc.sim2sim.deployment import load_deployment\nfrom rlmpc.sim2sim.video import film\n"
+        "from rlmpc.contract.episode import Trial\n"
+        "from rlmpc.export.deployment import load_deployment\nfrom rlmpc.sim2sim.video import film\n"
         "try:\n    film(load_deployment(Path(sys.argv[1])), Trial('flat', 0, (0., 0., 0.)), Path(sys.argv[2]), 1, 0)\n"
         "except UserError as error:\n    print(error)\n"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlmpc.config.schema import TaskCfg
+from rlmpc.config.train import TaskCfg
 from rlmpc.errors import UserError
 
 pytestmark = pytest.mark.sim
@@ -29,7 +29,7 @@ def rewards_of(cfg) -> set[str]:
 
 @pytest.fixture(scope="module")
 def adapter(biped):
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
 
     cfg = configure(robot="biped", **{"scene.terrain.terrain_generator.num_rows": 2})
     adapter = IsaacLabEnv(cfg, NUM_ENVS, torch.device("cpu"), seed=1)

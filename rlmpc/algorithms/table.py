@@ -1,0 +1,19 @@
+"""The algorithms that there are: a new one is a folder, a file under `conf/agent`, and a line here."""
+
+from __future__ import annotations
+
+from rlmpc.algorithms.finetune import FINETUNE
+from rlmpc.algorithms.ppo import PPO
+from rlmpc.algorithms.rma import RMA
+from rlmpc.algorithms.student import STUDENT
+
+ALGORITHMS = {algorithm.name: algorithm for algorithm in (PPO, RMA, STUDENT, FINETUNE)}
+"""Every algorithm by its name."""
+
+AGENTS = {name: algorithm.settings for name, algorithm in ALGORITHMS.items()}
+STAGES: dict[str, tuple[str, ...]] = {"teacher": ("ppo", "rma"), "distill": ("student",), "finetune": ("finetune",)}
+NETWORK_OF_STUDENT = (
+    *("actor_group", "actor_hidden", "activation", "memory", "memory_width", "normalize_obs"),
+    *("min_std", "max_std", "init_std"),
+)
+"""Settings that fine-tuning takes over from the student."""

@@ -1,0 +1,43 @@
+"""Runs `train.py` as one of several processes and leaves what this rank learned in `<folder>/rank<i>.pt`.
+
+torchrun --nproc-per-node=2 tests/algorithms/train_one_rank.py <folder> <argument of train.py> ...
+
+With NAN_GRADIENT_RANK=<rank>, the actor's gradient on that rank alone is no number in three of the updates.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+from pathlib import Path
+
+import lightning as L
+import torch
+
+import train
+
+SPOILT_UPDATES = (2, 3, 9)
+
+
+def spoil_gradients(parameter: torch.nn.Parameter) -> None:
+    """Let the gradient of `parameter` be no number in the spoilt updates."""
+    updates = count()
+    parameter.register_hook(lambda gradient: gradient * torch.nan if next(updates) in SPOILT_UPDATES else gradient)
+
+
+if __name__ == "__main__":
+    folder, *arguments = sys.argv[1:]
+    torch.set_num_threads(1)
+    fit = L.Trainer.fit
+
+    def fit_and_save(trainer: L.Trainer, learner: L.LightningModule, **kwargs) -> None:
+        if os.environ.get("NAN_GRADIENT_RANK") == os.environ["RANK"]:
+            spoil_gradients(learner.policy.actor[-1].weight)
+        fit(trainer, learner, **kwargs)
+        state = {"learner": learner.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
+        state |= {"positions": kwargs["datamodule"].env.position, "report": learner.numbers}
+        torch.save(state, Path(folder) / f"rank{trainer.global_rank}.pt")
+
+    L.Trainer.fit = fit_and_save
+    train.main(arguments)

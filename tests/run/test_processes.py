@@ -1,0 +1,220 @@
+"""Several processes: who they are, and that they stop, fail and end together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlmpc.command_line.compose import compose_train
+from rlmpc.errors import UserError
+from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job
+
+ROOT = Path(__file__).resolve().parents[2]
+FAULTY = ROOT / "tests/train_with_fault.py"
+RECORDING = ROOT / "tests/algorithms/train_one_rank.py"
+TORCHRUN = {"LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "none"}
+SLURM = {
+    **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "walk", "SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4"},
+    **{"SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
+}
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Puts into the environment what a launcher would."""
+
+    def put(variables: dict[str, str]) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("variables", "local", "of_all"),
+    [
+        ({}, 0, 0),
+        ({"LOCAL_RANK": "1"}, 1, 1),
+        ({"NODE_RANK": "2", "LOCAL_RANK": "1"}, 1, 9),
+        (TORCHRUN, 1, 3),
+        (SLURM, 1, 5),
+        (SLURM | TORCHRUN, 1, 3),
+        (SLURM | {"SLURM_JOB_NAME": "interactive"}, 0, 0),
+    ],
+)
+def test_a_process_knows_its_number_on_its_machine_and_among_all(launched, variables, local, of_all):
+    launched(variables)
+    assert (local_rank(), global_rank(num_processes=4)) == (local, of_all)
+
+
+def test_only_what_lightning_started_itself_is_its_child(launched):
+    assert not is_lightning_child()
+    launched({"LOCAL_RANK": "1"})
+    assert is_lightning_child()
+    launched(TORCHRUN)
+    assert not is_lightning_child()
+
+
+def test_the_job_is_known_where_slurm_started_this_process(launched):
+    assert slurm_job() is None
+    launched(SLURM)
+    assert slurm_job() == "4711"
+    launched({"SLURM_JOB_NAME": "bash"})
+    assert slurm_job() is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "layout"), [({}, (1, 1)), (TORCHRUN, (2, 2)), (SLURM, (4, 2)), (SLURM | TORCHRUN, (2, 2))]
+)
+def test_processes_and_machines_follow_from_the_launcher(launched, variables, layout):
+    launched(variables)
+    trainer = compose_train(["task=toy"]).trainer
+    assert (trainer.devices, trainer.num_nodes) == layout
+
+
+def test_without_a_launcher_the_number_of_processes_is_given():
+    assert compose_train(["task=toy", "trainer.devices=3"]).trainer.devices == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "argument", "sentence"),
+    [
+        (TORCHRUN, "trainer.devices=3", "trainer.devices=3, but torchrun started with 2; leave trainer.devices out"),
+        (TORCHRUN, "trainer.num_nodes=1", "trainer.num_nodes=1, but torchrun started with 2"),
+        (SLURM, "trainer.devices=8", "trainer.devices=8, but SLURM started with 4"),
+        (TORCHRUN | {"WORLD_SIZE": "3"}, "seed=1", "torchrun started 3 processes, of which 2 here"),
+        ({"SLURM_NTASKS": "2", "SLURM_LOCALID": "0"}, "seed=1", "SLURM started 2 tasks; say with --ntasks-per-node"),
+    ],
+)
+def test_what_contradicts_the_launcher_is_refused(launched, variables, argument, sentence):
+    launched(variables)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        compose_train(["task=toy", argument])
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def torchrun(*options: str) -> list[str]:
+    return [sys.executable, "-m", "torch.distributed.run", f"--master-port={free_port()}", *options]
+
+
+def start(folder: Path, launcher: list[str], *arguments: str, fault: str = "none") -> subprocess.Popen[str]:
+    """A launcher in a session of its own, by which its processes are found again."""
+    shared = ["task=toy", "device=cpu", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault, "RUN": str(folder)}
+    command = [*launcher, *shared, *(arguments or ["trainer.max_epochs=1000"])]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+
+
+def left_over(folder: Path) -> list[int]:
+    """Processes that still have the run of `folder` in their environment."""
+    marker = f"RUN={folder}\0".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marker in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def all_gone(folder: Path, within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while left_over(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    for pid in (remaining := left_over(folder)):
+        os.kill(pid, signal.SIGKILL)
+    return not remaining
+
+
+def end(process: subprocess.Popen[str], folder: Path, within_s: float = 0.0) -> tuple[int, str, float]:
+    """Exit code, output, and seconds from the fault until every process was gone."""
+    try:
+        output, _ = process.communicate(timeout=120)
+    finally:
+        gone = all_gone(folder, within_s)
+    assert gone, output
+    fault = re.search(r"fault at ([\d.]+)", output)
+    return process.returncode, output, time.time() - float(fault[1]) if fault else 0.0
+
+
+def saved(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "run/checkpoints").iterdir())
+
+
+LAUNCHERS = {
+    "lightning": [sys.executable, str(FAULTY), "trainer.devices=2"],
+    "torchrun": [*torchrun("--nproc-per-node=2"), str(FAULTY)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "fault", "code"),
+    [("lightning", "SIGTERM rollout 1", 143), ("torchrun", "SIGINT update 0", 1)],
+)
+def test_ranks_leave_together_when_one_of_them_is_signalled(tmp_path, launcher, fault, code):
+    """Torchrun's own code is 1 whatever the ranks end with; it lists theirs."""
+    process = start(tmp_path, LAUNCHERS[launcher], fault=fault)
+    returncode, output, seconds = end(process, tmp_path, within_s=15)
+    assert returncode == code, output
+    assert saved(tmp_path) == ["epoch=2.ckpt", "last.ckpt"]
+    checkpoint = torch.load(tmp_path / "run/checkpoints/epoch=2.ckpt", weights_only=True)
+    assert checkpoint["epoch"] == 2
+    assert f"stopped by {fault.split()[0]}; the run is in" in output
+    if launcher == "torchrun":
+        assert set(re.findall(r"exitcode\s*: (-?\d+)", output)) == {"130"}
+    assert 0 < seconds < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher", "rank"), [("lightning", 0), ("lightning", 1), ("torchrun", 1)], ids=lambda value: str(value)
+)
+def test_a_rank_that_is_killed_ends_all_with_an_error(tmp_path, launcher, rank):
+    process = start(tmp_path, LAUNCHERS[launcher], fault=f"SIGKILL update {rank}")
+    returncode, output, seconds = end(process, tmp_path, within_s=15)
+    assert returncode != 0
+    assert 0 < seconds < 30, output
+
+
+@pytest.mark.slow
+def test_an_exception_in_one_rank_ends_all_and_is_shown(tmp_path):
+    process = start(tmp_path, LAUNCHERS["lightning"], fault="error rollout 1")
+    returncode, output, _ = end(process, tmp_path, within_s=15)
+    assert returncode == 1, output
+    assert "ZeroDivisionError: on purpose" in output
+    assert "the run ended with an error; the run in" in output
+
+
+@pytest.mark.slow
+def test_two_machines_train_one_policy(tmp_path):
+    """Two torchruns, each with one process, as on two machines."""
+    port = free_port()
+    machines = []
+    for node in (0, 1):
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}"]
+        rendezvous = ["--master-addr=127.0.0.1", f"--master-port={port}", "--nproc-per-node=1"]
+        command = [*launcher, *rendezvous, str(RECORDING), str(tmp_path)]
+        machines.append(start(tmp_path, command, "trainer.max_epochs=3"))
+    outputs = [machine.communicate(timeout=120)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], outputs
+    one, two = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert not torch.equal(one["positions"], two["positions"])
+    assert one["learner"].keys() == two["learner"].keys()
+    assert all(torch.equal(values, two["learner"][name]) for name, values in one["learner"].items())
