@@ -223,7 +223,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "command=[1.0,0,0]"], "the command [1.0, 0.0, 0.0] does not fit; accepted: none"),
         (["ckpt={ckpt}", "command=[fast]"], "'command' cannot be ['fast']"),
         (["ckpt={ckpt}", "backend=mujcoo"], "unknown backend 'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?"),
-        (["ckpt={ckpt}", "backend=mujoco"], "it serves policies of the G1"),
+        (["ckpt={ckpt}", "backend=mujoco"], "the policy moves no robot that MuJoCo could simulate"),
         (["ckpt={ckpt}", "robots=9"], "'robots' must lie between 1 and 4, not 9"),
         (["ckpt={ckpt}", "robots=0"], "'robots' must lie between 1 and 4, not 0"),
         (["ckpt={ckpt}", "steps=0"], "'steps' must be at least 1, not 0"),

@@ -22,9 +22,6 @@ from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.tasks.camera import take_pictures
 
-ACTION_LIMIT = 100.0
-"""Bound of raw policy outputs; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
-
 
 def load_env_cfg(env_id: str) -> Any:
     """A fresh env config object of a registered gymnasium id."""
@@ -55,6 +52,7 @@ class IsaacLabEnv:
         self.max_episode_length = self._env.max_episode_length
         self.contract = contract_of(self._env, self._env.nominal_gains)
         self.num_actions = self.contract.num_actions
+        self._action_limit: float = cfg.action_limit
         self.obs_schema = self.contract.observations
         self._env.value_group = value_group
         self._measuring = Measuring(self._env, seed)
@@ -81,7 +79,7 @@ class IsaacLabEnv:
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
         self._env.terminal_obs = None
-        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-ACTION_LIMIT, ACTION_LIMIT)
+        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
         obs, reward, terminated, truncated, _ = self._env.step(safe)
         self._watch_solver()
         faulty = self._env.faulty
