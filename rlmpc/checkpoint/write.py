@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rlmpc.errors import RunError
@@ -24,7 +25,8 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         part.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise RunError(f"'{path}' cannot be written to its disk: {error.strerror}") from error
 
 
