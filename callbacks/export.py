@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 class ExportPolicy(Callback):
     """Exports the policy to `<folder>/epoch=<index>/` every N iterations and after the last one.
 
-    Every export is compared with the policy on what the last rollout saw. One that fails is reported and left out:
-    training goes on.
+    Every export is compared with the policy on what the last rollout saw. If one fails, a warning says so and training
+    goes on.
 
     Args:
         folder: where the folders go.
