@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlmpc.errors import UserError
 
@@ -20,8 +20,17 @@ PR_SET_PDEATHSIG = 1
 """Option of Linux' prctl (linux/prctl.h): the signal that this process gets when its parent ends."""
 
 
-def launcher() -> tuple[str, ClusterEnvironment] | None:
-    """Name and environment of what launched this process: torchrun, SLURM (srun) or Lightning; None if nothing did.
+class Launcher(NamedTuple):
+    """What launched a process."""
+
+    name: str
+    """`torchrun`, `SLURM` (srun) or `Lightning`."""
+    environment: ClusterEnvironment
+    """What Lightning reads from the variables that it left."""
+
+
+def launcher() -> Launcher | None:
+    """What launched this process; None if nothing did.
 
     Raises:
         UserError: for tasks that SLURM does not count by machine.
@@ -35,22 +44,22 @@ def launcher() -> tuple[str, ClusterEnvironment] | None:
 
     # Lightning's own order: torchrun may itself be started by SLURM.
     if TorchElasticEnvironment.detect():
-        return "torchrun", TorchElasticEnvironment()
+        return Launcher("torchrun", TorchElasticEnvironment())
     if SLURMEnvironment.detect():
         try:
-            return "SLURM", SLURMEnvironment()
+            return Launcher("SLURM", SLURMEnvironment())
         except RuntimeError as error:
             tasks = os.environ["SLURM_NTASKS"]
             raise UserError(
                 f"SLURM started {tasks} tasks; say with --ntasks-per-node how many on each machine"
             ) from error
-    return "Lightning", LightningEnvironment()
+    return Launcher("Lightning", LightningEnvironment())
 
 
 def local_rank() -> int:
     """Number of this process among those of this machine; 0 when it is alone."""
     found = launcher()
-    return 0 if found is None else found[1].local_rank()
+    return 0 if found is None else found.environment.local_rank()
 
 
 def global_rank(devices: int) -> int:
@@ -72,7 +81,7 @@ def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
         UserError: if the overrides say something else, or the machines have different numbers of processes.
     """
     found = launcher()
-    if found is None or found[0] == "Lightning":
+    if found is None or found.name == "Lightning":
         return dict(overrides)
     name, environment = found
     devices = _processes_of_this_machine(name)
@@ -98,7 +107,7 @@ def _processes_of_this_machine(name: str) -> int:
 def slurm_job() -> int | None:
     """Number of the SLURM job that this process is a task of, the same after a requeue; None outside of one."""
     found = launcher()
-    if found is None or found[0] != "SLURM":
+    if found is None or found.name != "SLURM":
         return None
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
@@ -115,7 +124,7 @@ def is_lightning_child() -> bool:
     if "LOCAL_RANK" not in os.environ:
         return False
     found = launcher()
-    return found is not None and found[0] == "Lightning" and found[1].local_rank() > 0
+    return found is not None and found.name == "Lightning" and found.environment.local_rank() > 0
 
 
 def end_with_launcher() -> None:
