@@ -6,7 +6,7 @@ import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Checkpoint:
     """What each rank was in the midst of, as `RolloutDataModule.rank_state` gives it."""
     has_optimizer: bool
     """Whether the state of the optimizer is there."""
+    content: dict[str, Any] = field(default_factory=dict, repr=False)
+    """All that the file holds, as Lightning restores from it."""
 
     @property
     def curriculum(self) -> dict[str, Any] | None:
@@ -86,6 +88,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             state_dict=content["state_dict"],
             ranks=list(content.get(RANKS, {}).get("ranks", [])),
             has_optimizer=bool(content.get("optimizer_states")),
+            content=content,
         )
         _check_contents(checkpoint)
     except KeyError as error:

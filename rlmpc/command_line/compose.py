@@ -14,12 +14,12 @@ from rlmpc.algorithms.table import AGENTS, NETWORK_OF_STUDENT, STAGES
 from rlmpc.checkpoint.fault_file import read_fault
 from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.command_line.layout import with_layout
 from rlmpc.command_line.merge import finish, first_line, read_arguments
 from rlmpc.command_line.resume import compose_resume
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.train import RunCfg, TrainCfg
 from rlmpc.errors import UserError, nearest
+from rlmpc.run.processes import with_layout
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 SOURCE = f"a file under {CONF_DIR.name}/"

@@ -15,10 +15,10 @@ from typing import Any, NoReturn, Self
 
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.errors import RunError, UserError
+from rlmpc.run.processes import slurm_job
 
 REQUEUE_SIGNAL = signal.SIGUSR1
 """What SLURM is asked to send before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
-
 
 WAITS = "stopping after this iteration; press Ctrl-C again to stop at once"
 
@@ -102,11 +102,11 @@ class StopSignals:
         first: signal.Signals | None = None
         wait_s, deadline = None, 0.0
         while select.select([pipe], [], [], wait_s)[0]:
-            numbers = os.read(pipe, 64)
-            if not numbers:
+            received = os.read(pipe, 64)
+            if not received:
                 os.close(pipe)
                 return
-            for signum in [signal.Signals(number) for number in numbers if number in self._previous]:
+            for signum in [signal.Signals(number) for number in received if number in self._previous]:
                 if first is None:
                     first, deadline = signum, time.monotonic() + self._timeout_s
                     if self._is_deferring:
@@ -151,7 +151,7 @@ def _requeue_job() -> None:
     folder of its own.
     """
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    job = os.environ["SLURM_JOB_ID"] if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    job = str(slurm_job()) if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     try:
         subprocess.run(["scontrol", "requeue", job], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
