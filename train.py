@@ -32,13 +32,12 @@ from rlmpc.algorithms.make import make_distill_learner, make_finetune_learner, m
 from rlmpc.algorithms.policies import check_checkpoint, restore_teacher
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.algorithms.student.teacher_check import check_teacher, take_over_curriculum
-from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
+from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.checkpoint.write import AtomicCheckpointIO
-from rlmpc.command_line.agent_checks import check_minibatches, check_observations
-from rlmpc.command_line.checks import check_train
-from rlmpc.command_line.compose import compose_train, list_choices
+from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.resume import changes
+from rlmpc.command_line.train import compose_train
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
@@ -64,16 +63,15 @@ def main(arguments: list[str]) -> None:
     if arguments == ["list=true"]:
         console.print(list_choices())
         return
-    cfg = compose_train(arguments)
+    cfg, opened = compose_train(arguments)
     if cfg.resume is None and is_requeued() and checkpoints_by_age(run_folder(cfg) / CHECKPOINTS):
-        cfg = compose_train([f"resume={run_folder(cfg)}"])
-    check_train(cfg)
-    resumed = None if cfg.resume is None else load_checkpoint(Path(cfg.resume))
+        cfg, opened = compose_train([f"resume={run_folder(cfg)}"])
+    resumed = None if cfg.resume is None else opened
     device = resolve_device(cfg.device, cfg.trainer.devices)
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
-    check_minibatches(num_envs, cfg.agent)
+    cfg.agent.check_minibatches(num_envs)
     env_cfg = env_config(cfg.task, cfg.env)
-    check_observations(cfg.agent, cfg.task.name, observation_terms(cfg.task, env_cfg))
+    cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
     folder = run_folder(cfg)
     rank = global_rank(cfg.trainer.devices)
     say = console.print if rank == 0 else lambda line: None
@@ -90,36 +88,34 @@ def main(arguments: list[str]) -> None:
         log_file = record / "simulator.log" if rank == 0 else None
         env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, console.print)
         stack.callback(env.close)
-        fit(cfg, env, resumed, folder, console, rank, signals)
+        fit(cfg, env, opened, folder, console, rank, signals)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
 
 
-def build_learner(
-    cfg: TrainCfg, env: VecEnv, resumed: Checkpoint | None, say: Callable[[str], None]
-) -> OnPolicyLearner:
+def build_learner(cfg: TrainCfg, env: VecEnv, opened: Checkpoint | None, say: Callable[[str], None]) -> OnPolicyLearner:
     """The learner of the stage, with what it takes over from another run's checkpoint."""
     agent = cfg.agent
-    if resumed is not None:
-        return make_resumed_learner(agent, env.contract, resumed)
+    if opened is None:
+        return make_learner(agent, env.contract)
+    if cfg.resume is not None:
+        return make_resumed_learner(agent, env.contract, opened)
     if isinstance(agent, StudentCfg):
-        teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
+        teacher = opened
         policy = restore_teacher(teacher)
         check_checkpoint(teacher, env.contract, (*policy.acting_groups, agent.actor_group))
-        evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, say)
+        evaluation = check_teacher(env, policy.to(env.device), teacher, agent.teacher_check_steps, say)
         return make_distill_learner(agent, env.contract, teacher, evaluation)
-    if isinstance(agent, FinetuneCfg):
-        student = load_checkpoint(Path(cfg.student_ckpt or ""))
-        check_checkpoint(student, env.contract, (agent.actor_group,))
-        take_over_curriculum(env, student)
-        return make_finetune_learner(agent, env.contract, student)
-    return make_learner(agent, env.contract)
+    assert isinstance(agent, FinetuneCfg)
+    check_checkpoint(opened, env.contract, (agent.actor_group,))
+    take_over_curriculum(env, opened)
+    return make_finetune_learner(agent, env.contract, opened)
 
 
 def fit(
     cfg: TrainCfg,
     env: VecEnv,
-    resumed: Checkpoint | None,
+    opened: Checkpoint | None,
     folder: Path,
     console: Console,
     rank: int,
@@ -127,7 +123,8 @@ def fit(
 ) -> None:
     """Train in `env`, from the start or from where a run was left, and leave all that is worth keeping in `folder`."""
     say = console.print if rank == 0 else lambda line: None
-    learner = build_learner(cfg, env, resumed, say)
+    resumed = None if cfg.resume is None else opened
+    learner = build_learner(cfg, env, opened, say)
     recorder = FaultRecorder() if cfg.faults.dump else None
     collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
     datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")

@@ -21,7 +21,7 @@ class AgentCfg:
     A setting whose name ends in `_group` names a group of observations.
     """
 
-    algorithm: str = MISSING
+    algorithm: str = setting(MISSING, by_file=True)
     """A key of the table of algorithms; set by the file that `agent=` names."""
     actor_group: str = setting(MISSING, network=True)
     """Observation group of the actor."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ class Setting:
     """Whether such a stage inherits it although it does not shape the networks."""
     fixed: str = ""
     """Why it cannot change on resume; empty where it can."""
+    by_file: bool = False
+    """Whether only the file that is chosen for its section may set it, and no argument."""
     needs: str = ""
     """Setting without which this one has no effect."""
     excludes: str = ""
@@ -94,6 +96,12 @@ def said_of(config: type, name: str) -> Setting:
         if own is not None and "setting" in own.metadata:
             return own.metadata["setting"]
     return Setting()
+
+
+def inherited(config: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What the settings of a dataclass take over from those that a policy was trained with: name -> value."""
+    keys = [key for key, _, said, _ in settings_of(config) if said.network or said.inherited]
+    return {key: saved[key] for key in keys if key in saved}
 
 
 def check_settings(config: Any, prefix: str = "") -> None:

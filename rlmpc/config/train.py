@@ -28,12 +28,12 @@ class NumEnvsCfg:
 class TaskCfg:
     """Which environment, and which agent learns it by default."""
 
-    name: str = MISSING
-    simulator: str = MISSING
+    name: str = setting(MISSING, by_file=True)
+    simulator: str = setting(MISSING, choices=("isaaclab", "toy", "mujoco"), by_file=True)
     """`isaaclab` or `toy`; `mujoco` stands for it where an exported policy is played."""
-    env_id: str = ""
+    env_id: str = setting("", by_file=True)
     """gymnasium id (Isaac Lab)."""
-    default_agent: str = MISSING
+    default_agent: str = setting(MISSING, by_file=True)
     num_envs: NumEnvsCfg = field(default_factory=NumEnvsCfg)
 
 

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from rlmpc.algorithms.policies import restore_policy
-from rlmpc.checkpoint.file import load_checkpoint
-from rlmpc.command_line.compose import is_deployment
+from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.config.play import PlayCfg
 from rlmpc.errors import UserError
 from rlmpc.evaluation.grid import make_trials
@@ -35,25 +34,25 @@ class MujocoGround(NamedTuple):
     command_names: tuple[str, ...] = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
 
 
-def play_in_mujoco(cfg: PlayCfg, where: Path, console: Console) -> None:
+def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) -> None:
     """Evaluate and film an exported policy; a checkpoint is exported first.
 
     Args:
         cfg: what is asked for.
-        where: a checkpoint, or an exported policy.
+        played: a checkpoint, or the path of an exported policy.
         console: where to print.
 
     Raises:
         UserError: if the policy needs what MuJoCo does not serve, or something asked for does not exist or cannot be
             written.
     """
-    _check_effects(cfg, where)
-    folder = results_folder(cfg, where)
+    _check_effects(cfg, played)
+    folder = results_folder(cfg, played if isinstance(played, Path) else played.path)
     check_new_folder(folder)
     ground = MujocoGround()
     commands = None if cfg.command is None else [cfg.command]
     trials = make_trials(ground, cfg.terrains, cfg.levels, commands, cfg.episodes or 1)
-    deployment, header = _deployment(where, folder, console)
+    deployment, header = _deployment(played, folder, console)
     dt = deployment.contract.control_dt
     for line in command_warnings(trials, ground.command_names, deployment.command_ranges):
         console.print(line)
@@ -70,26 +69,27 @@ def play_in_mujoco(cfg: PlayCfg, where: Path, console: Console) -> None:
         console.print(f"video of {trial.terrain} at level {trial.level}, command {list(trial.command)}: {path}")
 
 
-def _check_effects(cfg: PlayCfg, where: Path) -> None:
+def _check_effects(cfg: PlayCfg, played: Checkpoint | Path) -> None:
     """Refuse what would silently do nothing."""
     for key in ("env", "num_envs"):
         if getattr(cfg, key):
             raise UserError(f"'{key}' has no effect in MuJoCo, where one robot walks at a time")
     if cfg.device not in ("auto", "cpu"):
         raise UserError(f"MuJoCo runs on the CPU, not on device '{cfg.device}'")
-    if cfg.export and is_deployment(str(where)):
-        raise UserError(f"'{where}' is exported already; give its checkpoint to export it again")
+    if cfg.export and isinstance(played, Path):
+        raise UserError(f"'{played}' is exported already; give its checkpoint to export it again")
 
 
-def _deployment(where: Path, folder: Path, console: Console) -> tuple[Deployment, dict[str, Any]]:
+def _deployment(played: Checkpoint | Path, folder: Path, console: Console) -> tuple[Deployment, dict[str, Any]]:
     """The exported policy, and what the report says about it."""
-    if not is_deployment(str(where)):
-        checkpoint = load_checkpoint(where)
-        policy = restore_policy(checkpoint)
-        contract = read_contract(checkpoint.hyperparameters["contract"], where)
+    if isinstance(played, Path):
+        where = played
+    else:
+        policy = restore_policy(played)
+        contract = read_contract(played.hyperparameters["contract"], played.path)
         check_served(contract, policy.acting_groups)
         observations = plausible_observations(policy, contract.observations.dims(), NUM_OBSERVATIONS)
-        where = export_policy(policy, folder / "export", describe_export(checkpoint), observations)
+        where = export_policy(policy, folder / "export", describe_export(played), observations)
         console.print(f"exported to {where}")
     deployment = load_deployment(where)
     header = {"task": deployment.task, "algorithm": deployment.algorithm, "iteration": deployment.iteration}

@@ -2,13 +2,15 @@ import shutil
 
 import pytest
 
-from rlmpc.command_line import compose
-from rlmpc.command_line.compose import choices, compose_play, compose_train, list_choices
+from rlmpc.command_line import files
+from rlmpc.command_line.files import choices, list_choices
+from rlmpc.command_line.play import compose_play
+from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
 
 
 def test_nothing_said_means_the_teacher_of_blind_rl_with_the_reference_numbers():
-    cfg = compose_train([])
+    cfg = compose_train([])[0]
     assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
     agent = cfg.agent
     assert (agent.actor_hidden, agent.activation, agent.init_std) == ([512, 256, 128], "elu", 1.0)
@@ -24,25 +26,25 @@ def test_nothing_said_means_the_teacher_of_blind_rl_with_the_reference_numbers()
 def conf(tmp_path, monkeypatch):
     """A copy of `conf/` to which files may be added."""
     folder = tmp_path / "conf"
-    shutil.copytree(compose.CONF_DIR, folder)
-    monkeypatch.setattr(compose, "CONF_DIR", folder)
+    shutil.copytree(files.CONF_DIR, folder)
+    monkeypatch.setattr(files, "CONF_DIR", folder)
     return folder
 
 
 def test_the_command_line_wins_over_the_agents_file_which_wins_over_the_task(conf):
-    assert compose_train(["task=toy"]).agent.actor_hidden == [64, 64]
-    assert compose_train(["task=toy", "agent.actor_hidden=[8]"]).agent.actor_hidden == [8]
+    assert compose_train(["task=toy"])[0].agent.actor_hidden == [64, 64]
+    assert compose_train(["task=toy", "agent.actor_hidden=[8]"])[0].agent.actor_hidden == [8]
     (conf / "agent/mine.yaml").write_text("agent: {algorithm: rma, history_every: 10, actor_hidden: [16]}")
-    agent = compose_train(["task=toy", "agent=mine", "agent.latent_dim=8"]).agent
+    agent = compose_train(["task=toy", "agent=mine", "agent.latent_dim=8"])[0].agent
     assert (agent.algorithm, agent.history_every, agent.actor_hidden, agent.latent_dim) == ("rma", 10, [16], 8)
     assert agent.privileged_terms == ["gain", "drag", "wind"]
 
 
 def test_a_task_adjusts_only_the_algorithm_that_it_names():
-    scan = compose_train(["task=phase_1_scan_rl"]).agent
+    scan = compose_train(["task=phase_1_scan_rl"])[0].agent
     assert (scan.algorithm, scan.scan_terms) == ("rma", ["height_scan"])
-    assert compose_train(["task=blind_rl", "agent=rma"]).agent.scan_terms == []
-    assert not hasattr(compose_train(["task=phase_1_scan_rl", "agent=ppo"]).agent, "scan_terms")
+    assert compose_train(["task=blind_rl", "agent=rma"])[0].agent.scan_terms == []
+    assert not hasattr(compose_train(["task=phase_1_scan_rl", "agent=ppo"])[0].agent, "scan_terms")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_the_scripted_keys_stay():
     cfg = compose_train(
         ["task=toy", "seed=0", "device=cpu", "num_envs=8", "run.dir=out", "trainer.max_epochs=3", "trainer.devices=2",
          "checkpoint.every=5", "checkpoint.keep_last=2", "logger=[csv]", "agent.gamma=0.9", "env.arena_half_size=3"]
-    )  # fmt: skip
+    )[0]  # fmt: skip
     assert (cfg.seed, cfg.device, cfg.num_envs, cfg.run.dir, cfg.logger) == (0, "cpu", 8, "out", ["csv"])
     assert (cfg.trainer.max_epochs, cfg.trainer.devices, cfg.checkpoint.every, cfg.checkpoint.keep_last) == (3, 2, 5, 2)
     assert cfg.agent.gamma == 0.9
@@ -111,7 +113,7 @@ def test_what_cannot_be_composed_is_refused_in_one_sentence(arguments, sentence)
 
 def test_every_choice_composes_and_is_listed():
     for task in choices("task"):
-        assert compose_train([f"task={task}"]).task.name == task
+        assert compose_train([f"task={task}"])[0].task.name == task
         assert task in list_choices()
 
 
