@@ -224,7 +224,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "command=[fast]"], "'command' cannot be ['fast']"),
         (
             ["ckpt={ckpt}", "backend=mujcoo"],
-            "unknown 'backend' 'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?",
+            "'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?",
         ),
         (["ckpt={ckpt}", "backend=mujoco"], "it serves policies of the G1"),
         (["ckpt={ckpt}", "robots=9"], "'robots' must be at least 1 and at most 4, not 9"),

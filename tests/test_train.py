@@ -124,7 +124,7 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "agent.gamma=1.5"], "'agent.gamma' must be at least 0 and at most 1, not 1.5"),
         (
             ["task=toy", "agent.init_std=9"],
-            "at least 'agent.min_std' = 0.05 and at most 'agent.max_std' = 2.0, not 9.0",
+            "'agent.min_std' = 0.05 and at most 'agent.max_std' = 2.0, not 9.0",
         ),
         (["task=toy", "agent.activation=elo"], "did you mean 'elu'"),
         (["task=toy", "agent.actor_group=techer"], "did you mean 'teacher'"),

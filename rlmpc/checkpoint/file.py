@@ -108,6 +108,16 @@ def read_content(path: Path) -> dict[str, Any]:
     return _read(path)[0]
 
 
+def has_right_checksums(file: Path | IO[bytes]) -> bool:
+    """Whether every part of a checkpoint is what was written.
+
+    Raises:
+        zipfile.BadZipFile: if the file is cut off or of another kind.
+    """
+    with zipfile.ZipFile(file) as parts:
+        return parts.testzip() is None
+
+
 def load_plain(file: IO[bytes]) -> Any:
     """Load what torch wrote into a file, onto the CPU; None if a checksum in it is wrong.
 
@@ -119,9 +129,8 @@ def load_plain(file: IO[bytes]) -> Any:
     import torch
 
     # torch does not compare checksums: it would load weights with flipped bits.
-    with zipfile.ZipFile(file) as parts:
-        if parts.testzip() is not None:
-            return None
+    if not has_right_checksums(file):
+        return None
     file.seek(0)
     return torch.load(file, map_location="cpu", weights_only=True)
 
