@@ -21,14 +21,8 @@ GROUPS = ("stage", "task", "agent")
 
 
 def choices(group: str) -> list[str]:
-    """Names that `<group>=` accepts: the files of that folder.
-
-    Raises:
-        UserError: if there is no folder `conf/`.
-    """
-    if not CONF_DIR.is_dir():
-        raise UserError(f"there is no folder '{CONF_DIR}'; run the commands from a clone of the repository")
-    return sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+    """Names that `<group>=` accepts: the files of that folder."""
+    return sorted(path.stem for path in (_folder() / group).glob("*.yaml"))
 
 
 def list_choices() -> str:
@@ -68,12 +62,18 @@ def load_file(name: str) -> DictConfig:
         UserError: if it holds no mapping in YAML.
     """
     try:
-        config = OmegaConf.load(CONF_DIR / f"{name}.yaml")
+        config = OmegaConf.load(_folder() / f"{name}.yaml")
     except YAMLError as error:
         raise UserError(f"conf/{name}.yaml is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"conf/{name}.yaml must hold a mapping")
     return config
+
+
+def _folder() -> Path:
+    if not CONF_DIR.is_dir():
+        raise UserError(f"there is no folder '{CONF_DIR}'; run the commands from a clone of the repository")
+    return CONF_DIR
 
 
 def _check(group: str, file: str, config: DictConfig) -> None:

@@ -270,7 +270,7 @@ def test_the_newest_and_the_best_are_among_those_that_can_be_read(runs: Path):
     assert find_checkpoint("latest", runs, ["ppo"]).path == runs / "toy/old/checkpoints/epoch=3.ckpt"
     with pytest.raises(UserError, match="there is no checkpoint of rma below"):
         find_checkpoint("latest", runs, ["rma"])
-    with pytest.raises(UserError, match="no checkpoint below .* can be read"):
+    with pytest.raises(UserError, match=r"no checkpoint below .* can be read"):
         find_checkpoint(f"{runs}/toy/new/best", runs)
 
 

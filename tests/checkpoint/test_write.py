@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rlmpc.checkpoint.file import FORMAT
 from rlmpc.checkpoint.write import AtomicCheckpointIO, write_whole
 from rlmpc.errors import RunError
 
@@ -49,6 +50,6 @@ def test_data_is_on_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch
 
 def test_what_lightning_saves_it_loads_again(tmp_path: Path):
     io = AtomicCheckpointIO()
-    content = {"rlmpc": {"format": 2}, "epoch": 3}
+    content = {"rlmpc": {"format": FORMAT}, "epoch": 3}
     io.save_checkpoint(content, tmp_path / "a.ckpt")
     assert io.load_checkpoint(tmp_path / "a.ckpt") == content | {"optimizer_states": [], "lr_schedulers": []}

@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import pytest
 
@@ -10,7 +10,7 @@ from rlmpc.command_line.resume import check_fixed
 from rlmpc.config.agent import AgentCfg
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.setting import check_settings, inherited, said_of, setting, settings_of
-from rlmpc.config.train import TrainCfg
+from rlmpc.config.train import TaskCfg, TrainCfg
 from rlmpc.errors import UserError
 from rlmpc.losses.distillation import IMITATION_LOSSES
 from rlmpc.networks.memory import CELLS
@@ -50,7 +50,7 @@ class MineCfg(AgentCfg):
         ({"num_steps": 0}, "'agent.num_steps' must be at least 1, not 0"),
         ({"actor_hidden": [8, 0]}, "every entry of 'agent.actor_hidden' must be at least 1, not 0"),
         ({"kind": "fst"}, "unknown 'agent.kind' 'fst'; accepted: fast, null; did you mean 'fast'?"),
-        ({"high": float("nan")}, "'agent.high' must be finite, not nan"),
+        ({"middle": float("nan")}, "'agent.middle' must be finite, not nan"),
         ({"middle": 2.0}, "'agent.middle' must be at least 'agent.low' = 0.0 and below 'agent.high' = 2.0, not 2.0"),
         ({"inner": Inner(rate=1.5)}, "'agent.inner.rate' must be at least 0 and at most 1, not 1.5"),
         ({"inner": Inner(weights={"a": 0.0})}, "every entry of 'agent.inner.weights' must be above 0, not 0.0"),
@@ -72,8 +72,7 @@ def test_overrides_of_an_environment_may_be_anything():
 
 def test_what_shapes_the_network_or_is_fixed_cannot_change_on_resume_and_all_else_can():
     def changed(**changes) -> None:
-        saved = {"agent": {**vars(MineCfg()), "inner": {}}}
-        check_fixed(saved, TrainCfg(stage="teacher", agent=MineCfg(**changes)))
+        check_fixed(asdict(TrainCfg(agent=MineCfg())), TrainCfg(agent=MineCfg(**changes)))
 
     changed(kind="fast", high=3.0)
     with pytest.raises(UserError, match=r"'agent.width' cannot change from 3 to 4 in a resumed run: it shapes the net"):
@@ -101,7 +100,7 @@ def test_a_subclass_that_changes_a_default_keeps_what_is_said_of_the_setting():
 
 
 def test_the_defaults_of_all_settings_are_accepted_and_bounds_name_settings_that_exist():
-    for cfg in (PlayCfg(), *(algorithm.settings() for algorithm in ALGORITHMS.values())):
+    for cfg in (PlayCfg(task=TaskCfg(simulator="toy")), *(algorithm.settings() for algorithm in ALGORITHMS.values())):
         check_settings(cfg)
         for key, _, said, owner in settings_of(cfg):
             named = [limit for limit in (*said.limits.values(), said.needs, said.excludes) if isinstance(limit, str)]
