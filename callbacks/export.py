@@ -13,12 +13,10 @@ from torch import Tensor
 
 from callbacks.due import is_due
 from rlmpc.errors import UserError
+from rlmpc.export.record import NUM_OBSERVATIONS
 from rlmpc.export.write import export_policy
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.networks.policy import GaussianPolicy
-
-NUM_OBSERVATIONS = 1000
-"""Rows of the last rollout that an export is compared on."""
 
 logger = logging.getLogger(__name__)
 

@@ -28,14 +28,14 @@ def origins(tmp_path_factory) -> dict[str, Path]:
         return root / name / "checkpoints/epoch=1.ckpt"
 
     teachers = {agent: run(agent, "task=toy", f"agent={agent}") for agent in ("ppo", "rma")}
-    student = ["stage=distill", f"teacher_ckpt={teachers['ppo']}", "agent.memory=gru", "teacher_check_steps=3"]
+    student = ["stage=distill", f"teacher_ckpt={teachers['ppo']}", "agent.memory=gru", "agent.teacher_check_steps=3"]
     return teachers | {"gru": run("gru", *student)}
 
 
 def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     """Every kind of learner, in the midst of its schedules."""
-    distill = ["stage=distill", "teacher_check_steps=3", "agent.beta_iterations=6"]
-    predictions = ["agent.latent_coef=0.5", "agent.velocity_coef=0.5"]
+    distill = ["stage=distill", "agent.teacher_check_steps=3", "agent.beta_iterations=6"]
+    predictions = ["agent.predictions={latent: 0.5, velocity: 0.5}"]
     return {
         "ppo": ["task=toy"],
         "rma": ["task=toy", "agent=rma", "agent.history_every=3", "agent.regularizer_start=2"],

@@ -17,7 +17,7 @@ from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.weights import load_weights
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract, check_contract
-from rlmpc.errors import UserError
+from rlmpc.errors import UserError, nearest
 from rlmpc.learners.base import OnPolicyLearner
 
 LEARNERS: dict[str, type[PpoLearner]] = {"ppo": PpoLearner, "rma": RmaLearner, "finetune": FinetuneLearner}
@@ -94,14 +94,14 @@ def make_resumed_learner(agent: AgentCfg, contract: Contract, checkpoint: Checkp
 
 
 def _predictions(agent: StudentCfg, teacher: dict[str, Any], contract: Contract) -> dict[str, int]:
-    wanted = [name for name in ("latent", "velocity") if getattr(agent, f"{name}_coef") > 0.0]
-    if not wanted:
+    if not agent.predictions:
         return {}
     policy = make_teacher(teacher, contract)
-    if not isinstance(policy, RmaActorCritic):
+    is_rma = isinstance(policy, RmaActorCritic)
+    widths = {"latent": policy.latent_dim, "velocity": policy.velocity_dim} if is_rma else {}
+    for name in agent.predictions.keys() - widths.keys():
         raise UserError(
-            f"'agent.{wanted[0]}_coef' needs a teacher that knows a {wanted[0]}, which agent 'rma' does; "
-            f"this teacher is '{teacher['algorithm']}'"
+            f"'agent.predictions' names '{name}', but this teacher, agent '{teacher['algorithm']}', "
+            f"can teach {', '.join(widths) or 'nothing beside its actions'}{nearest(name, widths)}"
         )
-    widths = {"latent": policy.latent_dim, "velocity": policy.velocity_dim}
-    return {name: widths[name] for name in wanted}
+    return {name: widths[name] for name in widths if name in agent.predictions}

@@ -14,7 +14,7 @@ from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.algorithms.rma.settings import RmaCfg
 from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
-from rlmpc.algorithms.table import AGENTS
+from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.weights import load_weights
 from rlmpc.config.agent import AgentCfg
@@ -100,12 +100,12 @@ def restore_agent(checkpoint: Checkpoint) -> AgentCfg:
         UserError: if this version does not know them.
     """
     fields = checkpoint.hyperparameters["agent"]
-    if checkpoint.algorithm not in AGENTS:
+    if checkpoint.algorithm not in ALGORITHMS:
         raise UserError(
-            f"'{checkpoint.path}' holds an unknown agent '{checkpoint.algorithm}'; known: {', '.join(AGENTS)}"
+            f"'{checkpoint.path}' holds an unknown agent '{checkpoint.algorithm}'; known: {', '.join(ALGORITHMS)}"
         )
     try:
-        return AGENTS[checkpoint.algorithm](**fields)
+        return ALGORITHMS[checkpoint.algorithm].settings(**fields)
     except TypeError as error:
         raise UserError(f"the agent's settings in '{checkpoint.path}' do not fit this version: {error}") from error
 
@@ -117,7 +117,7 @@ def make_teacher(settings: Mapping[str, Any], contract: Contract) -> GaussianPol
         settings: fields of the teacher's agent.
         contract: what the policies and their environment agree upon.
     """
-    return make_policy(AGENTS[settings["algorithm"]](**settings), contract).eval()
+    return make_policy(ALGORITHMS[settings["algorithm"]].settings(**settings), contract).eval()
 
 
 def _actor(agent: AgentCfg) -> dict[str, Any]:

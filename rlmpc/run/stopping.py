@@ -13,7 +13,7 @@ from threading import Thread
 from types import FrameType
 from typing import Any, NoReturn, Self
 
-from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.checkpoint.find import newest_in
 from rlmpc.errors import RunError, UserError
 from rlmpc.run.processes import slurm_job
 
@@ -123,7 +123,7 @@ class StopSignals:
 def how_to_go_on(folder: Path) -> str:
     """Where a run is and how it goes on, as the end of a sentence."""
     try:
-        last = find_checkpoint(str(folder), folder)
+        last = newest_in(folder)
     except UserError:
         return f"the run in '{folder}' has no checkpoint yet"
     return f"the run is in '{folder}', its last checkpoint is {last.name}; go on with: python train.py resume={folder}"

@@ -14,9 +14,9 @@ from rlmpc.algorithms.make import make_distill_learner, make_finetune_learner, m
 from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.algorithms.student.settings import StudentCfg
-from rlmpc.algorithms.table import NETWORK_OF_STUDENT
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
+from rlmpc.config.setting import inherited
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.learners.base import OnPolicyLearner
@@ -68,7 +68,7 @@ def run_toy():
 
 
 def _run_toy(iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", **changes: Any):
-    cfg = replace(compose_train(["task=toy", f"agent={agent}"]).agent, **changes)
+    cfg = replace(compose_train(["task=toy", f"agent={agent}"])[0].agent, **changes)
     L.seed_everything(seed, verbose=False)
     env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
     learner = make_learner(cfg, env.contract)
@@ -132,7 +132,7 @@ def make_finetune(run_student):
 
     def make(student_memory: str = "none", student: StudentLearner | None = None, **changes: Any):
         student = student or run_student(2, memory=student_memory)[0]
-        network = {name: getattr(student.cfg, name) for name in NETWORK_OF_STUDENT}
+        network = inherited(FinetuneCfg(), vars(student.cfg))
         cfg = FinetuneCfg(**network | {"critic_hidden": [16], "num_steps": 12, "num_epochs": 2} | changes)
         return student, make_finetune_learner(cfg, _toy_world().contract, _as_checkpoint(student))
 

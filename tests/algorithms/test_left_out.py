@@ -26,7 +26,9 @@ def trained(run_toy, run_student, make_finetune, fit, toy_world):
         if name in ("ppo", "rma"):
             return run_toy(iterations, num_envs=16, agent=name)
         if name.startswith("student"):
-            return run_student(iterations, "rma", memory=memory, loss="kl", latent_coef=0.5, velocity_coef=0.5)
+            return run_student(
+                iterations, "rma", memory=memory, loss="kl", predictions={"latent": 0.5, "velocity": 0.5}
+            )
         _, learner = make_finetune(memory, critic_warmup=0)
         return learner, *fit(learner, toy_world(), iterations)
 

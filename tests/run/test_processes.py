@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
 from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job, with_layout
 
@@ -84,12 +84,12 @@ def test_the_job_is_known_where_slurm_started_this_process(launched):
 )
 def test_processes_and_machines_follow_from_the_launcher(launched, variables, layout):
     launched(variables)
-    trainer = compose_train(["task=toy"]).trainer
+    trainer = compose_train(["task=toy"])[0].trainer
     assert (trainer.devices, trainer.num_nodes) == layout
 
 
 def test_without_a_launcher_the_number_of_processes_is_given():
-    assert compose_train(["task=toy", "trainer.devices=3"]).trainer.devices == 3
+    assert compose_train(["task=toy", "trainer.devices=3"])[0].trainer.devices == 3
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,13 @@ class StudentLearner(OnPolicyLearner):
         student = policy.distribution(obs, recalled)
         teacher = Normal(minibatch["teacher_mean"], minibatch["teacher_std"], validate_args=False)
         imitation = weighted_mean(imitation_loss(cfg.loss, student, teacher, cfg.huber_delta), minibatch["weight"])
-        coefs = {"latent": cfg.latent_coef, "velocity": cfg.velocity_coef}
         loss, numbers = imitation, [imitation]
         # Without anything to predict, asking would run the actor's hidden layers a second time for nothing.
         predictions = policy.predict(obs, recalled) if policy.predictors else {}
         for name, prediction in predictions.items():
             error = mse_loss(prediction, minibatch[name], reduction="none").mean(dim=-1)
             numbers.append(weighted_mean(error, minibatch["weight"]))
-            loss = loss + coefs[name] * numbers[-1]
+            loss = loss + cfg.predictions[name] * numbers[-1]
         return loss, torch.stack(numbers).detach()
 
     def train(self, mode: bool = True) -> StudentLearner:

@@ -37,7 +37,7 @@ def test_it_starts_from_what_the_student_learned(make_finetune, toy_world, memor
 
 
 def test_predictions_of_the_student_are_left_behind(run_student, make_finetune):
-    student, learner = make_finetune(student=run_student(1, "rma", latent_coef=1.0)[0])
+    student, learner = make_finetune(student=run_student(1, "rma", predictions={"latent": 1.0})[0])
     assert len(student.policy.predictors) == 1
     assert len(learner.policy.predictors) == 0
 

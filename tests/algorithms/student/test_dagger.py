@@ -7,7 +7,7 @@ from rlmpc.algorithms.policies import make_policy
 from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.algorithms.student.dagger import DaggerPolicy, drawn_share
 from rlmpc.algorithms.student.settings import StudentCfg
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.collector import Collector
@@ -15,7 +15,7 @@ from rlmpc.rollout.collector import Collector
 
 def teacher(env: ToyEnv, *arguments: str) -> GaussianPolicy:
     """A new policy whose actions are not all near zero."""
-    made = make_policy(compose_train(["task=toy", *arguments]).agent, env.contract)
+    made = make_policy(compose_train(["task=toy", *arguments])[0].agent, env.contract)
     with torch.no_grad():
         made.actor[-1].weight.mul_(50.0)
     return made.requires_grad_(False)

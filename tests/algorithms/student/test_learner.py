@@ -106,7 +106,7 @@ def test_the_noise_stays_below_its_ceiling(run_student):
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
 def test_what_has_no_weight_has_no_influence(run_student, memory: str):
-    learner, datamodule, _ = run_student(1, "rma", memory=memory, latent_coef=1.0, velocity_coef=1.0)
+    learner, datamodule, _ = run_student(1, "rma", memory=memory, predictions={"latent": 1.0, "velocity": 1.0})
     minibatch = samples_of(learner, datamodule)
     left_out = torch.rand_like(minibatch["weight"]) < 0.4
     everything = gradient(learner, minibatch)
@@ -174,7 +174,9 @@ def test_the_share_that_is_kept_is_reported(run_student):
 
 
 def test_predictions_are_weighed_and_reach_their_predictors(run_student):
-    learner, datamodule, reports = run_student(5, "rma", latent_coef=0.7, velocity_coef=0.3, learning_rate=1e-2)
+    learner, datamodule, reports = run_student(
+        5, "rma", predictions={"latent": 0.7, "velocity": 0.3}, learning_rate=1e-2
+    )
     assert list(learner.policy.predictors) == ["latent", "velocity"]
     for name in ("latent", "velocity"):
         losses = [report[f"loss/{name}"] for report in reports]
@@ -191,7 +193,7 @@ def test_predictions_are_weighed_and_reach_their_predictors(run_student):
 
 
 def test_only_what_is_weighed_is_predicted(make_student):
-    assert list(make_student("rma", velocity_coef=1.0).policy.predictors) == ["velocity"]
+    assert list(make_student("rma", predictions={"velocity": 1.0}).policy.predictors) == ["velocity"]
     assert list(make_student("rma").policy.predictors) == []
     assert not make_student("rma").dagger.targets
 
@@ -295,7 +297,7 @@ def test_the_students_normalizer_holds_the_moments_of_what_it_sensed(run_student
 
 @pytest.mark.parametrize("memory", KINDS)
 def test_the_file_alone_rebuilds_the_learner(run_student, tmp_path: Path, memory: str):
-    learner, datamodule, _ = run_student(1, "rma", memory=memory, latent_coef=1.0)
+    learner, datamodule, _ = run_student(1, "rma", memory=memory, predictions={"latent": 1.0})
     datamodule.trainer.save_checkpoint(tmp_path / "a.ckpt")
     content = torch.load(tmp_path / "a.ckpt", weights_only=True)
     twin = StudentLearner(**content["hyper_parameters"])
