@@ -30,7 +30,7 @@ class ExportPolicy(Callback):
     Args:
         folder: where the folders go.
         every: iterations between exports.
-        description: what `rlmpc.export.metadata.describe_export` takes, but for `iteration` and `checkpoint_sha256`.
+        description: what `rlmpc.export.metadata.metadata` takes, but for `iteration` and `checkpoint_sha256`.
     """
 
     def __init__(self, folder: Path, every: int, description: Mapping[str, Any]) -> None:

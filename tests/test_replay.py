@@ -15,7 +15,7 @@ import torch
 import play
 from callbacks.faults import FaultDump
 from rlmpc.algorithms.make import make_learner
-from rlmpc.checkpoint.fault_file import FORMAT, FaultFile, describe_fault
+from rlmpc.checkpoint.fault_file import FAULT_FORMAT, FaultFile, describe_fault
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs
@@ -155,7 +155,7 @@ def changed(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     [
         (lambda content: [1, 2], "is not what a run leaves of a fault"),
         (lambda content: {"state_dict": {}}, "is not what a run leaves of a fault"),
-        (changed("format", FORMAT + 1), f"has another format than {FORMAT}"),
+        (changed("format", FAULT_FORMAT + 1), f"has another format than {FORMAT}"),
         (changed("surplus", 1), "holds something else than expected"),
         (lambda content: {k: v for k, v in content.items() if k != "actions"}, "holds something else than expected"),
         (changed("config", {}), "holds something else than expected"),

@@ -12,7 +12,7 @@ from rlmpc.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
+FAULT_FORMAT = 1
 """Version of the fields of `FaultFile`; a file of another version is refused."""
 
 
@@ -46,7 +46,7 @@ class FaultFile:
 
 def describe_fault(**fields: Any) -> dict[str, Any]:
     """What a file holds, from the fields of `FaultFile`."""
-    return {"format": FORMAT, **vars(FaultFile(**fields))}
+    return {"format": FAULT_FORMAT, **vars(FaultFile(**fields))}
 
 
 def read_fault(path: Path) -> FaultFile:
@@ -64,8 +64,8 @@ def read_fault(path: Path) -> FaultFile:
         content = None
     if not isinstance(content, dict) or "format" not in content:
         raise UserError(f"'{path}' is not what a run leaves of a fault (<run folder>/faults/*.pt), or it is damaged")
-    if content.pop("format") != FORMAT:
-        raise UserError(f"'{path}' has another format than {FORMAT}, which this version reads")
+    if content.pop("format") != FAULT_FORMAT:
+        raise UserError(f"'{path}' has another format than {FAULT_FORMAT}, which this version reads")
     try:
         fault = FaultFile(**content)
         steps, num_envs, _ = fault.actions.shape

@@ -16,7 +16,7 @@ from rlmpc.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 4
+CHECKPOINT_FORMAT = 3
 """Version of what we put into a Lightning checkpoint; files of another one are refused."""
 
 SECTION = "rlmpc"
@@ -67,7 +67,7 @@ class Checkpoint:
 
 def describe_run(config: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
     """Our own part of a checkpoint: the composed config and the numbers of the last iteration."""
-    return {"format": FORMAT, "config": dict(config), "numbers": dict(numbers)}
+    return {"format": CHECKPOINT_FORMAT, "config": dict(config), "numbers": dict(numbers)}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -153,8 +153,10 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise UserError(f"'{path}' is damaged: a checksum in it is wrong")
     if not isinstance(content, dict) or not isinstance(content.get(SECTION), dict):
         raise UserError(f"'{path}' is not a checkpoint of this project")
-    if content[SECTION].get("format") != FORMAT:
-        raise UserError(f"'{path}' has format {content[SECTION].get('format')}; this version reads format {FORMAT}")
+    if content[SECTION].get("format") != CHECKPOINT_FORMAT:
+        raise UserError(
+            f"'{path}' has format {content[SECTION].get('format')}; this version reads format {CHECKPOINT_FORMAT}"
+        )
     return content, sha256
 
 

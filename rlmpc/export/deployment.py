@@ -13,7 +13,7 @@ import onnxruntime
 from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 
-FORMAT = 2
+DEPLOYMENT_FORMAT = 2
 """Version of the JSON file that this code reads."""
 
 STATE = "state."
@@ -127,8 +127,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"'{path}' is not JSON, or not all of it: {error}") from None
     if not isinstance(data, dict) or "contract" not in data:
         raise UserError(f"'{path}' does not describe an exported policy: it has no 'contract'")
-    if data.get("format") != FORMAT:
-        raise UserError(f"'{path}' has format {data.get('format')}; this version reads format {FORMAT}")
+    if data.get("format") != DEPLOYMENT_FORMAT:
+        raise UserError(f"'{path}' has format {data.get('format')}; this version reads format {DEPLOYMENT_FORMAT}")
     return data
 
 

@@ -15,7 +15,7 @@ from torch.onnx import ONNXProgram
 
 from rlmpc.errors import UserError
 from rlmpc.export.graph import deployed, trace
-from rlmpc.export.metadata import describe_export, names
+from rlmpc.export.metadata import metadata, names
 from rlmpc.export.parity import require_parity
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
@@ -39,7 +39,7 @@ def export_policy(
     Args:
         policy: the policy; it is not changed.
         folder: where the files go; made if it does not exist.
-        description: what `describe_export` takes.
+        description: what `metadata` takes.
         observations: if given, the graph must act on them as the policy does; see `require_parity`.
 
     Returns:
@@ -67,7 +67,7 @@ def export_policy(
 
 def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any]) -> Path:
     """All files of a policy, as `deployed` gives it; the path of the ONNX file."""
-    data = describe_export(policy, description)
+    data = metadata(policy, description)
     text = json.dumps(data, indent=2) + "\n"
     with warnings.catch_warnings():
         # torch warns of its own deprecations while it exports.

@@ -19,7 +19,7 @@ from rlmpc.export.record import NUM_OBSERVATIONS, plausible_observations
 from rlmpc.export.write import export_policy
 from rlmpc.play.results import FILM_STEPS, describe_export, film_trials, report_episodes, results_folder
 from rlmpc.run.folder import check_new_folder
-from rlmpc.sim2sim.evaluate import evaluate
+from rlmpc.sim2sim.evaluate import evaluate_in_mujoco
 from rlmpc.sim2sim.ground import served_kinds
 from rlmpc.sim2sim.simulation import world_of
 from rlmpc.sim2sim.walker import check_served
@@ -69,13 +69,13 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
         about = {"task": deployment.task, "algorithm": deployment.algorithm, "iteration": deployment.iteration}
         header = {**about, "policy": str(deployment.path)}
         console.print(f"{len(trials)} episodes of {length_s:g} s in MuJoCo")
-        report_episodes(cfg, folder, evaluate(deployment, trials, cfg.seed, length_s), header, console)
+        report_episodes(cfg, folder, evaluate_in_mujoco(deployment, trials, cfg.seed, length_s), header, console)
     if cfg.video:
         # Without a renderer nothing else of this module fails.
-        from rlmpc.sim2sim.video import film
+        from rlmpc.sim2sim.video import film_in_mujoco
 
         trial = film_trials(cfg, ground)[-1]
-        path = film(deployment, trial, folder / "video.mp4", cfg.steps or FILM_STEPS, cfg.seed)
+        path = film_in_mujoco(deployment, trial, folder / "video.mp4", cfg.steps or FILM_STEPS, cfg.seed)
         console.print(f"video of {trial.terrain} at level {trial.level}, command {list(trial.command)}: {path}")
 
 

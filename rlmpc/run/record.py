@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 import rlmpc
 from rlmpc.config.train import TrainCfg
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     *("isaaclab", "newton", "mujoco-warp", "warp-lang", "torch", "lightning", "torchmetrics", "omegaconf"),
     "gymnasium",
 )
@@ -35,7 +35,7 @@ def write_record(folder: Path, cfg: TrainCfg) -> None:
 
 def _versions() -> dict[str, str]:
     versions = {"rlmpc": rlmpc.__version__, "python": platform.python_version(), "command": " ".join(sys.argv)}
-    for package in PACKAGES:
+    for package in RECORDED_PACKAGES:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

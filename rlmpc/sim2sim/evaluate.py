@@ -15,7 +15,7 @@ FALLS = ("non_finite", "bad_orientation", "fell_below")
 """Reasons for an episode's end that are no success."""
 
 
-def evaluate(
+def evaluate_in_mujoco(
     deployment: Deployment,
     trials: list[Trial],
     seed: int,

@@ -28,7 +28,7 @@ _CAMERA_DISTANCE_M = 3.5
 _CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG = 135.0, -18.0
 
 
-def film(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int) -> Path:
+def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int) -> Path:
     """Film a trial at the control rate; when an episode ends by itself, the next one starts.
 
     Args:

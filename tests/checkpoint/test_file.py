@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rlmpc.checkpoint import file
-from rlmpc.checkpoint.file import FORMAT, describe_run, load_checkpoint
+from rlmpc.checkpoint.file import CHECKPOINT_FORMAT, describe_run, load_checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.checkpoint.weights import load_weights
 from rlmpc.contract.contract import Contract
@@ -134,10 +134,10 @@ def test_a_text_file_is_refused(tmp_path: Path):
     assert "is not a checkpoint" in refusal(path)
 
 
-@pytest.mark.parametrize("version", [FORMAT + 1, None, "1"])
+@pytest.mark.parametrize("version", [CHECKPOINT_FORMAT + 1, None, "1"])
 def test_another_format_is_refused_and_named(tmp_path: Path, version: Any):
     path = saved(tmp_path / "a.ckpt", content(rlmpc=describe_run(CONFIG, REPORT) | {"format": version}))
-    assert f"has format {version}; this version reads format {FORMAT}" in refusal(path)
+    assert f"has format {version}; this version reads format {CHECKPOINT_FORMAT}" in refusal(path)
 
 
 @pytest.mark.parametrize("key", ["epoch", "state_dict", "hyper_parameters"])
@@ -152,7 +152,7 @@ def test_a_checkpoint_that_lacks_something_is_refused(tmp_path: Path, key: str):
     [
         {"epoch": "six"},
         {"RolloutDataModule": 3},
-        {"rlmpc": {"format": FORMAT}},
+        {"rlmpc": {"format": CHECKPOINT_FORMAT}},
         {"hyper_parameters": {}},
         {"hyper_parameters": 3},
         {"hyper_parameters": {"agent": {}, "contract": CONTRACT.to_dict()}},

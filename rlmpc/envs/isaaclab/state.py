@@ -33,7 +33,7 @@ from newton import Heightfield, Mesh, Model
 from torch import Tensor
 
 MANAGERS = ("command", "action", "observation", "event", "recorder", "termination", "reward", "curriculum")
-PACKAGES = {"isaaclab", "isaaclab_newton", "isaaclab_tasks", "rlmpc"}
+ENTERED_PACKAGES = {"isaaclab", "isaaclab_newton", "isaaclab_tasks", "rlmpc"}
 """Packages whose objects are entered."""
 
 NUMBERS = {wp.bool, wp.int8, wp.uint8, wp.int16, wp.int32, wp.int64, wp.float16, wp.float32, wp.float64}
@@ -265,7 +265,7 @@ def _members(value: Any) -> Iterable[tuple[Any, Any]]:
 def _is_entered(value: Any) -> bool:
     """Whether the attributes of an object may be state."""
     is_config = hasattr(value, "to_dict") and hasattr(value, "__dataclass_fields__")
-    is_ours = type(value).__module__.partition(".")[0] in PACKAGES or isinstance(value, ManagerTermBase)
+    is_ours = type(value).__module__.partition(".")[0] in ENTERED_PACKAGES or isinstance(value, ManagerTermBase)
     return is_ours and not is_config
 
 
