@@ -118,7 +118,7 @@ def test_a_student_is_rebuilt_from_its_checkpoint_alone(saved, kind: str):
     learner.load_state_dict(checkpoint.state_dict)
     policy = restore_policy(checkpoint)
     obs, start = {"policy": torch.randn(4, 42)}, policy.initial_memory(4)
-    acted, again = (p.act(obs, start, deterministic=True)["action"] for p in (policy, learner.policy))
+    acted, again = (p.act(obs, start, deterministic=True).action for p in (policy, learner.policy))
     assert torch.equal(acted, again)
     assert acted.any()
 

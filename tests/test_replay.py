@@ -20,31 +20,31 @@ from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs
 from rlmpc.play.replay import replay as replay_rollout
-from rlmpc.rollout.collector import Collector, Memory
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.interaction import Action, Memory
 
 NUM_ENVS, NUM_STEPS, BROKEN = 64, 8, 5
 
 
 class Pusher:
     groups = ("policy",)
-    mode = "direct"
     critic_group = None
 
     def __init__(self, breaks: bool) -> None:
         self.breaks = breaks
         self.num_steps = 0
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {}
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+    def act(self, obs: Obs, memory: Memory) -> Action:
         action = torch.randn(NUM_ENVS, 2)
         if self.breaks and self.num_steps == 3:
             action[BROKEN] = float("nan")
         self.num_steps += 1
-        return {"action": action, "memory": memory}
+        return Action(action)
 
     def value(self, obs: Obs) -> torch.Tensor:
         raise NotImplementedError

@@ -26,7 +26,7 @@ def test_an_action_that_is_not_a_number_restarts_its_robot_alone_and_is_found_ag
     def act_once_without_a_number(policy, *arguments, **settings):
         acted = act(policy, *arguments, **settings)
         if next(calls) == 24 + STEP:
-            acted["action"][BROKEN] = torch.nan
+            acted.action[BROKEN] = torch.nan
         return acted
 
     monkeypatch.setattr(ActorCritic, "act", act_once_without_a_number)

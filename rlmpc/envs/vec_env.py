@@ -57,22 +57,27 @@ class Step:
     """
 
     @cached_property
-    def ended(self) -> Tensor:
-        """(N,) bool: `obs` is the first of another episode."""
-        return self.terminated | self.truncated | self.faulty
+    def done(self) -> Tensor:
+        """(N,) bool: an episode ended."""
+        return self.terminated | self.truncated
 
     @cached_property
-    def is_finite(self) -> Tensor:
-        """(N,) bool: whether `obs` is."""
+    def restarts(self) -> Tensor:
+        """(N,) bool: `obs` is the first of another episode."""
+        return self.done | self.faulty
+
+    @cached_property
+    def obs_is_finite(self) -> Tensor:
+        """(N,) bool."""
         return finite_rows(self.obs)
 
     @cached_property
-    def usable(self) -> Tensor:
-        """(N,) bool: what the step led to can be learned from; neither faulty nor followed by something not finite."""
-        usable = self.is_finite & ~self.faulty
+    def valid(self) -> Tensor:
+        """(N,) bool: the step can be learned from; neither it nor what it led to is other than finite."""
+        valid = self.obs_is_finite & ~self.faulty
         if self.terminal_obs is not None:
-            usable &= finite_rows(self.terminal_obs) | ~self.truncated
-        return usable
+            valid &= finite_rows(self.terminal_obs) | ~self.truncated
+        return valid
 
 
 class VecEnv(Protocol):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from rlmpc.contract.episode import Episode, Trial
-from rlmpc.envs.vec_env import MeasurableEnv, Obs, Step
+from rlmpc.envs.vec_env import MeasurableEnv, Step
+from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
 STEPS_PER_CHECK = 50
 """Whether any episode goes on is asked, and the device waited for, only every so often."""
@@ -19,18 +20,6 @@ GOES_ON = "goes_on"
 
 NON_FINITE = "non_finite"
 """Stands for the reason of an episode whose numbers became non-finite: the policy failed there."""
-
-
-class ActingPolicy(Protocol):
-    """What playing needs of a policy."""
-
-    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Memory at the start of an episode, (N, ...) each."""
-        ...
-
-    def act(self, obs: Obs, memory: dict[str, Tensor], deterministic: bool = False) -> dict[str, Any]:
-        """At least `action` (N, A), and `memory` for the next step."""
-        ...
 
 
 def evaluate(
@@ -78,16 +67,15 @@ class _Sums:
 
     def add(self, measured: dict[str, Tensor], step: Step, ended_by: Tensor) -> None:
         """Count a step of the episodes that are still running."""
-        ended = step.ended
         self.steps += self.is_running
         # What is measured in an episode's last step belongs to the next episode. A product would not do: NaN x 0 = NaN.
-        goes_on = self.is_running & ~ended
+        goes_on = self.is_running & ~step.restarts
         self.measured_steps += goes_on
         self.speed += torch.where(goes_on, measured["speed"], 0.0)
         self.power += torch.where(goes_on, measured["power"], 0.0)
         self.squared_error_xy += torch.where(goes_on, measured["error_xy"].square(), 0.0)
         self.squared_error_yaw += torch.where(goes_on, measured["error_yaw"].square(), 0.0)
-        ends = self.is_running & ended
+        ends = self.is_running & step.restarts
         self.fell += ends & (step.terminated | step.faulty)
         # Where several reasons hold at once, the last one stands.
         num_reasons = ended_by.shape[1]
@@ -113,17 +101,12 @@ class _Sums:
         )
 
 
-@torch.no_grad()
 def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
     """One episode of every environment: what `_Sums.finished` gives."""
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
     sums = _Sums(env)
-    for count in range(1, env.max_episode_length + 1):
-        acted = policy.act(obs, memory, deterministic=True)
-        step = env.step(acted["action"])
-        sums.add(env.measure(), step, env.ended_by())
-        # An environment that starts again keeps its memory: it is not looked at any more.
-        obs, memory = step.obs, acted["memory"]
+    steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
+    for count, transition in enumerate(islice(steps, env.max_episode_length), 1):
+        sums.add(env.measure(), transition.step, env.ended_by())
         if count % STEPS_PER_CHECK == 0 and not sums.is_running.any():
             break
     return sums.finished(env.step_dt)

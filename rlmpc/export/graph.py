@@ -26,7 +26,7 @@ class ActingGraph(nn.Module):
     def forward(self, obs: Obs, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
         """Action (N, A) and next memory, in the order of `memory`, for groups (N, D_g) and memories (N, ...)."""
         acted = self.policy.act(obs, memory, deterministic=True)
-        return acted["action"], {name: acted["memory"][name] for name in memory}
+        return acted.action, {name: acted.memory[name] for name in memory}
 
 
 def deployed(policy: GaussianPolicy, device: torch.device | str = "cpu") -> GaussianPolicy:

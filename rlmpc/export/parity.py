@@ -44,10 +44,10 @@ def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence
     for step in observations:
         obs = {group: step[group].cpu() for group in policy.acting_groups}
         acted = policy.act(obs, memory, deterministic=True)
-        memory = acted["memory"]
+        memory = acted.memory
         found = deployment.session.run(outputs, {group: values.numpy() for group, values in obs.items()} | state)
         state = dict(zip(state, found[1:], strict=True))
-        expected = [acted["action"], *(memory[name] for name in deployment.memories)]
+        expected = [acted.action, *(memory[name] for name in deployment.memories)]
         differences += [(torch.as_tensor(a) - b).abs().max() for a, b in zip(found, expected, strict=True)]
     return float(torch.stack(differences).max())
 

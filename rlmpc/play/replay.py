@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -13,8 +14,9 @@ from rlmpc.checkpoint.random_state import load_random_state
 from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env
-from rlmpc.envs.vec_env import VecEnv, finite_rows
+from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
+from rlmpc.rollout.interaction import Action, Memory, interact
 
 
 def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
@@ -48,17 +50,16 @@ def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
     console.print("as in the file")
 
 
-@torch.no_grad()
-def replay(env: VecEnv, fault: FaultFile, owner: str) -> Tensor:
+def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
     """Do again what was done.
 
     Args:
         env: environments like those that the file is of.
         fault: the file's content.
-        owner: what to call it.
+        source: what to call it.
 
     Returns:
-        (T, N) bool on the CPU: what cannot be learned from.
+        (T, N) bool on the CPU: which samples were not valid.
 
     Raises:
         UserError: if the state in the file is not one of these environments.
@@ -66,16 +67,16 @@ def replay(env: VecEnv, fault: FaultFile, owner: str) -> Tensor:
     try:
         env.load_state(fault.state)
     except ValueError as error:
-        raise UserError(f"'{owner}' does not fit the environment that its config describes: {error}") from error
-    actions, seen = fault.actions.to(env.device), fault.seen.to(env.device)
-    faulty = []
-    for random, action in zip(fault.random, actions, strict=True):
+        raise UserError(f"'{source}' does not fit the environment that its config describes: {error}") from error
+    recorded = zip(fault.random, fault.actions.to(env.device), strict=True)
+
+    def act(obs: Obs, memory: Memory) -> Action:
+        random, action = next(recorded)
         load_random_state(random, env.device)
-        env.restart(~(seen & finite_rows({"action": action})))
-        step = env.step(action)
-        faulty.append(~step.usable)
-        seen = step.is_finite
-    return torch.stack(faulty).cpu()
+        return Action(action)
+
+    steps = interact(env, act, obs={}, memory={}, obs_is_finite=fault.seen.to(env.device))
+    return torch.stack([~transition.step.valid for transition in islice(steps, len(fault.actions))]).cpu()
 
 
 def first_faults(faulty: Tensor) -> dict[int, int]:

@@ -12,6 +12,7 @@ from rlmpc.checkpoint.compact import compact
 from rlmpc.checkpoint.random_state import load_random_state, random_state
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.rollout.collector import Collector, RolloutPolicy
+from rlmpc.rollout.rollout import Rollout
 
 
 class RolloutLoader:
@@ -27,7 +28,7 @@ class RolloutLoader:
     def __len__(self) -> int:
         return 1
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Rollout]:
         yield self.datamodule.collect()
 
 
@@ -51,7 +52,7 @@ class RolloutDataModule(L.LightningDataModule):
         """The loader of the rollout; see `RolloutLoader`."""
         return RolloutLoader(self)
 
-    def collect(self) -> dict[str, Any]:
+    def collect(self) -> Rollout:
         """One rollout with the policy of the learner that the trainer holds."""
         assert self.trainer is not None
         if self._random_state is not None:
@@ -59,9 +60,7 @@ class RolloutDataModule(L.LightningDataModule):
             self._random_state = None
         return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
-    def transfer_batch_to_device(
-        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
-    ) -> dict[str, Any]:
+    def transfer_batch_to_device(self, batch: Rollout, device: torch.device, dataloader_idx: int) -> Rollout:
         """The rollout already lies where the learner is."""
         return batch
 

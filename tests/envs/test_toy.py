@@ -167,7 +167,7 @@ def test_an_environment_is_restarted_within_the_next_step_and_only_then(toy_env:
     toy_env.restart(mask)
     step = toy_env.step(torch.full((16, 2), 0.5))
     assert step.faulty.equal(mask)
-    assert step.ended.equal(mask)
+    assert step.restarts.equal(mask)
     assert not (step.terminated | step.truncated).any()
     assert (step.reward == 0.0).equal(mask)
     assert toy_env.episode_length.tolist() == [2] * 3 + [0] + [2] * 12
@@ -186,7 +186,7 @@ def test_a_state_or_reward_that_is_not_finite_is_faulty_and_heals(toy_env: ToyEn
     step = toy_env.step(torch.full((16, 2), 0.5))
     assert step.faulty.tolist() == [False] * 3 + [True] + [False] * 12
     assert not step.terminated[3]
-    assert step.is_finite.all()
+    assert step.obs_is_finite.all()
     assert all(tensor.isfinite().all() for tensor in toy_env._tensors().values())
 
 

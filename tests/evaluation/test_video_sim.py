@@ -13,6 +13,7 @@ import torch
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
 from rlmpc.evaluation.video import film
+from rlmpc.rollout.interaction import Action
 
 pytestmark = pytest.mark.sim
 
@@ -32,7 +33,7 @@ def frames(tmp_path_factory) -> np.ndarray:
     env.place([Trial("stairs_up", 1, (0.5, 0.0, 0.0)), Trial("random_boxes", 1, (0.5, 0.0, 0.0))])
     idle = SimpleNamespace(
         initial_memory=lambda num_envs: {},
-        act=lambda obs, memory, deterministic: {"action": torch.zeros(2, 30), "memory": {}},
+        act=lambda obs, memory, deterministic: Action(torch.zeros(2, 30)),
     )
     path: Path = tmp_path_factory.mktemp("film") / "below" / "robots.mp4"
     assert film(env, idle, path, 2 * NUM_FRAMES) == path

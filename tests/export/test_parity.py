@@ -97,8 +97,8 @@ def test_the_graph_alone_is_enough_where_this_package_is_not_installed(exports, 
     memory = {name: torch.full_like(values, 0.5) for name, values in policy.initial_memory(1).items()}
     with torch.no_grad():
         first = policy.act(obs, memory, deterministic=True)
-        second = policy.act(obs, first["memory"], deterministic=True)
-    assert json.loads(result.stdout) == pytest.approx(second["action"][0].tolist(), abs=1e-5)
+        second = policy.act(obs, first.memory, deterministic=True)
+    assert json.loads(result.stdout) == pytest.approx(second.action[0].tolist(), abs=1e-5)
 
 
 def test_the_graph_needs_only_standard_operators(exported):

@@ -34,7 +34,7 @@ def test_what_is_recorded_is_what_the_policy_saw_while_it_acted_without_noise(ma
         assert torch.equal(recorded[t]["policy"], obs["policy"])
         with torch.no_grad():
             acted = policy.act(obs, memory, deterministic=True)
-        obs, memory = env.step(acted["action"]).obs, acted["memory"]
+        obs, memory = env.step(acted.action).obs, acted.memory
 
 
 def test_memory_starts_from_nothing_where_an_episode_ended(make_policy, toy, monkeypatch):

@@ -77,10 +77,10 @@ def test_torch_runs_its_file_with_named_observations_and_memories(exports, kind:
     with torch.no_grad():
         action, after = program(obs, memory)
         acted = policy.act(obs, memory, deterministic=True)
-    torch.testing.assert_close(action, acted["action"], atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(action, acted.action, atol=1e-5, rtol=0.0)
     assert after.keys() == memory.keys()
     for name, values in after.items():
-        torch.testing.assert_close(values, acted["memory"][name], atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(values, acted.memory[name], atol=1e-5, rtol=0.0)
 
 
 @pytest.mark.slow

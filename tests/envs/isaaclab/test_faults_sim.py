@@ -10,8 +10,9 @@ import torch
 
 from rlmpc.checkpoint.random_state import load_random_state, random_state
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.rollout.collector import Collector, Memory
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.interaction import Action, Memory
 
 pytestmark = pytest.mark.sim
 
@@ -97,10 +98,10 @@ def test_only_the_broken_environment_is_faulty_and_only_then(env, start, breaks)
     step = steps[WHEN]
     assert step.reward[BROKEN] == 0.0
     assert not (step.terminated | step.truncated)[BROKEN]
-    assert step.ended[BROKEN]
+    assert step.restarts[BROKEN]
     for step in steps:
         assert step.reward.isfinite().all()
-        assert step.usable.equal(~step.faulty)
+        assert step.valid.equal(~step.faulty)
     assert env.unwrapped.episode_length_buf[BROKEN] == NUM_STEPS - WHEN - 1
 
 
@@ -118,7 +119,7 @@ def test_the_others_are_the_same_to_the_bit_until_the_fault_and_but_for_rounding
     there, here = expected[WHEN], actual[WHEN]
     for values, expected_values in ((here.obs["critic"], there.obs["critic"]), (here.reward, there.reward)):
         torch.testing.assert_close(values[OTHERS], expected_values[OTHERS], rtol=0.0, atol=1e-4)
-    assert torch.equal((there.terminated | there.truncated)[OTHERS], here.ended[OTHERS])
+    assert torch.equal((there.terminated | there.truncated)[OTHERS], here.done[OTHERS])
 
 
 @pytest.mark.parametrize("breaks", [break_positions, break_velocities])
@@ -158,21 +159,20 @@ class Breaking:
     """Acts at random; one entry of one of its actions is not a number."""
 
     groups = ("policy",)
-    mode = "direct"
     critic_group = None
 
     def __init__(self) -> None:
         self.num_steps = 0
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {}
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+    def act(self, obs: Obs, memory: Memory) -> Action:
         action = 0.3 * torch.randn(NUM_ENVS, 30)
         if self.num_steps == WHEN:
             action[BROKEN, 7] = float("nan")
         self.num_steps += 1
-        return {"action": action, "memory": memory}
+        return Action(action)
 
     def value(self, obs: Obs) -> torch.Tensor:
         raise NotImplementedError
@@ -187,11 +187,11 @@ def test_a_rollout_is_replayed_to_the_bit_without_its_policy(env, start):
     recorder = FaultRecorder()
     collector = Collector(env, NUM_STEPS, False, recorder)
     batch = collector.collect(Breaking())
-    assert (~batch["valid"]).nonzero().tolist() == [[WHEN, BROKEN]]
+    assert (~batch.valid).nonzero().tolist() == [[WHEN, BROKEN]]
     assert collector._obs is not None
     last = collector._obs["policy"].clone()
     env.step(torch.zeros(NUM_ENVS, 30))
     run_of = {"iteration": 1, "config": {}, "num_envs": NUM_ENVS, "device": "cpu", "seed": 1}
     fault = FaultFile(**run_of, **recorder.recording())
-    assert torch.equal(replay(env, fault, "recorded"), ~batch["valid"])
+    assert torch.equal(replay(env, fault, "recorded"), ~batch.valid)
     assert torch.equal(env.unwrapped.obs_buf["policy"], last)

@@ -11,6 +11,7 @@ from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.run import evaluate
+from rlmpc.rollout.interaction import Action
 
 pytestmark = pytest.mark.sim
 
@@ -44,7 +45,7 @@ def pushing(strength: float) -> SimpleNamespace:
     """A policy that moves all joints by the same amount."""
     return SimpleNamespace(
         initial_memory=lambda num_envs: {},
-        act=lambda obs, memory, deterministic: {"action": torch.full((NUM_ENVS, 30), strength), "memory": {}},
+        act=lambda obs, memory, deterministic: Action(torch.full((NUM_ENVS, 30), strength)),
     )
 
 
