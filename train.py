@@ -27,11 +27,7 @@ from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
-from rlmpc.algorithms.finetune.settings import FinetuneCfg
-from rlmpc.algorithms.make import make_distill_learner, make_finetune_learner, make_learner, make_resumed_learner
-from rlmpc.algorithms.policies import check_checkpoint, restore_teacher
-from rlmpc.algorithms.student.settings import StudentCfg
-from rlmpc.algorithms.student.teacher_check import check_teacher, take_over_curriculum
+from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.checkpoint.write import AtomicCheckpointIO
@@ -99,21 +95,11 @@ def build_learner(
     cfg: TrainCfg, env: VecEnv, resumed: Checkpoint | None, say: Callable[[str], None]
 ) -> OnPolicyLearner:
     """The learner of the stage, with what it takes over from another run's checkpoint."""
-    agent = cfg.agent
+    learner = ALGORITHMS[cfg.agent.algorithm].learner()
     if resumed is not None:
-        return make_resumed_learner(agent, env.contract, resumed)
-    if isinstance(agent, StudentCfg):
-        teacher = load_checkpoint(Path(cfg.teacher_ckpt or ""))
-        policy = restore_teacher(teacher)
-        check_checkpoint(teacher, env.contract, (*policy.acting_groups, agent.actor_group))
-        evaluation = check_teacher(env, policy.to(env.device), teacher, cfg.teacher_check_steps, say)
-        return make_distill_learner(agent, env.contract, teacher, evaluation)
-    if isinstance(agent, FinetuneCfg):
-        student = load_checkpoint(Path(cfg.student_ckpt or ""))
-        check_checkpoint(student, env.contract, (agent.actor_group,))
-        take_over_curriculum(env, student)
-        return make_finetune_learner(agent, env.contract, student)
-    return make_learner(agent, env.contract)
+        return learner.resume(cfg.agent, env.contract, resumed)
+    path = cfg.teacher_ckpt or cfg.student_ckpt
+    return learner.start(cfg.agent, env, None if path is None else load_checkpoint(Path(path)), say)
 
 
 def fit(

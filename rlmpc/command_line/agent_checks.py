@@ -38,7 +38,7 @@ POSITIVE = (
     *("estimator_lr", "history_lr", "critic_lr", "huber_delta"),
 )
 SHARES = ("gamma", "lam")
-NOT_NEGATIVE = ("entropy_coef", "value_coef", "regularizer_weight", "latent_coef", "velocity_coef")
+NOT_NEGATIVE = ("entropy_coef", "value_coef", "regularizer_weight")
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "activation": tuple(ACTIVATIONS),
     "compat": ("reference", None),

@@ -22,7 +22,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "the checkpoint holds all that was taken from there": ("teacher_ckpt", "student_ckpt"),
     "the random generators go on from where they were": ("seed",),
     "it has an effect at the start of a run only": (
-        *("teacher_check_steps", "agent.stagger_episodes", "agent.init_std"),
+        *("teacher_check_steps", "agent.teacher_check_steps", "agent.stagger_episodes", "agent.init_std"),
     ),
     "the optimizer goes on with the rate that it has": (
         *("agent.learning_rate", "agent.estimator_lr", "agent.history_lr", "agent.critic_lr"),
@@ -33,7 +33,7 @@ FIXED: dict[str, tuple[str, ...]] = {
         *("agent.privileged_group", "agent.privileged_terms", "agent.privileged_hidden", "agent.velocity_term"),
         *("agent.history_terms", "agent.imu_terms", "agent.scan_terms", "agent.scan_hidden", "agent.scan_latent_dim"),
         *("agent.recent_frames", "agent.estimator_frames", "agent.estimator_imu", "agent.estimator_hidden"),
-        *("agent.latent_dim", "agent.latent_coef", "agent.velocity_coef"),
+        *("agent.latent_dim", "agent.predictions"),
     ),
 }
 """Why something cannot change in a resumed run -> keys that this is true of."""

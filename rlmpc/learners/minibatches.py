@@ -26,7 +26,17 @@ class Samples:
     restarts: Tensor
     """(...,) bool: whether the next observation is of another episode."""
     memory: dict[str, Tensor]
-    """Of n environments before the first step, (1, n, ...) each; empty for single steps."""
+    """Of n environments before the first step, (1, n, ...) each as `start_of` gives it; empty for single steps."""
+
+
+def start_of(memory: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A memory (N, ...) as the one before the first of T steps, (1, N, ...)."""
+    return tree_map(lambda values: values.unsqueeze(0), memory)
+
+
+def memory_of(samples: Samples) -> dict[str, Tensor]:
+    """The memory (n, ...) before the first step; empty for single steps."""
+    return tree_map(lambda values: values.squeeze(0), samples.memory)
 
 
 def single_steps[S: Samples](samples: S) -> S:

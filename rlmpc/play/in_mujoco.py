@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from rlmpc.algorithms.policies import restore_policy
+from rlmpc.algorithms.restore import restore_policy
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.command_line.compose import is_deployment
 from rlmpc.config.play import PlayCfg

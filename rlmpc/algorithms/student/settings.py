@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rlmpc.config.agent import AgentCfg
 
@@ -35,7 +35,7 @@ class StudentCfg(MemoryCfg, AgentCfg):
     """Iterations over which the teacher acts in fewer and fewer environments, from all to none; 0: in none ever."""
     leave_out_steps: int = 0
     """Steps before a fall that are not learned from where the teacher was acting; 0 keeps all."""
-    latent_coef: float = 0.0
-    """Weight of predicting an `rma` teacher's privileged latent from the student's last hidden layer."""
-    velocity_coef: float = 0.0
-    """Weight of predicting the true base velocity that an `rma` teacher's estimator is taught."""
+    predictions: dict[str, float] = field(default_factory=dict)
+    """What is predicted beside the actions, of all that the teacher can teach: name -> weight."""
+    teacher_check_steps: int = 200
+    """Steps for which the teacher is looked at before it is imitated; 0 does not look."""
