@@ -33,7 +33,9 @@ class OnPolicyLearner(L.LightningModule):
     The iteration is `current_epoch`. `numbers` holds those of the last finished iteration; callbacks may add to it
     until the epoch ends, when it is written to the loggers once.
 
-    A learner takes nothing but plain data, its settings and the contract first, so that a checkpoint can hold it.
+    Args:
+        agent: the settings; plain data, as all that a learner takes, so that a checkpoint can hold it.
+        contract: what the policy and its environment agree upon, as `Contract.to_dict` gives it.
     """
 
     policy: GaussianPolicy
@@ -41,8 +43,9 @@ class OnPolicyLearner(L.LightningModule):
     find_unused_parameters: bool = False
     """Whether some backward passes leave out parameters, which DDP must then be told."""
 
-    def __init__(self) -> None:
+    def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__()
+        self.save_hyperparameters()
         self.automatic_optimization = False
         self.numbers: dict[str, float] = {}
         self._means: IterationMeans | None = None
@@ -140,7 +143,7 @@ class OnPolicyLearner(L.LightningModule):
         self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
 
     def publish(self, metrics: Metrics) -> None:
-        """Average name -> (weighted sum, weight) over ranks; that and the skipped updates are the iteration's numbers."""
+        """Average name -> (weighted sum, weight) and the skipped updates over ranks; these are the iteration's numbers."""
         metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)

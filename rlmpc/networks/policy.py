@@ -58,7 +58,9 @@ class GaussianPolicy(nn.Module, ABC):
     teachable: dict[str, int]
     """What a student of this policy can be taught beside its actions: name -> width."""
 
-    def __init__(self, settings: AgentCfg, contract: Contract, num_inputs: int, more_groups: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: AgentCfg, contract: Contract, num_inputs: int, more_groups: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         dims, num_actions, activation = contract.observations.dims(), contract.num_actions, settings.activation
         self.actor_group = settings.actor_group

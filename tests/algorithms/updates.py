@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from rlmpc.algorithms.ppo.learner import PpoLearner, PpoSamples
+from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.minibatches import Samples
 
 
 def step(learner: OnPolicyLearner, samples: Samples) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """One update on all samples at once, but for the optimizer's step.
+    """One update of PPO or of a student on all samples at once, but for the optimizer's step.
 
     Returns:
         The loss, its gradient as one vector, and what is reported by name.
@@ -29,7 +30,9 @@ def step(learner: OnPolicyLearner, samples: Samples) -> tuple[Tensor, Tensor, di
         patch.setattr(learner.cfg, "num_epochs", 1)
         patch.setattr(learner.cfg, "num_minibatches", 1)
         learner.zero_grad()
-        reported = learner.update(samples)
+        # Not of a subclass, which may train more than that afterwards.
+        update = PpoLearner.update if isinstance(learner, PpoLearner) else StudentLearner.update
+        reported = update(learner, samples)
     gradient = torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
     return losses[0].detach(), gradient, {name: total / weight for name, (total, weight) in reported.items()}
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from callbacks.export import ExportPolicy
-from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.export.parity import check_parity

@@ -33,9 +33,7 @@ class FinetuneLearner(PpoLearner):
     policy: StudentPolicy
 
     @classmethod
-    def start(
-        cls, settings: FinetuneCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]
-    ) -> Self:
+    def start(cls, settings: FinetuneCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
         """Start from actor, memory, normalizer and curriculum of a student, and from its noise unless settings differ.
 
         Raises:

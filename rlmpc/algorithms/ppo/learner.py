@@ -46,11 +46,12 @@ class PpoLearner(OnPolicyLearner):
     cfg: PpoCfg
 
     def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
-        super().__init__()
-        self.save_hyperparameters()
+        super().__init__(agent, contract)
         algorithm = ALGORITHMS[agent["algorithm"]]
-        self.cfg = algorithm.settings(**agent)
-        self.policy = algorithm.policy()(self.cfg, Contract.from_dict(contract))
+        settings = algorithm.settings(**agent)
+        assert isinstance(settings, PpoCfg)
+        self.cfg = settings
+        self.policy = algorithm.policy()(settings, Contract.from_dict(contract))
 
     @property
     def trains_actor(self) -> bool:

@@ -64,8 +64,7 @@ class StudentLearner(OnPolicyLearner):
     def __init__(
         self, agent: dict[str, Any], contract: dict[str, Any], teacher: dict[str, Any], predictions: dict[str, int]
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
+        super().__init__(agent, contract)
         self.cfg = StudentCfg(**agent)
         agreed = Contract.from_dict(contract)
         self.policy = StudentPolicy(self.cfg, agreed, predictions)

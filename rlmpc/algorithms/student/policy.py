@@ -49,8 +49,8 @@ class StudentPolicy(GaussianPolicy):
         """`recalled` (N, memory_width), what the memory says now; nothing without one."""
         if self.memory is None:
             return super().infer(obs, memory)
-        recalled, memory = self.memory(self.normalized(obs, self.actor_group), memory)
-        return {"recalled": recalled}, memory
+        recalled, following = self.memory(self.normalized(obs, self.actor_group), memory)
+        return {"recalled": recalled}, following
 
     def recall(self, obs: Obs, memory: Memory, restarts: Tensor) -> dict[str, Tensor]:
         """What `infer` gives in each of T steps, with a gradient through them; nothing without a memory.
