@@ -45,7 +45,7 @@ from torch.nn.functional import mse_loss
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.algorithms.student.settings import StudentCfg
-from rlmpc.config.overrides import split_override
+from rlmpc.command_line.arguments import split_override
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.errors import UserError, nearest

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 
-from rlmpc.command_line.checks import check_play
-from rlmpc.command_line.compose import compose_play
+from rlmpc.command_line.play import compose_play
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.run.command import run_command
@@ -31,8 +30,7 @@ BLOCK_STEPS = 50
 
 def main(arguments: list[str]) -> None:
     """Time blocks of steps and print their median."""
-    cfg = compose_play([*arguments, "policy=random"])
-    check_play(cfg)
+    cfg, _ = compose_play([*arguments, "policy=random"])
     device = resolve_device(cfg.device)
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     torch.manual_seed(cfg.seed)

@@ -12,7 +12,7 @@ from rlmpc.learners.base import OnPolicyLearner
 
 
 class Throughput(Callback):
-    """Adds `perf/collect_s`, `perf/learn_s` and `perf/steps_per_s` (environment steps of all ranks) to the report.
+    """Adds `perf/collect_s`, `perf/learn_s` and `perf/steps_per_s` (environment steps of all ranks) to the numbers.
 
     Args:
         steps_per_iteration: environment steps that one rank collects in an iteration.

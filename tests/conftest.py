@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
+from rlmpc.robots.robot import Robot
+from rlmpc.robots.table import ROBOTS
 from rlmpc.run.command import run_command
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
@@ -30,6 +35,15 @@ def toy_env() -> ToyEnv:
     """Sixteen toy environments in still air: where nothing pushes, nothing moves."""
     torch.manual_seed(0)
     return ToyEnv(ToyEnvCfg(max_wind=0.0), num_envs=16, device="cpu", seed=0)
+
+
+@pytest.fixture(scope="module")
+def biped() -> Iterator[Robot]:
+    """A second robot, in the table of robots as long as the tests of a module run."""
+    robot = runpy.run_path(str(Path(__file__).parent / "robots/biped/config.py"))["BIPED"]
+    ROBOTS[robot.name] = robot
+    yield robot
+    del ROBOTS[robot.name]
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ import train
 from rlmpc.algorithms.restore import restore_policy
 from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.checkpoint.file import load_checkpoint
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
 
 SMALL = ["device=cpu", "num_envs=16", "trainer.max_epochs=2", "logger=[]", "checkpoint.export=false"]
 STUDENT = ["agent.actor_hidden=[16,16]", "agent.memory_width=8", "agent.num_steps=8"]
-DISTILL = ["stage=distill", *SMALL, *STUDENT, "teacher_check_steps=5"]
+DISTILL = ["stage=distill", *SMALL, *STUDENT, "agent.teacher_check_steps=5"]
 FINETUNE = ["stage=finetune", *SMALL, "agent.num_steps=8"]
 
 
@@ -38,7 +38,7 @@ def saved(tmp_path_factory) -> dict[str, Path]:
     world = ["task=toy", "env.max_wind=0.5", "env.episode_length_s=2.0"]
     paths = {agent: run(agent, *world, f"agent={agent}", "agent.num_steps=8") for agent in ("ppo", "rma")}
     for memory in ("none", "gru"):
-        origin = [f"teacher_ckpt={paths['ppo']}", f"agent.memory={memory}", "teacher_check_steps=5"]
+        origin = [f"teacher_ckpt={paths['ppo']}", f"agent.memory={memory}", "agent.teacher_check_steps=5"]
         paths[memory] = run(memory, "stage=distill", *origin, *STUDENT)
     return paths
 
@@ -92,7 +92,7 @@ def test_the_teacher_is_looked_at_and_compared_with_its_checkpoint(command, save
     assert "teacher of iteration 2, 5 steps x 16: reward per step" in out
     assert f"({numbers['episode/reward_per_step']:.4f} in its checkpoint), falls per minute" in out
     _, out, _ = command(
-        train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "teacher_check_steps=0", "run.dir=unchecked"
+        train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "agent.teacher_check_steps=0", "run.dir=unchecked"
     )
     assert "teacher of iteration" not in out
 
@@ -125,7 +125,7 @@ def test_a_student_is_rebuilt_from_its_checkpoint_alone(saved, kind: str):
 
 def test_an_adapting_teacher_teaches_what_it_knows(command, saved):
     code, _, _ = command(
-        train.main, *DISTILL, f"teacher_ckpt={saved['rma']}", "agent.latent_coef=0.1", "agent.velocity_coef=0.1",
+        train.main, *DISTILL, f"teacher_ckpt={saved['rma']}", "agent.predictions={latent: 0.1, velocity: 0.1}",
         "run.dir=run",
     )  # fmt: skip
     assert code == 0
@@ -148,13 +148,13 @@ def test_a_student_goes_on_by_reward_with_the_network_that_it_has(command, saved
 def test_a_checkpoint_is_found_by_its_runs_folder_as_the_latest_and_as_the_best(saved, tmp_path):
     folder = saved["ppo"].parents[1]
     for where in (folder, folder / "best"):
-        assert compose_train(["stage=distill", f"teacher_ckpt={where}"]).teacher_ckpt == str(saved["ppo"])
+        assert compose_train(["stage=distill", f"teacher_ckpt={where}"])[0].teacher_ckpt == str(saved["ppo"])
     root = tmp_path / "logs/toy/teacher/checkpoints"
     root.mkdir(parents=True)
     (root / "epoch=1.ckpt").write_bytes(saved["ppo"].read_bytes())
     for where in ("latest", "best"):
         given = ["stage=distill", f"teacher_ckpt={where}", f"run.root={tmp_path / 'logs'}"]
-        assert compose_train(given).teacher_ckpt == str(root / "epoch=1.ckpt")
+        assert compose_train(given)[0].teacher_ckpt == str(root / "epoch=1.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_a_checkpoint_is_found_by_its_runs_folder_as_the_latest_and_as_the_best(
         (["stage=distill", "teacher_ckpt={ppo}", "agent.memory=gur"], "did you mean 'gru'"),
         (["stage=distill", "teacher_ckpt={ppo}", "agent.beta_iterations=-1"], "must be at least 0, not -1"),
         (["stage=distill", "teacher_ckpt={ppo}", "agent.actor_group=polcy"], "did you mean 'policy'"),
-        (["stage=distill", "teacher_ckpt={ppo}", "teacher_check_steps=-1"], "'teacher_check_steps' must be at least 0"),
+        (["stage=distill", "teacher_ckpt={ppo}", "agent.teacher_check_steps=-1"], "check_steps' must be at least 0"),
         (
-            ["stage=distill", "teacher_ckpt={ppo}", "agent.latent_coef=1", "device=cpu", "num_envs=16"],
-            "'agent.latent_coef' needs a teacher that knows a latent, which agent 'rma' does; this teacher is 'ppo'",
+            ["stage=distill", "teacher_ckpt={ppo}", "agent.predictions.latent=1", "device=cpu", "num_envs=16"],
+            "'agent.predictions' names 'latent', but this teacher, agent 'ppo', can teach nothing beside its actions",
         ),
         (
             ["stage=distill", "teacher_ckpt={ppo}", "agent.memory=gru", "num_envs=12", "device=cpu"],

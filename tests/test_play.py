@@ -36,7 +36,7 @@ def saved(tmp_path_factory) -> dict[str, Path]:
 
     world = ["task=toy", "env.max_wind=0.5"]
     paths = {agent: run(agent, *world, f"agent={agent}") for agent in ("ppo", "rma")}
-    student = ["agent.actor_hidden=[16,16]", "agent.memory=gru", "agent.memory_width=8", "teacher_check_steps=0"]
+    student = ["agent.actor_hidden=[16,16]", "agent.memory=gru", "agent.memory_width=8", "agent.teacher_check_steps=0"]
     paths["gru"] = run("gru", "stage=distill", f"teacher_ckpt={paths['ppo']}", *student)
     return paths
 
@@ -198,9 +198,9 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["task=toi", "policy=zero"], "did you mean 'toy'?"),
         (["ckpt={ckpt}", "task=toy"], "give ckpt=PATH without task= and policy="),
         (["ckpt={ckpt}", "policy=zero"], "give ckpt=PATH without task= and policy="),
-        (["task=toy", "policy=zero", "export=true"], "'export' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "video=true"], "'video' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "backend=mujoco"], "'backend' needs a policy: ckpt=PATH"),
+        (["task=toy", "policy=zero", "export=true"], "'export' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "video=true"], "'video' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "backend=mujoco"], "'backend' needs ckpt=PATH"),
         (["ckpt=none.ckpt"], "there is no checkpoint 'none.ckpt'; give a file, a run's folder, latest, best or"),
         (["ckpt=full"], "there is no checkpoint below 'full'"),
         (["ckpt=latest", "run.root=full"], "there is no checkpoint below 'full'"),
@@ -222,17 +222,20 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "levels=[one]"], "'levels' cannot be ['one']"),
         (["ckpt={ckpt}", "command=[1.0,0,0]"], "the command [1.0, 0.0, 0.0] does not fit; accepted: none"),
         (["ckpt={ckpt}", "command=[fast]"], "'command' cannot be ['fast']"),
-        (["ckpt={ckpt}", "backend=mujcoo"], "unknown backend 'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?"),
+        (
+            ["ckpt={ckpt}", "backend=mujcoo"],
+            "'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?",
+        ),
         (["ckpt={ckpt}", "backend=mujoco"], "it serves policies of the G1"),
-        (["ckpt={ckpt}", "robots=9"], "'robots' must lie between 1 and 4, not 9"),
-        (["ckpt={ckpt}", "robots=0"], "'robots' must lie between 1 and 4, not 0"),
+        (["ckpt={ckpt}", "robots=9"], "'robots' must be at least 1 and at most 4, not 9"),
+        (["ckpt={ckpt}", "robots=0"], "'robots' must be at least 1 and at most 4, not 0"),
         (["ckpt={ckpt}", "steps=0"], "'steps' must be at least 1, not 0"),
         (["ckpt={ckpt}", "num_envs=0"], "'num_envs' must be at least 1, not 0"),
         (["ckpt={ckpt}", "episodes=0"], "'episodes' must be at least 1, not 0"),
-        (["ckpt={ckpt}", "seed=-1"], "'seed' must lie between 0 and 4294967295, not -1"),
-        (["ckpt={ckpt}", "seed=4294967296"], "'seed' must lie between 0 and 4294967295, not 4294967296"),
-        (["task=toy", "policy=zero", "levels=[1]"], "'levels' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "run.dir=zero"], "'run.dir' needs a policy: ckpt=PATH"),
+        (["ckpt={ckpt}", "seed=-1"], "'seed' must be at least 0 and at most 4294967295, not -1"),
+        (["ckpt={ckpt}", "seed=4294967296"], "'seed' must be at least 0 and at most 4294967295, not 4294967296"),
+        (["task=toy", "policy=zero", "levels=[1]"], "'levels' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "run.dir=zero"], "'run.dir' needs ckpt=PATH"),
         (["ckpt={ckpt}", "device=gpu"], "unknown device 'gpu'"),
         (["ckpt={ckpt}", "step=5"], "did you mean 'steps'?"),
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),

@@ -16,7 +16,7 @@ import play
 from callbacks.faults import FaultDump
 from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.checkpoint.fault_file import FORMAT, FaultFile, describe_fault
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs
 from rlmpc.play.replay import replay as replay_rollout
@@ -62,7 +62,7 @@ def rollout(break_env: Callable[[ToyEnv], None], breaks_action: bool) -> dict[st
     collector.collect(Pusher(breaks=False))
     break_env(env)
     collector.collect(Pusher(breaks_action))
-    config = asdict(compose_train(["task=toy", f"num_envs={NUM_ENVS}", "env.episode_length_s=0.5"]))
+    config = asdict(compose_train(["task=toy", f"num_envs={NUM_ENVS}", "env.episode_length_s=0.5"])[0])
     run = {"iteration": 2, "config": config, "num_envs": NUM_ENVS, "device": "cpu", "seed": 3}
     return describe_fault(**run, **recorder.recording())
 
@@ -124,7 +124,7 @@ def test_a_fault_at_another_place_ends_with_code_1(replay, broken_action):
 
 
 def test_a_run_goes_on_after_a_fault_and_leaves_a_file_that_replays(command, tmp_path):
-    cfg = compose_train(["task=toy", "num_envs=16"])
+    cfg = compose_train(["task=toy", "num_envs=16"])[0]
     L.seed_everything(cfg.seed, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", cfg.seed)
     # Where there is drag without end, standing is 0 x inf; it does not heal.
@@ -191,10 +191,10 @@ def test_a_damaged_or_missing_file_is_refused(command, tmp_path, broken_action):
         ("task=toy", "a replay knows its task and needs no policy"),
         ("ckpt=some.ckpt", "a replay knows its task and needs no policy"),
         ("policy=zero", "a replay knows its task and needs no policy"),
-        ("num_envs=3", "'num_envs' has no effect on a replay"),
-        ("env.step_dt=0.1", "'env' has no effect on a replay"),
-        ("steps=3", "'steps' has no effect on a replay"),
-        ("video=true", "'video' needs a policy"),
+        ("num_envs=3", "'num_envs' has no effect with replay="),
+        ("env.step_dt=0.1", "'env' has no effect with replay="),
+        ("steps=3", "'steps' has no effect with replay="),
+        ("video=true", "'video' needs ckpt=PATH"),
         ("device=gpu", "unknown device 'gpu'"),
     ],
 )

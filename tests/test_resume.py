@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import train
 from benchmarks.same_run import compare, curve
 from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.run.trainer import make_loggers
 
 TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
 """Episodes of 20 steps: some end in every iteration, and levels move."""
@@ -27,14 +28,14 @@ def origins(tmp_path_factory) -> dict[str, Path]:
         return root / name / "checkpoints/epoch=1.ckpt"
 
     teachers = {agent: run(agent, "task=toy", f"agent={agent}") for agent in ("ppo", "rma")}
-    student = ["stage=distill", f"teacher_ckpt={teachers['ppo']}", "agent.memory=gru", "teacher_check_steps=3"]
+    student = ["stage=distill", f"teacher_ckpt={teachers['ppo']}", "agent.memory=gru", "agent.teacher_check_steps=3"]
     return teachers | {"gru": run("gru", *student)}
 
 
 def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     """Every kind of learner, in the midst of its schedules."""
-    distill = ["stage=distill", "teacher_check_steps=3", "agent.beta_iterations=6"]
-    predictions = ["agent.latent_coef=0.5", "agent.velocity_coef=0.5"]
+    distill = ["stage=distill", "agent.teacher_check_steps=3", "agent.beta_iterations=6"]
+    predictions = ["agent.predictions={latent: 0.5, velocity: 0.5}"]
     return {
         "ppo": ["task=toy"],
         "rma": ["task=toy", "agent=rma", "agent.history_every=3", "agent.regularizer_start=2"],
@@ -65,8 +66,7 @@ def test_what_is_drawn_while_a_resumed_run_is_set_up_changes_nothing(command, tm
     shutil.copytree("straight", "parted", symlinks=True)
     for index in (2, 3):
         (tmp_path / f"parted/checkpoints/epoch={index}.ckpt").unlink()
-    make_loggers = train._loggers
-    monkeypatch.setattr(train, "_loggers", lambda *given: (torch.rand(3), make_loggers(*given))[1])
+    monkeypatch.setattr("rlmpc.run.trainer.make_loggers", lambda *given: (torch.rand(3), make_loggers(*given))[1])
     assert command(train.main, "resume=parted")[0] == 0
     assert compare(tmp_path / "straight", tmp_path / "parted") == ""
 
@@ -150,18 +150,21 @@ def test_another_number_of_environments_takes_its_levels_from_the_histogram(comm
     assert abs(after.mean() - before.mean()) < 0.3
 
 
-def test_a_checkpoint_of_the_first_format_goes_on_where_that_is_allowed(command, tmp_path):
-    old = Path(__file__).parent / "data/format_1.ckpt"
-    code, _, err = command(train.main, f"resume={old}", "trainer.max_epochs=4", "run.dir=run")
+def test_a_checkpoint_that_lacks_a_part_goes_on_where_that_is_allowed(command, tmp_path):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=2", "run.dir=run")
+    content = torch.load("run/checkpoints/epoch=1.ckpt", weights_only=True)
+    del content["RolloutDataModule"]["ranks"][0]["random"], content["optimizer_states"]
+    torch.save(content, "lacking.ckpt")
+    arguments = ["resume=lacking.ckpt", "trainer.max_epochs=4", "run.dir=branch"]
+    code, _, err = command(train.main, *arguments)
     assert code == 2
     assert "cannot be resumed exactly" in err
-    assert not (tmp_path / "run").exists()
-    code, out, err = command(
-        train.main, f"resume={old}", "trainer.max_epochs=4", "run.dir=run", "resume_allow_partial=true"
-    )
+    assert not (tmp_path / "branch").exists()
+    code, out, err = command(train.main, *arguments, "resume_allow_partial=true")
     assert (code, err) == (0, "")
     assert "random generators         not in the file: new" in out
-    assert load_checkpoint(tmp_path / "run/checkpoints/epoch=3.ckpt").iteration == 4
+    assert "optimizer, learning rate  not in the file: new" in out
+    assert load_checkpoint(tmp_path / "branch/checkpoints/epoch=3.ckpt").iteration == 4
 
 
 @pytest.fixture

@@ -30,4 +30,5 @@ class Algorithm:
     learner: Callable[[], type[OnPolicyLearner]]
     """Imports the LightningModule's class, likewise."""
     starts_from: str | None = None
-    """Stage whose checkpoints it builds upon (`<stage>_ckpt=PATH`); None starts from nothing."""
+    """Stage or algorithm whose checkpoints it builds upon (`<starts_from>_ckpt=PATH`); None starts from nothing. Where
+    both have the same policy, its network settings are taken over from there."""

@@ -9,11 +9,3 @@ from rlmpc.algorithms.student import STUDENT
 
 ALGORITHMS = {algorithm.name: algorithm for algorithm in (PPO, RMA, STUDENT, FINETUNE)}
 """Every algorithm by its name."""
-
-AGENTS = {name: algorithm.settings for name, algorithm in ALGORITHMS.items()}
-STAGES: dict[str, tuple[str, ...]] = {"teacher": ("ppo", "rma"), "distill": ("student",), "finetune": ("finetune",)}
-NETWORK_OF_STUDENT = (
-    *("actor_group", "actor_hidden", "activation", "memory", "memory_width", "normalize_obs"),
-    *("min_std", "max_std", "init_std"),
-)
-"""Settings that fine-tuning takes over from the student."""

@@ -6,16 +6,17 @@ import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import IO, TYPE_CHECKING, Any
 
 from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 
-FORMAT = 3
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 4
 """Version of what we put into a Lightning checkpoint; files of another one are refused."""
 
 SECTION = "rlmpc"
@@ -45,6 +46,8 @@ class Checkpoint:
     """What each rank was in the midst of, as `RolloutDataModule.rank_state` gives it."""
     has_optimizer: bool
     """Whether the state of the optimizer is there."""
+    content: dict[str, Any] = field(default_factory=dict, repr=False)
+    """All that the file holds, as Lightning restores it."""
 
     @property
     def curriculum(self) -> dict[str, Any] | None:
@@ -73,12 +76,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         UserError: as `read_content`, and if parts are missing or of another kind than expected.
     """
-    content = read_content(path)
+    content, sha256 = _read(path)
     ours = content[SECTION]
     try:
         checkpoint = Checkpoint(
             path=path,
-            sha256=_sha256(path),
+            sha256=sha256,
             iteration=content["epoch"] + 1,
             config=ours["config"],
             numbers=ours["numbers"],
@@ -86,6 +89,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             state_dict=content["state_dict"],
             ranks=list(content.get(RANKS, {}).get("ranks", [])),
             has_optimizer=bool(content.get("optimizer_states")),
+            content=content,
         )
         _check_contents(checkpoint)
     except KeyError as error:
@@ -101,39 +105,63 @@ def read_content(path: Path) -> dict[str, Any]:
     Raises:
         UserError: if the file is missing, damaged, not ours, of another format, or holds anything else.
     """
+    return _read(path)[0]
+
+
+def has_right_checksums(file: Path | IO[bytes]) -> bool:
+    """Whether every part of a checkpoint is what was written.
+
+    Raises:
+        zipfile.BadZipFile: if the file is cut off or of another kind.
+    """
+    with zipfile.ZipFile(file) as parts:
+        return parts.testzip() is None
+
+
+def load_plain(file: IO[bytes]) -> Any:
+    """Load what torch wrote into a file, onto the CPU; None if a checksum in it is wrong.
+
+    Raises:
+        zipfile.BadZipFile: if the file is cut off or of another kind.
+        pickle.UnpicklingError: if it holds more than tensors and plain data.
+    """
+    # Takes seconds, and a mistyped name should be told before.
+    import torch
+
+    # torch does not compare checksums: it would load weights with flipped bits.
+    if not has_right_checksums(file):
+        return None
+    file.seek(0)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """What a file holds, and its hash; see `read_content`."""
     if not path.is_file():
         raise UserError(f"there is no checkpoint '{path}'")
     try:
-        # torch does not compare checksums: it would load weights with flipped bits.
-        is_whole = has_right_checksums(path)
-        content = torch.load(path, map_location="cpu", weights_only=True) if is_whole else None
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            content = load_plain(file)
     except zipfile.BadZipFile as error:
         raise UserError(f"'{path}' is not a checkpoint, or only a part of one") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"'{path}' holds more than tensors and plain data, which could run code; refused") from error
     except Exception as error:  # What unpickling damaged data raises is not limited.
         raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
-    if not is_whole:
+    if content is None:
         raise UserError(f"'{path}' is damaged: a checksum in it is wrong")
     if not isinstance(content, dict) or not isinstance(content.get(SECTION), dict):
         raise UserError(f"'{path}' is not a checkpoint of this project")
     if content[SECTION].get("format") != FORMAT:
         raise UserError(f"'{path}' has format {content[SECTION].get('format')}; this version reads format {FORMAT}")
-    return content
-
-
-def has_right_checksums(path: Path) -> bool:
-    """Whether every part of a checkpoint is what was written.
-
-    Raises:
-        zipfile.BadZipFile: if the file is cut off or of another kind.
-    """
-    with zipfile.ZipFile(path) as file:
-        return file.testzip() is None
+    return content, sha256
 
 
 def _check_contents(checkpoint: Checkpoint) -> None:
     """Raise a KeyError, TypeError or AttributeError where parts that others read are missing or of another kind."""
+    import torch
+
     contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
     numbers = (*contract.observations.dims().values(), contract.num_actions)
     if not all(isinstance(number, int) for number in numbers) or not contract.control_dt > 0.0:
@@ -146,8 +174,3 @@ def _check_contents(checkpoint: Checkpoint) -> None:
         raise TypeError("a name is not a string")
     if not all(isinstance(value, torch.Tensor) for value in checkpoint.state_dict.values()):
         raise TypeError("a weight is not a tensor")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

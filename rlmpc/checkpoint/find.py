@@ -1,17 +1,19 @@
-"""Finds the checkpoint that a user means."""
+"""Finds the checkpoint that a user means, and reads it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
 from rlmpc.errors import UserError
 
+WORTHLESS = float("-inf")
 
-def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None = None) -> Path:
-    """The file that a user means.
+
+def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None = None) -> Checkpoint:
+    """The checkpoint that a user means; its file is read once.
 
     Args:
         where: a file; a run's folder, which means its newest checkpoint; `latest`, the newest below `root`; `best`,
@@ -20,19 +22,30 @@ def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None =
         algorithms: agents that `latest` and `best` may mean; None takes any.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is none, or it cannot be read.
     """
     path = Path(where)
     if path.is_file():
-        return path
+        return load_checkpoint(path)
     if path.is_dir():
-        return _newest(_checkpoints_in(path))
+        return load_checkpoint(newest_in(path))
     if where == "latest":
         return _newest_of(root, algorithms)
+    if where == "best":
+        newest = _newest_of(root, algorithms)
+        return _best_in(newest.path.parent, newest)
     if path.name == "best":
-        folder = _newest_of(root, algorithms).parent if where == "best" else path.parent
-        return max(_checkpoints_in(folder), key=_mean_return)
+        return _best_in(path.parent)
     raise UserError(f"there is no checkpoint '{where}'; give a file, a run's folder, latest, best or <folder>/best")
+
+
+def newest_in(folder: Path) -> Path:
+    """The checkpoint below a folder that was written last.
+
+    Raises:
+        UserError: if there is none.
+    """
+    return _by_time(folder)[0]
 
 
 def checkpoints_by_age(folder: Path) -> list[Path]:
@@ -42,37 +55,47 @@ def checkpoints_by_age(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: found[path], reverse=True)
 
 
-def _checkpoints_in(folder: Path) -> list[Path]:
-    """Files below a folder, links left out."""
+def _by_time(folder: Path) -> list[Path]:
+    """Files below a folder, the one written last first; links are left out."""
     found = [path for path in folder.rglob("*.ckpt") if not path.is_symlink()] if folder.is_dir() else []
     if not found:
         raise UserError(f"there is no checkpoint below '{folder}'")
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def _readable(paths: list[Path]) -> Iterator[Checkpoint]:
+    """One checkpoint after the other; files that cannot be read are passed over."""
+    for path in paths:
+        try:
+            yield load_checkpoint(path)
+        except UserError:
+            continue
+
+
+def _newest_of(root: Path, algorithms: Collection[str] | None) -> Checkpoint:
+    """The newest below `root` with one of these agents."""
+    paths = _by_time(root)
+    if algorithms is None:
+        return load_checkpoint(paths[0])
+    found = next((one for one in _readable(paths) if one.algorithm in algorithms), None)
+    if found is None:
+        raise UserError(f"there is no checkpoint of {' or '.join(algorithms)} below '{root}'")
     return found
 
 
-def _newest(paths: list[Path]) -> Path:
-    return max(paths, key=lambda path: path.stat().st_mtime_ns)
+def _best_in(folder: Path, opened: Checkpoint | None = None) -> Checkpoint:
+    """That with the highest mean return of those in a folder, one of which may have been opened already."""
+    best = opened
+    for checkpoint in _readable([path for path in _by_time(folder) if opened is None or path != opened.path]):
+        if best is None or _mean_return(checkpoint) > _mean_return(best):
+            best = checkpoint
+    if best is None:
+        raise UserError(f"no checkpoint below '{folder}' can be read")
+    return best
 
 
-def _newest_of(root: Path, algorithms: Collection[str] | None) -> Path:
-    """The newest file below `root` with one of these agents; files that cannot be read are passed over."""
-    paths = _checkpoints_in(root)
-    if algorithms is None:
-        return _newest(paths)
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        try:
-            if load_checkpoint(path).algorithm in algorithms:
-                return path
-        except UserError:
-            continue
-    raise UserError(f"there is no checkpoint of {' or '.join(algorithms)} below '{root}'")
-
-
-def _mean_return(path: Path) -> float:
-    """What the policy earned in its last iteration; of no worth where a teacher acted for it, or in a damaged file."""
-    worthless = float("-inf")
-    try:
-        numbers = load_checkpoint(path).numbers
-    except UserError:
-        return worthless
-    return worthless if numbers.get("dagger/teacher_share", 0.0) > 0.0 else numbers.get("episode/return", worthless)
+def _mean_return(checkpoint: Checkpoint) -> float:
+    """What the policy earned in its last iteration; of no worth where a teacher acted for it."""
+    if checkpoint.numbers.get("dagger/teacher_share", 0.0) > 0.0:
+        return WORTHLESS
+    return checkpoint.numbers.get("episode/return", WORTHLESS)

@@ -7,15 +7,15 @@ import re
 import torch
 
 from rlmpc.errors import UserError
-from rlmpc.run.processes import local_rank
 
 
-def resolve_device(device: str, num_processes: int = 1) -> torch.device:
+def resolve_device(device: str, num_processes: int = 1, local_rank: int = 0) -> torch.device:
     """The device that `device=` means here.
 
     Args:
         device: `auto`, `cpu`, `cuda` or `cuda:<index>`.
         num_processes: processes of this machine; each takes a GPU of its own.
+        local_rank: number of this process among them.
 
     Raises:
         UserError: for another name, or a GPU that is not there.
@@ -35,4 +35,4 @@ def resolve_device(device: str, num_processes: int = 1) -> torch.device:
         raise UserError(f"device={device} with {num_processes} processes, but this machine has {available} GPUs")
     if num_processes > 1 and match[1]:
         raise UserError(f"device={device} names one GPU, but trainer.devices={num_processes}; use device=cuda")
-    return torch.device("cuda", first + local_rank())
+    return torch.device("cuda", first + local_rank)

@@ -13,7 +13,7 @@ import onnxruntime
 from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON file that this code reads."""
 
 STATE = "state."
@@ -136,6 +136,8 @@ def _check_contract(contract: Contract) -> None:
     """Refuse lists that do not fit together; only what is read here is looked at."""
     if not contract.control_dt > 0.0:
         raise ValueError(f"control_dt must be above 0, not {contract.control_dt}")
+    if contract.world is not None:
+        contract.world.check()
     joints = contract.joints
     _check_lengths(joints, len(joints.get("names", [])), joints)
     for group in contract.observations.groups.values():

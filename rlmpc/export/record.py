@@ -14,6 +14,9 @@ from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.interaction import interact, noiseless
 
+NUM_OBSERVATIONS = 1000
+"""How many an export is compared on, if nothing else is said."""
+
 MIN_STEPS = 50
 """Shortest sequence, so that what a policy remembers has had time to matter."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from rlmpc.checkpoint.fault_file import FaultFile, read_fault
+from rlmpc.checkpoint.fault_file import FaultFile
 from rlmpc.checkpoint.random_state import load_random_state
 from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
@@ -19,14 +18,13 @@ from rlmpc.errors import RunError, UserError
 from rlmpc.rollout.interaction import Action, Memory, interact
 
 
-def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
-    """Replay a file and print which environments became non-finite, and when.
+def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
+    """Replay what `cfg.replay` holds and print which environments became non-finite, and when.
 
     Raises:
         UserError: if the file does not fit what it says it is of.
         RunError: if the fault does not come back.
     """
-    fault = read_fault(path)
     device = resolve_device(torch.device(fault.device).type if cfg.device == "auto" else cfg.device)
     agent = fault.config["agent"]
     value_group = agent.get("critic_group", agent["actor_group"])
@@ -39,14 +37,14 @@ def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
             f"iteration {fault.iteration} of {cfg.task.name}: {len(fault.actions)} steps of {fault.num_envs} "
             f"environments on {device}, recorded on {fault.device}"
         )
-        there, here = first_faults(fault.faulty), first_faults(replay(env, fault, str(path)))
+        there, here = first_faults(fault.faulty), first_faults(replay(env, fault, str(cfg.replay)))
     finally:
         env.close()
     for index, step in here.items():
         console.print(f"environment {index} is not finite in step {step + 1}")
     if here != there:
         expected = ", ".join(f"environment {index} in step {step + 1}" for index, step in there.items())
-        raise RunError(f"the fault did not come back as it is in '{path}': {expected}")
+        raise RunError(f"the fault did not come back as it is in '{cfg.replay}': {expected}")
     console.print("as in the file")
 
 

@@ -20,14 +20,11 @@ from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.mismatch import command_warnings, config_differences
 from rlmpc.evaluation.run import evaluate
 from rlmpc.evaluation.video import film
-from rlmpc.export.record import record_observations
+from rlmpc.export.record import NUM_OBSERVATIONS, record_observations
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.play.results import FILM_STEPS, describe, describe_export, film_trials, report_episodes, results_folder
 from rlmpc.run.folder import check_new_folder
-
-NUM_OBSERVATIONS = 1000
-"""Recorded to compare an export on."""
 
 
 def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:

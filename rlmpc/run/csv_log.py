@@ -1,20 +1,21 @@
-"""`metrics.csv`, which goes on in a resumed run."""
+"""`metrics.csv`: a row for every iteration, which goes on in a resumed run."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from rlmpc.checkpoint.write import write_whole
 
 
-class ContinuedCSVLogger(CSVLogger):
-    """Lightning's logger, but rows of earlier iterations that the folder holds stay.
+class CsvLog(Logger):
+    """Writes every iteration's numbers to `metrics.csv` at once. Columns are sorted; new ones may come at any time.
 
     Args:
         folder: where `metrics.csv` lies.
@@ -22,49 +23,59 @@ class ContinuedCSVLogger(CSVLogger):
     """
 
     def __init__(self, folder: Path, first_iteration: int) -> None:
-        super().__init__(folder, name="", version="", flush_logs_every_n_steps=1)
+        super().__init__()
+        self._path = folder / "metrics.csv"
         self._first_iteration = first_iteration
+        self._columns: list[str] | None = None
 
     @property
-    @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """What writes the file; made when it is first asked for."""
-        if not isinstance(self._experiment, ExperimentWriter):
-            self._experiment = _ContinuedWriter(self.log_dir, self._first_iteration)
-        return self._experiment
+    def name(self) -> None:
+        """None: the folder has the run's name."""
 
+    @property
+    def version(self) -> None:
+        """None: a folder holds one run."""
 
-class _ContinuedWriter(ExperimentWriter):
-    def __init__(self, log_dir: str, first_iteration: int) -> None:
-        self._first_iteration = first_iteration
-        super().__init__(log_dir)
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing: `config.yaml` has them all."""
 
-    def _check_log_dir_exists(self) -> None:
-        """Keep the rows of earlier iterations, where Lightning deletes the file."""
-        path = Path(self.metrics_file_path)
-        if not path.is_file():
-            return
-        header, rows = _read(path)
-        self.metrics_keys = header
-        _write(path, header, [row for row in rows if int(row["step"]) < self._first_iteration])
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append a row; `step` is the iteration."""
+        if self._columns is None:
+            self._columns = self._drop_later_rows()
+        row = {**metrics, "step": step}
+        if not row.keys() <= set(self._columns):
+            _, rows = _read(self._path)
+            self._columns = sorted({*self._columns, *row})
+            write_whole(self._path, _text(self._columns, rows, header=True).encode())
+        with self._path.open("a", newline="") as file:
+            file.write(_text(self._columns, [row]))
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        path = Path(self.metrics_file_path)
-        _write(path, fieldnames, _read(path)[1])
+    def _drop_later_rows(self) -> list[str]:
+        """Keep the rows of earlier iterations that the file has; returns its columns, none without a file."""
+        columns, rows = _read(self._path)
+        if columns:
+            earlier = [row for row in rows if int(row["step"]) < self._first_iteration]
+            write_whole(self._path, _text(columns, earlier, header=True).encode())
+        return columns
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows; a last row that was cut off is left out."""
+    """Columns and rows of a file, none without one; a last row that was cut off is left out."""
+    if not path.is_file():
+        return [], []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        # Metrics are sorted and "step" is none of the last, so a row that was cut off lacks a field.
+        # Columns are sorted and "step" is not the last of them, so a row that was cut off lacks a field.
         rows = [row for row in reader if None not in row.values()]
     return list(reader.fieldnames or []), rows
 
 
-def _write(path: Path, header: list[str], rows: list[dict[str, str]]) -> None:
+def _text(columns: list[str], rows: Iterable[Mapping[str, Any]], header: bool = False) -> str:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=header)
-    writer.writeheader()
+    writer = csv.DictWriter(text, fieldnames=columns)
+    if header:
+        writer.writeheader()
     writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
+    return text.getvalue()

@@ -1,49 +1,32 @@
-"""The folder of a run: where it is, and what it says about how the run was started."""
+"""The folder of a run: where it is, who may write to it, and what becomes of it when the run ends badly."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import OmegaConf
-
-import rlmpc
-from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import RunError, UserError
 from rlmpc.run.processes import is_requeued, slurm_job
+from rlmpc.run.record import write_record
 from rlmpc.run.stopping import how_to_go_on
+
+if TYPE_CHECKING:
+    from rlmpc.checkpoint.file import Checkpoint
 
 TIME = "%Y-%m-%d_%H-%M-%S"
 """How a folder is named by the moment it is made."""
 
 CHECKPOINTS = "checkpoints"
 """Where a run's folder has its checkpoints."""
-
-PACKAGES = (
-    "isaaclab",
-    "newton",
-    "mujoco-warp",
-    "warp-lang",
-    "torch",
-    "lightning",
-    "torchmetrics",
-    "omegaconf",
-    "gymnasium",
-)
 
 
 def run_folder(cfg: TrainCfg) -> Path:
@@ -61,49 +44,6 @@ def run_folder(cfg: TrainCfg) -> Path:
     return Path(cfg.run.root) / cfg.task.name / cfg.stage / name
 
 
-@contextmanager
-def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Iterator[Path]:
-    """Hold the run's folder and write down how it is started, in what is given; that goes again if it is refused.
-
-    Raises:
-        UserError: if the folder belongs to another run, or cannot be written.
-    """
-    if resumed is not None and run_of(resumed.path) == folder:
-        check_continuable(folder, resumed.path)
-        record = folder / "resumed" / datetime.now().strftime(TIME)
-    else:
-        # A job that SLURM started again before its first checkpoint finds what it left itself.
-        if not is_requeued():
-            check_new_folder(folder)
-        record = folder
-    made = [path for path in (record, *record.parents) if not path.exists()]
-    with only_process(folder), unless_refused(record, made):
-        create_run_folder(record, cfg)
-        try:
-            with naming_full_disk(folder):
-                yield record
-        except UserError:
-            raise
-        except Exception as error:
-            error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
-            raise
-
-
-@contextmanager
-def naming_full_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full, whoever wanted to write: loggers and the simulator's caches do not.
-
-    Raises:
-        RunError: instead of an OSError of that kind.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
-
-
 def run_of(checkpoint: Path) -> Path | None:
     """The folder of the run that a checkpoint belongs to, as long as it lies there."""
     folder = checkpoint.absolute().parent
@@ -112,7 +52,11 @@ def run_of(checkpoint: Path) -> Path | None:
 
 
 def check_new_folder(folder: Path) -> None:
-    """Refuse a run folder that holds something already or cannot be made. Nothing is created."""
+    """Refuse a run folder that holds something already or cannot be made. Nothing is created.
+
+    Raises:
+        UserError: with what is wrong.
+    """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"the run folder '{folder}' is a file")
     if folder.is_dir() and any(folder.iterdir()):
@@ -141,7 +85,38 @@ def check_continuable(folder: Path, checkpoint: Path) -> None:
 
 
 @contextmanager
-def only_process(folder: Path) -> Iterator[None]:
+def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Iterator[Path]:
+    """Hold the run's folder while the body runs, and write down how the run is started.
+
+    Yields:
+        Where that is written: the folder itself, or for a run that goes on a new one below it.
+
+    Raises:
+        UserError: if the folder belongs to another run or cannot be written, or from the body; then what was made here
+            is removed.
+        RunError: if a disk is full.
+    """
+    if resumed is not None and run_of(resumed.path) == folder:
+        check_continuable(folder, resumed.path)
+        record = folder / "resumed" / datetime.now().strftime(TIME)
+    else:
+        # A job that SLURM started again before its first checkpoint finds what it left itself.
+        if not is_requeued():
+            check_new_folder(folder)
+        record = folder
+    made = [path for path in (record, *record.parents) if not path.exists()]
+    with held(folder), removed_if_refused(record, made):
+        try:
+            record.mkdir(parents=True, exist_ok=True)
+            write_record(record, cfg)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        with ends_with_advice(folder), naming_full_disk(folder):
+            yield record
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
     """Hold the folder of a run, which is made, against a second process that would write the same files.
 
     Raises:
@@ -151,7 +126,7 @@ def only_process(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     except OSError as error:
-        raise UserError(f"the run folder '{folder}' cannot be written: {error.strerror}") from error
+        raise _unwritable(folder, error) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,55 +135,48 @@ def only_process(folder: Path) -> Iterator[None]:
         yield
 
 
-def create_run_folder(folder: Path, cfg: TrainCfg) -> None:
-    """Make the folder and write `config.yaml`, `versions.json` and the state of the git checkout (`git.txt`).
-
-    Raises:
-        UserError: if the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(cfg))))
-        (folder / "versions.json").write_text(json.dumps(_versions(), indent=2) + "\n")
-        (folder / "git.txt").write_text(_git_state())
-    except OSError as error:
-        raise UserError(f"the run folder '{folder}' cannot be written: {error.strerror}") from error
-
-
 @contextmanager
-def unless_refused(folder: Path, made: list[Path]) -> Iterator[None]:
-    """Remove what was put into `folder` if the run is refused, and what was `made` for it: itself and those above it.
+def removed_if_refused(record: Path, made: list[Path]) -> Iterator[None]:
+    """Remove `record` if the run is refused, and the other folders that were `made` for it, from below.
 
     A folder with checkpoints stays in any case.
     """
     try:
         yield
     except UserError:
-        if not (folder / CHECKPOINTS).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if not (record / CHECKPOINTS).exists():
+            shutil.rmtree(record, ignore_errors=True)
             for path in made[1:]:
                 path.rmdir()
         raise
 
 
-def _versions() -> dict[str, str]:
-    versions = {"rlmpc": rlmpc.__version__, "python": platform.python_version(), "command": " ".join(sys.argv)}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+@contextmanager
+def ends_with_advice(folder: Path) -> Iterator[None]:
+    """Add to an error of the body how the run goes on; one that refuses the run has nothing to go on with."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
+        raise
 
 
-def _git_state() -> str:
-    """Commit, changed files and their difference; a sentence where there is no git or no checkout."""
-    here = Path(rlmpc.__file__).parent
-    parts = []
-    for arguments in (["rev-parse", "HEAD"], ["status", "--short"], ["diff", "HEAD"]):
-        try:
-            result = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return "not a git checkout\n"
-        parts.append(result.stdout)
-    return "\n".join(parts)
+@contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Say which disk is full, whoever wanted to write: loggers and the simulator's caches do not.
+
+    Raises:
+        RunError: instead of an OSError of that kind.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(f"the run folder '{folder}' cannot be written: {error.strerror}")

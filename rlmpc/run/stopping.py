@@ -13,12 +13,12 @@ from threading import Thread
 from types import FrameType
 from typing import Any, NoReturn, Self
 
-from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.checkpoint.find import newest_in
 from rlmpc.errors import RunError, UserError
+from rlmpc.run.processes import slurm_job
 
 REQUEUE_SIGNAL = signal.SIGUSR1
 """What SLURM is asked to send before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
-
 
 WAITS = "stopping after this iteration; press Ctrl-C again to stop at once"
 
@@ -102,11 +102,11 @@ class StopSignals:
         first: signal.Signals | None = None
         wait_s, deadline = None, 0.0
         while select.select([pipe], [], [], wait_s)[0]:
-            numbers = os.read(pipe, 64)
-            if not numbers:
+            received = os.read(pipe, 64)
+            if not received:
                 os.close(pipe)
                 return
-            for signum in [signal.Signals(number) for number in numbers if number in self._previous]:
+            for signum in [signal.Signals(number) for number in received if number in self._previous]:
                 if first is None:
                     first, deadline = signum, time.monotonic() + self._timeout_s
                     if self._is_deferring:
@@ -123,7 +123,7 @@ class StopSignals:
 def how_to_go_on(folder: Path) -> str:
     """Where a run is and how it goes on, as the end of a sentence."""
     try:
-        last = find_checkpoint(str(folder), folder)
+        last = newest_in(folder)
     except UserError:
         return f"the run in '{folder}' has no checkpoint yet"
     return f"the run is in '{folder}', its last checkpoint is {last.name}; go on with: python train.py resume={folder}"
@@ -151,7 +151,7 @@ def _requeue_job() -> None:
     folder of its own.
     """
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    job = os.environ["SLURM_JOB_ID"] if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    job = str(slurm_job()) if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     try:
         subprocess.run(["scontrol", "requeue", job], check=True)
     except (OSError, subprocess.CalledProcessError) as error:

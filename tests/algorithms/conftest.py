@@ -18,7 +18,8 @@ from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
+from rlmpc.config.setting import inherited
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.learners.base import OnPolicyLearner
@@ -72,7 +73,7 @@ def run_toy():
 
 
 def _run_toy(iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", **changes: Any):
-    cfg = replace(compose_train(["task=toy", f"agent={agent}"]).agent, **changes)
+    cfg = replace(compose_train(["task=toy", f"agent={agent}"])[0].agent, **changes)
     L.seed_everything(seed, verbose=False)
     env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
     learner = ALGORITHMS[agent].learner().start(cfg, env, None, print)
@@ -145,7 +146,7 @@ def make_finetune(run_student):
 
     def make(student_memory: str = "none", student: StudentLearner | None = None, **changes: Any):
         student = student or run_student(2, memory=student_memory)[0]
-        network = {name: getattr(student.cfg, name) for name in ("actor_hidden", "memory", "memory_width", "init_std")}
+        network = inherited(FinetuneCfg(), vars(student.cfg))
         cfg = FinetuneCfg(**network | {"critic_hidden": [16], "num_steps": 12, "num_epochs": 2} | changes)
         return student, FinetuneLearner.start(cfg, _toy_world(), _as_checkpoint(student), print)
 

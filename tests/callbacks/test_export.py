@@ -13,7 +13,7 @@ import torch
 from callbacks.export import ExportPolicy
 from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.algorithms.rma.learner import RmaLearner
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.export.parity import check_parity
 from rlmpc.export.record import record_observations
@@ -25,7 +25,7 @@ def train(iterations: int, folder: Path | None) -> PpoLearner:
     """`rma` on the toy environment, exported to `folder` every second iteration."""
     L.seed_everything(1, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
-    learner = RmaLearner.start(compose_train(["task=toy", "agent=rma"]).agent, env, None, print)
+    learner = RmaLearner.start(compose_train(["task=toy", "agent=rma"])[0].agent, env, None, print)
     description = {"task": "toy", "algorithm": "rma", "contract": env.contract, "command_ranges": None}
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=iterations, logger=False, enable_checkpointing=False,

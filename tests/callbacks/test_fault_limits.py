@@ -13,7 +13,7 @@ from benchmarks.same_run import curve
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
 from rlmpc.algorithms.ppo.learner import PpoLearner
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.errors import RunError
 from rlmpc.rollout.collector import Collector
@@ -46,7 +46,7 @@ def test_beyond_a_limit_the_run_stops_and_says_why(env_share: float, skipped: fl
 
 def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_iteration_is_saved(tmp_path: Path):
     """With twenty updates an iteration, all of them skipped from the second iteration on, and thirty allowed."""
-    cfg = replace(compose_train(["task=toy"]).agent, num_steps=4)
+    cfg = replace(compose_train(["task=toy"])[0].agent, num_steps=4)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
     learner = PpoLearner.start(cfg, env, None, print)
 

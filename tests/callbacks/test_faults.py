@@ -21,7 +21,7 @@ RUN = {
 def recorder() -> FaultRecorder:
     """A rollout of two steps in three environments, the last of which was faulty in the second step."""
     recorder = FaultRecorder()
-    recorder.begin(SimpleNamespace(exact_state=lambda: {"level": torch.zeros(3)}), torch.ones(3, dtype=torch.bool))
+    recorder.begin(SimpleNamespace(state=lambda: {"level": torch.zeros(3)}), torch.ones(3, dtype=torch.bool))
     for _ in range(2):
         recorder.add(torch.zeros(3, 2))
     recorder.finish(torch.tensor([[True] * 3, [True, True, False]]), {"policy": torch.arange(6.0).view(2, 3, 1)})

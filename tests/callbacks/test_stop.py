@@ -95,7 +95,7 @@ def test_a_run_that_was_stopped_goes_on_from_there(command, stopping, at_call):
 def test_a_signal_before_training_ends_at_once_with_all_closed_and_nothing_saved(command, stopping, monkeypatch):
     closed = []
     monkeypatch.setattr(ToyEnv, "close", lambda self: closed.append(True))
-    monkeypatch.setattr(train, "build_learner", lambda *_: sends(signal.SIGTERM)())
+    monkeypatch.setattr("rlmpc.run.trainer.make_trainer", lambda *_: sends(signal.SIGTERM)())
     code, _, _ = command(train.main, *SMALL, "run.dir=run")
     assert code == 143
     assert closed == [True]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from rlmpc.checkpoint import file
 from rlmpc.checkpoint.file import FORMAT, describe_run, load_checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.checkpoint.weights import load_weights
@@ -58,6 +59,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path):
     assert loaded.hyperparameters == content()["hyper_parameters"]
     assert loaded.algorithm == "ppo"
     assert loaded.state_dict["policy.weight"].tolist() == [0.0, 1.0, 2.0]
+    assert loaded.content.keys() == content().keys()
     assert loaded.curriculum is not None
     assert loaded.curriculum["levels"].tolist() == [1, 2]
 
@@ -248,17 +250,38 @@ def runs(tmp_path: Path) -> Path:
     ],
 )
 def test_the_file_that_is_meant_is_found(runs: Path, where: str, found: str):
-    assert find_checkpoint(where.format(root=runs), runs) == runs / found
+    assert find_checkpoint(where.format(root=runs), runs).path == runs / found
+
+
+def test_the_file_that_is_meant_is_read_once(runs: Path, monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(file, "_read", lambda path, original=file._read: read.append(path.name) or original(path))
+    find_checkpoint("latest", runs, ["ppo"])
+    assert read == ["epoch=5.ckpt"]
+    find_checkpoint("best", runs, ["ppo"])
+    assert sorted(read[1:]) == ["epoch=1.ckpt", "epoch=3.ckpt", "epoch=5.ckpt"]
+
+
+def test_the_newest_and_the_best_are_among_those_that_can_be_read(runs: Path):
+    for name in ("epoch=3", "epoch=5"):
+        (runs / f"toy/new/checkpoints/{name}.ckpt").write_bytes(b"")
+    assert find_checkpoint(f"{runs}/toy/new/best", runs).path.name == "epoch=1.ckpt"
+    (runs / "toy/new/checkpoints/epoch=1.ckpt").write_bytes(b"")
+    assert find_checkpoint("latest", runs, ["ppo"]).path == runs / "toy/old/checkpoints/epoch=3.ckpt"
+    with pytest.raises(UserError, match="there is no checkpoint of rma below"):
+        find_checkpoint("latest", runs, ["rma"])
+    with pytest.raises(UserError, match=r"no checkpoint below .* can be read"):
+        find_checkpoint(f"{runs}/toy/new/best", runs)
 
 
 def test_a_link_to_a_file_that_is_gone_does_no_harm(runs: Path):
     (runs / "toy/new/checkpoints/gone.ckpt").symlink_to("epoch=9.ckpt")
-    assert find_checkpoint("latest", runs).name == "epoch=5.ckpt"
+    assert find_checkpoint("latest", runs).path.name == "epoch=5.ckpt"
 
 
 def test_what_never_ended_an_episode_is_not_the_best(runs: Path):
     saved(runs / "toy/new/checkpoints/epoch=7.ckpt", content(rlmpc=describe_run(CONFIG, {})))
-    assert find_checkpoint("best", runs).name == "epoch=3.ckpt"
+    assert find_checkpoint("best", runs).path.name == "epoch=3.ckpt"
 
 
 @pytest.mark.parametrize("where", ["latest", "best", "{root}/none/best", "{root}/none.ckpt", "{root}/empty", "bst"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.contract.differences import differences
 from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.contract.world import HeightScanner, Terrain, World
 from rlmpc.errors import UserError
 
 SENSED = (ObsTerm("joint_pos", 2, 5), ObsTerm("gyro", 3, 1, 0.2), ObsTerm("command", 3, 1, [2.0, 2.0, 0.25], [-1.0, 1]))
@@ -21,6 +23,24 @@ CONTRACT = Contract(
         {"name": "gait", "dim": 1, "period_range_s": [0.3, 2.0]},
     ),
     joints={"names": ["hip", "knee"], "default_pos": [0.1, -0.3], "stiffness": [100.0, 150.0]},
+    robot="leg",
+    action_limit=100.0,
+    world=World(
+        num_substeps=4,
+        gravity=[0.0, 0.0, -9.81],
+        integrator="implicitfast",
+        cone="pyramidal",
+        impratio=1.0,
+        contact_stiffness=1.6e5,
+        contact_damping=1100.0,
+        heading_noise_rad=0.1,
+        max_start_velocity=0.1,
+        episode_length_s=12.0,
+        max_tilt_rad=0.8,
+        min_height_m=None,
+        terrain=Terrain({"flat": {"shape": "flat_terrain"}}, 1, [0.0, 1.0], [8.0, 8.0], 8.0),
+        height_scanner=HeightScanner("torso", [0.2, 0.0, 0.4], [1.3, 0.4], 0.05, 7.0),
+    ),
 )
 
 
@@ -144,6 +164,7 @@ def test_a_long_difference_is_cut():
 def test_a_contract_comes_back_from_plain_data():
     again = Contract.from_dict(json.loads(json.dumps(CONTRACT.to_dict())))
     assert again.to_dict() == CONTRACT.to_dict()
+    assert again.world == CONTRACT.world
     assert again.num_actions == 3
     assert again.observations.term("policy", "joint_pos").width == 10
 
@@ -178,6 +199,13 @@ def test_a_group_that_one_side_lacks_is_a_difference():
             check_contract(policy, world, ["critic"], "a")
         assert "observations.critic" in str(caught.value)
         assert sides in str(caught.value)
+
+
+def test_robot_and_action_limit_are_compared_but_not_the_world_of_the_training():
+    check_contract(CONTRACT, replace(CONTRACT, world=None), ["policy"], "a")
+    other = replace(CONTRACT, robot="arm", action_limit=50.0)
+    with pytest.raises(UserError, match=r"robot: leg \| arm\n  action_limit: 100 \| 50"):
+        check_contract(CONTRACT, other, ["policy"], "a")
 
 
 def test_actions_and_joints_are_compared_whatever_the_groups():

@@ -21,11 +21,10 @@ def test_auto_takes_the_cpu_where_there_is_no_gpu(no_gpu):
     assert resolve_device("cpu") == torch.device("cpu")
 
 
-def test_auto_takes_a_gpu_where_there_is_one_and_each_process_its_own(two_gpus, monkeypatch):
+def test_auto_takes_a_gpu_where_there_is_one_and_each_process_its_own(two_gpus):
     assert resolve_device("auto") == torch.device("cuda", 0)
     assert resolve_device("cuda:1") == torch.device("cuda", 1)
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert resolve_device("cuda", num_processes=2) == torch.device("cuda", 1)
+    assert resolve_device("cuda", num_processes=2, local_rank=1) == torch.device("cuda", 1)
 
 
 @pytest.mark.parametrize(

@@ -146,12 +146,12 @@ def test_an_exact_state_of_other_environments_is_refused_and_changes_nothing(toy
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"position_noise": -1.0}, "position_noise must be at least 0, not -1.0"),
-        ({"gain_range": (1.3, 0.7)}, "gain_range must be two rising numbers of at least 0"),
-        ({"drag_range": (-0.1, 0.6)}, "drag_range must be two rising numbers of at least 0"),
-        ({"history": 0}, "history must be at least 1, not 0"),
-        ({"step_dt": 0.0}, "step_dt must be above 0, not 0.0"),
-        ({"max_wind": 5.0}, "max_wind must lie in"),
+        ({"position_noise": -1.0}, "'env.position_noise' must be at least 0, not -1.0"),
+        ({"gain_range": (1.3, 0.7)}, "'env.gain_range' must be two rising numbers"),
+        ({"drag_range": (-0.1, 0.6)}, "every entry of 'env.drag_range' must be at least 0"),
+        ({"history": 0}, "'env.history' must be at least 1, not 0"),
+        ({"step_dt": 0.0}, "'env.step_dt' must be above 0, not 0.0"),
+        ({"max_wind": 5.0}, "'env.max_wind' must be at least 0 and below 'env.max_accel' = 4.0, not 5.0"),
     ],
 )
 def test_numbers_that_make_no_toy_are_refused(changes: dict, sentence: str):

@@ -14,7 +14,7 @@ from torch import Tensor
 from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.algorithms.table import ALGORITHMS
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
@@ -84,7 +84,7 @@ def fresh_policy(kind: str) -> GaussianPolicy:
     torch.manual_seed(0)
     contract = contract_of(kind)
     if kind in ("ppo", "rma"):
-        policy = ALGORITHMS[kind].policy()(compose_train(["task=toy", f"agent={kind}"]).agent, contract)
+        policy = ALGORITHMS[kind].policy()(compose_train(["task=toy", f"agent={kind}"])[0].agent, contract)
     else:
         policy = student(contract, *STUDENTS[kind])
     with torch.no_grad():

@@ -33,7 +33,7 @@ def test_the_reader_of_deployed_policies_accepts_every_kind(exported):
 def test_the_json_file_says_where_the_policy_comes_from_and_what_it_senses(exports):
     rma = exports("rma")
     data = json.loads((rma.folder / "policy.json").read_text())
-    assert (data["format"], data["checkpoint_sha256"]) == (1, "ab")
+    assert (data["format"], data["checkpoint_sha256"]) == (2, "ab")
     assert data["versions"]["torch"] == torch.__version__.split("+")[0]
     contract = Contract.from_dict(data["contract"])
     assert contract.observations.groups == {"policy": rma.contract.observations.groups["policy"]}

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlmpc.run.csv_log import ContinuedCSVLogger
+from rlmpc.run.csv_log import CsvLog
 
 
-def log(folder: Path, first: int, *reports: dict[str, float]) -> list[str]:
-    logger = ContinuedCSVLogger(folder, first)
-    for step, report in enumerate(reports, start=first):
-        logger.log_metrics(report, step=step)
+def log(folder: Path, first: int, *numbers: dict[str, float]) -> list[str]:
+    logger = CsvLog(folder, first)
+    for step, row in enumerate(numbers, start=first):
+        logger.log_metrics(row, step=step)
     return (folder / "metrics.csv").read_text().splitlines()
 
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 import train
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.run.csv_log import CsvLog
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_MEMORY = """
@@ -58,10 +58,10 @@ def test_what_was_saved_before_the_disk_was_full_stays_and_the_run_ends_with_cod
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_is_full_when_a_curve_is_written_is_named(command, monkeypatch, number):
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(ExperimentWriter, "save", full)
+    monkeypatch.setattr(CsvLog, "log_metrics", full)
     arguments = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "trainer.max_epochs=2", "logger=[csv]"]
     code, _, err = command(train.main, *arguments, "run.dir=run")
     assert code == 1

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
-from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job
+from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job, with_layout
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTY = ROOT / "tests/train_with_fault.py"
@@ -53,7 +53,14 @@ def launched(monkeypatch):
 )
 def test_a_process_knows_its_number_on_its_machine_and_among_all(launched, variables, local, of_all):
     launched(variables)
-    assert (local_rank(), global_rank(num_processes=4)) == (local, of_all)
+    assert (local_rank(), global_rank(devices=4)) == (local, of_all)
+
+
+def test_without_a_launcher_nothing_is_imported_to_find_that_out(monkeypatch):
+    """Importing Lightning takes 10 s."""
+    monkeypatch.setitem(sys.modules, "lightning.fabric.plugins.environments.slurm", None)
+    assert (local_rank(), global_rank(devices=4), slurm_job(), is_lightning_child()) == (0, 0, None, False)
+    assert with_layout({"seed": 1}) == {"seed": 1}
 
 
 def test_only_what_lightning_started_itself_is_its_child(launched):
@@ -67,7 +74,7 @@ def test_only_what_lightning_started_itself_is_its_child(launched):
 def test_the_job_is_known_where_slurm_started_this_process(launched):
     assert slurm_job() is None
     launched(SLURM)
-    assert slurm_job() == "4711"
+    assert slurm_job() == 4711
     launched({"SLURM_JOB_NAME": "bash"})
     assert slurm_job() is None
 
@@ -77,12 +84,12 @@ def test_the_job_is_known_where_slurm_started_this_process(launched):
 )
 def test_processes_and_machines_follow_from_the_launcher(launched, variables, layout):
     launched(variables)
-    trainer = compose_train(["task=toy"]).trainer
+    trainer = compose_train(["task=toy"])[0].trainer
     assert (trainer.devices, trainer.num_nodes) == layout
 
 
 def test_without_a_launcher_the_number_of_processes_is_given():
-    assert compose_train(["task=toy", "trainer.devices=3"]).trainer.devices == 3
+    assert compose_train(["task=toy", "trainer.devices=3"])[0].trainer.devices == 3
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ import sys
 import numpy as np
 import pytest
 
+from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import load_deployment
 from rlmpc.sim2sim.evaluate import end_reason, evaluate, velocity_errors
 from rlmpc.sim2sim.policy import Policy
+from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker
 
 STAND = Trial("flat", 0, (0.0, 0.0, 0.0))
@@ -29,6 +31,11 @@ def test_a_robot_that_holds_still_falls_within_seconds(export):
     assert episode.rmse_xy > 0.0
     assert episode.rmse_yaw > 0.0
     assert episode.energy_j > 1.0
+
+
+def test_a_policy_of_another_robot_of_the_table_plays(export, biped_contract):
+    (episode,) = evaluate(load_deployment(export(contract=biped_contract.to_dict())), [FORWARD], seed=0)
+    assert episode.fell and episode.length_s > 0.3
 
 
 def test_an_episode_that_lasts_is_a_success(export):
@@ -108,13 +115,28 @@ def test_the_reasons_for_an_end_are_told_apart(simulation):
     assert end_reason(simulation, is_time_out=True) == "non_finite"
 
 
+def test_limits_are_those_of_the_training_and_may_be_absent(contract_data):
+    contract_data["world"] |= {"max_tilt_rad": 0.5, "min_height_m": None}
+    simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
+    simulation.data.qpos[2] = -100.0
+    assert end_reason(simulation, is_time_out=False) is None
+    simulation.data.qpos[3:7] = (math.cos(0.26), 0.0, math.sin(0.26), 0.0)
+    assert end_reason(simulation, is_time_out=False) == "bad_orientation"
+
+
+def test_an_episode_lasts_as_long_as_in_training_unless_told_otherwise(export, contract_data):
+    contract_data["world"]["episode_length_s"] = 0.1
+    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    assert (episode.reason, episode.length_s) == ("time_out", pytest.approx(0.1))
+
+
 def test_a_tilt_just_below_the_limit_is_no_fall(simulation):
     simulation.data.qpos[3:7] = (math.cos(0.395), math.sin(0.395), 0.0, 0.0)
     assert end_reason(simulation, is_time_out=False) is None
 
 
-def test_leaving_the_tile_is_a_success(export, monkeypatch):
-    monkeypatch.setattr("rlmpc.sim2sim.evaluate.TILE_HALF_SIZE_M", 0.01)
+def test_leaving_the_tile_is_a_success(export, contract_data):
+    contract_data["world"]["terrain"]["tile_size_m"] = [0.02, 0.02]
     (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
     assert (episode.reason, episode.fell) == ("left_tile", False)
     assert episode.distance_m > 0.01

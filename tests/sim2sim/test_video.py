@@ -37,11 +37,11 @@ def test_a_film_has_a_frame_a_step_and_shows_the_robot_moving(needs_gl, export, 
 def test_the_camera_follows_the_robot(needs_gl, simulation):
     with make_renderer(simulation.model) as renderer:
         simulation.step(np.zeros(30))
-        here = picture(renderer, simulation.data).astype(int)
+        here = picture(renderer, simulation).astype(int)
         # Two squares of the ground's pattern further, everything looks the same.
         simulation.data.qpos[0] += 2.0
         simulation.step(np.zeros(30))
-        there = picture(renderer, simulation.data).astype(int)
+        there = picture(renderer, simulation).astype(int)
     assert np.median(np.abs(here - there)) < 3
     assert 60 < here.mean() < 200
 

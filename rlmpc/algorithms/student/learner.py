@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.weights import load_weights
 from rlmpc.contract.contract import Contract
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import UserError
+from rlmpc.errors import UserError, nearest
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.metrics import means_of_updates
 from rlmpc.learners.minibatches import Samples, memory_of, minibatches, single_steps, start_of
@@ -164,15 +164,17 @@ def teacher_share(iteration: int, beta_iterations: int) -> float:
     return 1.0 - ramp(iteration, 0, beta_iterations, 1.0)
 
 
-def widths(predictions: Mapping[str, float], teacher: GaussianPolicy, source: str) -> dict[str, int]:
-    """Name -> width of what a student is to predict: all of `predictions`, name -> weight, above 0.
+def widths(predictions: Collection[str], teacher: GaussianPolicy, source: str) -> dict[str, int]:
+    """Name -> width of what a student is to predict.
 
     Raises:
         UserError: if the teacher, called `source` in the message, cannot teach it.
     """
-    wanted = [name for name, weight in predictions.items() if weight > 0.0]
-    for name in wanted:
-        if name not in teacher.teachable:
-            known = ", ".join(teacher.teachable) or "nothing beside its actions"
-            raise UserError(f"'agent.predictions' asks for '{name}', but the teacher in '{source}' can teach {known}")
-    return {name: teacher.teachable[name] for name in wanted}
+    known = teacher.teachable
+    for name in predictions:
+        if name not in known:
+            raise UserError(
+                f"'agent.predictions' names '{name}', but the teacher in '{source}' can teach "
+                f"{', '.join(known) or 'nothing beside its actions'}{nearest(name, known)}"
+            )
+    return {name: width for name, width in known.items() if name in predictions}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
-from isaaclab.terrains import TerrainGeneratorCfg
 from isaaclab.utils.math import quat_apply_inverse, yaw_quat
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from rlmpc.envs.isaaclab.contract import ROBOT
 from rlmpc.envs.vec_env import round_seed
 from rlmpc.tasks.mdp import WideningVelocityCommand, joint_power
 from rlmpc.tasks.mdp.commands import AXES
+from rlmpc.tasks.terrains import columns_of_kinds
 
 
 class Measuring:
@@ -80,15 +79,3 @@ class Measuring:
         manager = self._env.command_manager
         terms = (manager.get_term(name) for name in manager.active_terms)
         return next(term for term in terms if isinstance(term, WideningVelocityCommand))
-
-
-def columns_of_kinds(generator: TerrainGeneratorCfg) -> dict[str, list[int]]:
-    """Columns of the terrain grid by kind of ground; all under the name `mixed` where kinds are scattered."""
-    if not generator.curriculum:
-        return {"mixed": list(range(generator.num_cols))}
-    shares = np.array([kind.proportion for kind in generator.sub_terrains.values()])
-    # The rule of Isaac Lab's generator, with its tolerance.
-    starts = np.arange(generator.num_cols) / generator.num_cols + 0.001
-    kinds = np.searchsorted(np.cumsum(shares / shares.sum()), starts, side="right")
-    columns = {name: np.flatnonzero(kinds == index).tolist() for index, name in enumerate(generator.sub_terrains)}
-    return {name: places for name, places in columns.items() if places}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlmpc.algorithms.rma.learner import RmaLearner
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.vec_env import Obs, Step
 
 pytestmark = pytest.mark.sim
@@ -52,7 +52,7 @@ def env():
 
 def new_learner(env, *arguments: str):
     torch.manual_seed(0)
-    agent = compose_train(["task=phase_1_scan_rl", "agent.history_every=2", *arguments]).agent
+    agent = compose_train(["task=phase_1_scan_rl", "agent.history_every=2", *arguments])[0].agent
     return RmaLearner.start(agent, env, None, print)
 
 

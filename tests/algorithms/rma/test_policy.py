@@ -7,7 +7,7 @@ import torch
 
 from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.algorithms.rma.settings import RmaCfg
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 
@@ -30,7 +30,7 @@ def policy(task: str, with_phase: bool, num_frictions: int = 2, **settings: Any)
     overrides = [f"agent.{name}={value}" for name, value in settings.items()]
     torch.manual_seed(0)
     contract = Contract(0.02, schema, ({"name": "joint_pos", "dim": 30},))
-    cfg = compose_train([f"task={task}", "agent=rma", *overrides]).agent
+    cfg = compose_train([f"task={task}", "agent=rma", *overrides])[0].agent
     assert isinstance(cfg, RmaCfg)
     return RmaActorCritic(cfg, contract)
 

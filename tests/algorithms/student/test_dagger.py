@@ -8,7 +8,7 @@ from rlmpc.algorithms.student.dagger import DaggerPolicy, drawn_share
 from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.algorithms.table import ALGORITHMS
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.collector import Collector
@@ -16,7 +16,7 @@ from rlmpc.rollout.collector import Collector
 
 def teacher(env: ToyEnv, *arguments: str) -> GaussianPolicy:
     """A new policy whose actions are not all near zero."""
-    cfg = compose_train(["task=toy", *arguments]).agent
+    cfg = compose_train(["task=toy", *arguments])[0].agent
     made = ALGORITHMS[cfg.algorithm].policy()(cfg, env.contract)
     with torch.no_grad():
         made.actor[-1].weight.mul_(50.0)

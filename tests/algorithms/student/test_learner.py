@@ -173,19 +173,22 @@ def test_predictions_are_weighed_and_reach_their_predictors(run_student):
 
 
 def test_only_what_is_weighed_is_predicted(make_student):
-    for predictions, expected in (({"velocity": 1.0, "latent": 0.0}, ["velocity"]), ({}, [])):
+    for predictions, expected in (({"velocity": 1.0}, ["velocity"]), ({}, [])):
         learner = make_student("rma", predictions=predictions)
         assert list(learner.policy.predictors) == list(learner.dagger.targets) == expected
 
 
 @pytest.mark.parametrize(
     ("teacher", "name", "known"),
-    [("ppo", "latent", "nothing beside its actions"), ("rma", "wind", "latent, velocity")],
+    [
+        ("ppo", "latent", "nothing beside its actions"),
+        ("rma", "velocities", "latent, velocity; did you mean 'velocity'?"),
+    ],
 )
 def test_a_teacher_that_does_not_know_what_is_to_be_predicted_is_refused(make_student, teacher, name, known):
     with pytest.raises(UserError) as caught:
         make_student(teacher, predictions={name: 1.0})
-    line = f"'agent.predictions' asks for '{name}', but the teacher in 'some.ckpt' can teach {known}"
+    line = f"'agent.predictions' names '{name}', but the teacher in 'some.ckpt' can teach {known}"
     assert str(caught.value) == line
 
 

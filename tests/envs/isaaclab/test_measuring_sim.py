@@ -161,8 +161,7 @@ def test_without_a_camera_there_are_no_pictures(env):
 def test_kinds_share_the_columns_as_the_generator_deals_them_out(env):
     from isaaclab.utils import replace
 
-    from rlmpc.envs.isaaclab.measuring import columns_of_kinds
-    from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
+    from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG, columns_of_kinds
 
     assert columns_of_kinds(env.unwrapped.cfg.scene.terrain.terrain_generator) == {
         "stairs_up": [0, 1],

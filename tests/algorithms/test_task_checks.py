@@ -1,7 +1,6 @@
 import pytest
 
-from rlmpc.command_line.agent_checks import check_agent, check_observations
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.make import observation_terms
 from rlmpc.envs.toy import ToyEnvCfg
 from rlmpc.errors import UserError
@@ -13,13 +12,12 @@ TERMS = {
 
 
 def check(*arguments: str, terms: dict[str, dict[str, int]] = TERMS) -> None:
-    cfg = compose_train(["task=toy", "agent=rma", *arguments])
-    check_agent(cfg.agent)
-    check_observations(cfg.agent, cfg.task.name, terms)
+    cfg, _ = compose_train(["task=toy", "agent=rma", *arguments])
+    cfg.agent.check_task(terms, cfg.task.name)
 
 
 def test_the_agent_of_the_toy_task_fits_it():
-    terms = observation_terms(compose_train(["task=toy"]).task, ToyEnvCfg())
+    terms = observation_terms(compose_train(["task=toy"])[0].task, ToyEnvCfg())
     assert terms["policy"] == TERMS["policy"]
     check(terms=terms)
 
@@ -77,10 +75,10 @@ def test_a_term_that_the_task_lacks_is_named_with_its_group_and_those_that_are_t
         ),
         ("latent_dim=0", "'agent.latent_dim' must be at least 1, not 0"),
         ("regularizer_start=-1", "'agent.regularizer_start' must be at least 0, not -1"),
-        ("regularizer_weight=-1", "'agent.regularizer_weight' must not be negative"),
+        ("regularizer_weight=-1", "'agent.regularizer_weight' must be at least 0, not -1"),
         ("history_lr=0", "'agent.history_lr' must be above 0"),
-        ("scan_hidden=[0]", "'agent.scan_hidden' must list layer widths of at least 1"),
-        ("algorithm=ppo", "'agent.algorithm' cannot be 'ppo' here; choose another agent with agent=..."),
+        ("scan_hidden=[0]", "every entry of 'agent.scan_hidden' must be at least 1, not 0"),
+        ("algorithm=ppo", "'agent.algorithm' belongs to the agent's file; choose another agent with agent=..."),
     ],
 )
 def test_a_setting_that_makes_no_agent_is_refused_in_one_sentence(argument: str, sentence: str):

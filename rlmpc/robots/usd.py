@@ -1,7 +1,7 @@
-"""Authors a robot description as USD physics prims.
+"""Write a robot description as USD physics prims.
 
-The layout is flat: ``<root>/<body>``, ``<root>/<body>/<shape>`` and ``<root>/joints/<joint>``, with the bodies where
-they stand at joint angles zero and the root body at the origin of ``<root>``. Joint drives are absent on purpose:
+The layout is flat: `<root>/<body>`, `<root>/<body>/<shape>` and `<root>/joints/<joint>`, with the bodies where
+they stand at joint angles zero and the root body at the origin of `<root>`. Joint drives are absent on purpose:
 gains, armature and effort limits come from the actuator config of the articulation.
 """
 
@@ -12,7 +12,7 @@ import math
 
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
-from rlmpc.robots.g1.description import Body, CollisionShape, RobotDescription, Vector
+from rlmpc.robots.description import Body, CollisionShape, RobotDescription, Vector
 
 _LIGHT_GREY = Gf.Vec3f(0.7)
 _DARK_GREY = Gf.Vec3f(0.2)
@@ -21,16 +21,9 @@ _DARK_GREY = Gf.Vec3f(0.2)
 def author_robot(
     stage: Usd.Stage, prim_path: str, description: RobotDescription, *, self_collision: bool = False
 ) -> Usd.Prim:
-    """Write the robot under ``prim_path``, which is created where it does not exist.
+    """Write the robot under `prim_path`, which is created where it does not exist, and return that prim.
 
-    Args:
-        stage: Stage to write on.
-        prim_path: Path of the robot's root prim.
-        description: Bodies, joints and collision primitives.
-        self_collision: Whether the robot's own links collide with each other.
-
-    Returns:
-        The prim at ``prim_path``.
+    `self_collision` says whether the robot's own links collide with each other.
     """
     root = UsdGeom.Xform.Define(stage, prim_path)
     UsdGeom.Scope.Define(stage, f"{prim_path}/joints")

@@ -1,13 +1,13 @@
-"""The robot as plain data: links, joints, collision primitives, actuators and default pose.
+"""A robot as plain data: links, joints, collision primitives, actuators and default pose.
 
-Pure Python and numpy, so that every consumer (the USD author, the articulation config, a model for another simulator,
-a test) reads the same numbers without starting a simulation. Lengths are metres, masses kg, angles rad; quaternions
-here are ``(w, x, y, z)``, whereas Isaac Lab 3 stores ``(x, y, z, w)``.
+Pure Python and numpy, so that every reader (USD, the articulation config, a model for another simulator, a test) gets
+the same numbers without starting a simulation. Lengths are metres, masses kg, angles rad. Quaternions here are
+`(w, x, y, z)`, whereas Isaac Lab 3 stores `(x, y, z, w)`.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 Vector = tuple[float, ...]
-"""Three components of a position or direction, or four of a quaternion ``(w, x, y, z)``."""
+"""Three components of a position or direction, or four of a quaternion `(w, x, y, z)`."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class CollisionShape:
     name: str
     kind: Literal["sphere", "capsule", "box"]
     size: Vector
-    """[m] sphere ``(radius,)``; capsule along z ``(radius, half_length)``, caps not counted; box half extents."""
+    """[m] sphere `(radius,)`; capsule along z `(radius, half_length)`, caps not counted; box half extents."""
     pos: Vector
     quat_wxyz: Vector
 
@@ -90,8 +90,8 @@ class Actuator:
     def action_scale(self) -> float:
         """[rad] joint target offset of one unit of action: a quarter of the offset that commands the effort limit.
 
-        The rule that mjlab uses for this robot: a unit action then asks each joint for the same share of what its
-        motor can give, however soft or strong the joint is.
+        This is mjlab's rule for the G1. A unit action asks each joint for the same share of what its motor can give,
+        however soft or strong the joint is.
         """
         return 0.25 * self.effort_limit / self.stiffness
 
@@ -154,16 +154,16 @@ class RobotDescription:
         return {name: actuator.action_scale for name, actuator in self.actuator_by_joint.items()}
 
     def body_poses(self, joint_pos: Mapping[str, float]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Forward kinematics.
+        """Place all bodies (forward kinematics).
 
         Args:
             joint_pos: [rad] angles by joint name; joints left out stand at zero.
 
         Returns:
-            By body name: position (3,) [m] and quaternion ``(w, x, y, z)`` (4,), both in the root body's frame.
+            By body name: position (3,) [m] and quaternion `(w, x, y, z)` (4,), both in the root body's frame.
 
         Raises:
-            ValueError: ``joint_pos`` names an unknown joint.
+            ValueError: `joint_pos` names an unknown joint.
         """
         if unknown := set(joint_pos) - set(self.joint_names):
             raise ValueError(f"unknown joints {sorted(unknown)}; the robot has {list(self.joint_names)}")
@@ -181,25 +181,39 @@ class RobotDescription:
 
 
 @cache
-def load_description() -> RobotDescription:
-    """The Unitree G1 with 29 joints; the file beside this module names the source of its numbers."""
-    data = json.loads(Path(__file__).with_name("g1_29dof.json").read_text())
+def read_description(path: Path) -> RobotDescription:
+    """Read a robot from its JSON file; `docs/add-a-robot.md` says what stands in it.
+
+    Raises:
+        ValueError: A body stands before its parent.
+    """
+    data = json.loads(path.read_text())
     bodies = tuple(_read_body(entry) for entry in data["bodies"])
     seen: set[str | None] = {None}
     for body in bodies:
-        assert body.parent in seen, f"{body.name} stands before its parent {body.parent}"
+        if body.parent not in seen:
+            raise ValueError(f"'{path}': the body {body.name} stands before its parent {body.parent}")
         seen.add(body.name)
     return RobotDescription(
         name=data["robot"],
         bodies=bodies,
         actuators=tuple(_read_actuator(entry) for entry in data["actuators"]),
         default_joint_pos_patterns=data["default_pose"]["joints"],
-        default_root_height=data["default_pose"]["pelvis_height_m"],
+        default_root_height=data["default_pose"]["root_height_m"],
     )
 
 
+def matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the names that regular expressions match in full, in the order of the names.
+
+    Raises:
+        ValueError: A pattern matches no name, or a name matches several patterns.
+    """
+    return [name for name, pattern in _match_patterns(patterns, names).items() if pattern is not None]
+
+
 def quat_rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarray:
-    """Rotate ``vector`` (3,) by the unit quaternion ``(w, x, y, z)`` (4,)."""
+    """Rotate `vector` (3,) by the unit quaternion `(w, x, y, z)` (4,)."""
     w, *xyz = quat_wxyz
     v = np.fromiter(vector, float)
     t = 2.0 * np.cross(xyz, v)
@@ -207,7 +221,7 @@ def quat_rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarr
 
 
 def _quat_mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Hamilton product of two quaternions ``(w, x, y, z)``."""
+    """Return the Hamilton product of two quaternions `(w, x, y, z)`."""
     vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
     return np.array([a[0] * b[0] - a[1:] @ b[1:], *vector])
 
@@ -217,7 +231,7 @@ def _unit(vector: Vector) -> np.ndarray:
 
 
 def _match_patterns(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str | None]:
-    """The one pattern that matches each name in full, or None.
+    """Return the one pattern that matches each name in full, or None.
 
     Raises:
         ValueError: A pattern matches no name, or a name matches several patterns.
