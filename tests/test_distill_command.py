@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 import train
-from rlmpc.algorithms.policies import restore_policy
+from rlmpc.algorithms.restore import restore_policy
 from rlmpc.algorithms.student.learner import StudentLearner
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.command_line.train import compose_train

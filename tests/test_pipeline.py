@@ -11,7 +11,7 @@ import torch
 
 import play
 import train
-from rlmpc.algorithms.policies import restore_policy, restore_teacher
+from rlmpc.algorithms.restore import restore_policy
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.export.parity import check_parity
@@ -50,7 +50,7 @@ def test_a_student_earns_nearly_what_its_teacher_earns(command, teacher: Path, m
     for run, iterations in (("barely", 1), ("run", 40)):
         done = command(train.main, "stage=distill", *arguments, f"trainer.max_epochs={iterations}", f"run.dir={run}")
         assert done[0] == 0
-    best = mean_return(restore_teacher(load_checkpoint(teacher)))
+    best = mean_return(restore_policy(load_checkpoint(teacher)).in_simulation())
     barely, student = (
         mean_return(restore_policy(load_checkpoint(Path(run) / "checkpoints/last.ckpt"))) for run in ("barely", "run")
     )

@@ -14,7 +14,7 @@ import torch
 
 import play
 from callbacks.faults import FaultDump
-from rlmpc.algorithms.make import make_learner
+from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.checkpoint.fault_file import FAULT_FORMAT, FaultFile, describe_fault
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
@@ -130,7 +130,7 @@ def test_a_run_goes_on_after_a_fault_and_leaves_a_file_that_replays(command, tmp
     # Where there is drag without end, standing is 0 x inf; it does not heal.
     env.drag[BROKEN] = float("inf")
     recorder = FaultRecorder()
-    learner = make_learner(cfg.agent, env.contract)
+    learner = PpoLearner.start(cfg.agent, env, None, print)
     run = {"config": asdict(cfg), "num_envs": 16, "device": "cpu", "seed": cfg.seed}
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=3, logger=False, callbacks=[FaultDump(recorder, tmp_path, 2, run)],
@@ -155,7 +155,7 @@ def changed(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     [
         (lambda content: [1, 2], "is not what a run leaves of a fault"),
         (lambda content: {"state_dict": {}}, "is not what a run leaves of a fault"),
-        (changed("format", FAULT_FORMAT + 1), f"has another format than {FORMAT}"),
+        (changed("format", FAULT_FORMAT + 1), f"has another format than {FAULT_FORMAT}"),
         (changed("surplus", 1), "holds something else than expected"),
         (lambda content: {k: v for k, v in content.items() if k != "actions"}, "holds something else than expected"),
         (changed("config", {}), "holds something else than expected"),

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import play
 import train
-from rlmpc.algorithms.make import LEARNERS
+from rlmpc.algorithms.table import ALGORITHMS
 
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
 
@@ -48,7 +48,7 @@ def test_an_adapting_agent_is_rebuilt_from_its_checkpoint_alone(command, tmp_pat
     command(train.main, *TOY, "agent=rma", "trainer.max_epochs=2", "run.dir=run", "logger=[]")
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     settings = checkpoint["hyper_parameters"]
-    learner = LEARNERS[settings["agent"]["algorithm"]](**settings)
+    learner = ALGORITHMS[settings["agent"]["algorithm"]].learner()(**settings)
     learner.load_state_dict(checkpoint["state_dict"])
     assert learner.policy.normalizers["policy"].count == 2 * 16 * 24
     (optimizer,) = checkpoint["optimizer_states"]

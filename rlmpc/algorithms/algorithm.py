@@ -22,8 +22,11 @@ class Algorithm:
     settings: type[AgentCfg]
     stage: str
     """The file under `conf/stage` whose runs it trains."""
-    policy: Callable[[], type[GaussianPolicy]]
-    """Imports the policy's class. A call, because torch takes seconds, and a typing error should be told at once."""
+    policy: Callable[[], Callable[..., GaussianPolicy]]
+    """Imports the policy's class, which takes these settings and a `Contract`.
+
+    A call, because torch takes seconds, and a typing error should be told at once.
+    """
     learner: Callable[[], type[OnPolicyLearner]]
     """Imports the LightningModule's class, likewise."""
     starts_from: str | None = None

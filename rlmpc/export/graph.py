@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
 
 EXAMPLE_ROWS = 2
@@ -29,20 +27,11 @@ class ActingGraph(nn.Module):
         return acted.action, {name: acted.memory[name] for name in memory}
 
 
-def deployed(policy: GaussianPolicy, device: torch.device | str = "cpu") -> GaussianPolicy:
-    """A copy of `policy` on `device` that acts as on a robot: on what is sensed, in evaluation mode, without critic."""
-    copy = deepcopy(policy).to(device).eval()
-    copy.critic = None
-    if isinstance(copy, RmaActorCritic):
-        copy.mode = "history"
-    return copy
-
-
 def trace(policy: GaussianPolicy, dims: Mapping[str, int]) -> ExportedProgram:
     """The graph of a policy for any number of rows.
 
     Args:
-        policy: as `deployed` gives it.
+        policy: as `GaussianPolicy.deployed` gives it.
         dims: width D_g of each of its acting groups.
     """
     obs = {group: torch.zeros(EXAMPLE_ROWS, dims[group]) for group in policy.acting_groups}

@@ -21,7 +21,7 @@ def metadata(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str
     """All that `policy.json` holds.
 
     Args:
-        policy: as `deployed` gives it.
+        policy: as `GaussianPolicy.deployed` gives it.
         description: `task`, `algorithm`, `iteration`, `checkpoint_sha256` (or None), `contract`, a `Contract`, and
             `command_ranges`, lower and upper bound by axis [m/s, rad/s] (or None).
     """

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import ACTION, NEXT_STATE, STATE, load_deployment
-from rlmpc.export.graph import deployed
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
 MAX_DIFFERENCE = 1e-5
@@ -36,7 +35,7 @@ def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence
         UserError: if the files cannot be read or do not belong together.
     """
     deployment = load_deployment(onnx_path)
-    policy = deployed(policy)
+    policy = policy.deployed()
     memory = policy.initial_memory(next(iter(observations[0].values())).shape[0])
     state = {STATE + name: memory[name].numpy() for name in deployment.memories}
     outputs = [ACTION, *(NEXT_STATE + name for name in deployment.memories)]

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.export.graph import deployed
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.interaction import interact, noiseless
@@ -35,7 +34,7 @@ def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[d
     Returns:
         The acting groups of every step, (M, D_g) each, of the first M environments; at least `num` rows in total.
     """
-    policy = deployed(policy, env.device)
+    policy = policy.deployed(env.device)
     rows = min(env.num_envs, max(1, num // MIN_STEPS))
     steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
     return [
@@ -55,7 +54,7 @@ def plausible_observations(policy: GaussianPolicy, dims: Mapping[str, int], num:
     Returns:
         The acting groups of `MIN_STEPS` steps, (M, D_g) each, independent Gaussians.
     """
-    policy = deployed(policy)
+    policy = policy.deployed()
     rows = math.ceil(num / MIN_STEPS)
     generator = torch.Generator().manual_seed(0)
 

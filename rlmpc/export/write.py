@@ -14,7 +14,7 @@ from torch.export import ExportedProgram
 from torch.onnx import ONNXProgram
 
 from rlmpc.errors import UserError
-from rlmpc.export.graph import deployed, trace
+from rlmpc.export.graph import trace
 from rlmpc.export.metadata import metadata, names
 from rlmpc.export.parity import require_parity
 from rlmpc.networks.policy import GaussianPolicy, Obs
@@ -55,7 +55,7 @@ def export_policy(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".export-") as staging:
-            onnx_path = _write(deployed(policy), Path(staging), description)
+            onnx_path = _write(policy.deployed(), Path(staging), description)
             if observations is not None:
                 require_parity(policy, onnx_path, observations)
             for name in FILES:
@@ -66,7 +66,7 @@ def export_policy(
 
 
 def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any]) -> Path:
-    """All files of a policy, as `deployed` gives it; the path of the ONNX file."""
+    """All files of a policy, as `GaussianPolicy.deployed` gives it; the path of the ONNX file."""
     data = metadata(policy, description)
     text = json.dumps(data, indent=2) + "\n"
     with warnings.catch_warnings():

@@ -40,10 +40,10 @@ def gae(
     running = torch.zeros_like(last_value)
     following = last_value
     for t in reversed(range(reward.shape[0])):
-        ended = terminated[t] | truncated[t]
-        following = torch.where(ended, torch.where(terminated[t], 0.0, terminal_value[t]), following)
+        done = terminated[t] | truncated[t]
+        following = torch.where(done, torch.where(terminated[t], 0.0, terminal_value[t]), following)
         delta = reward[t] + gamma * following - value[t]
-        running = delta + gamma * lam * torch.where(ended, 0.0, running)
+        running = delta + gamma * lam * torch.where(done, 0.0, running)
         advantage[t] = running
         following = value[t]
     return advantage, advantage + value

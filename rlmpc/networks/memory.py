@@ -40,7 +40,7 @@ class RecurrentMemory(nn.Module):
         hidden = self.cell(x, state["hidden"])
         return hidden, {"hidden": hidden}
 
-    def unroll(self, x: Tensor, state: Mapping[str, Tensor], ended: Tensor) -> Tensor:
+    def unroll(self, x: Tensor, state: Mapping[str, Tensor], restarts: Tensor) -> Tensor:
         """Outputs (T, N, width) of T steps of inputs (T, N, D).
 
         The gradient goes back through all T steps and no further: truncated backpropagation through time.
@@ -48,10 +48,10 @@ class RecurrentMemory(nn.Module):
         Args:
             x: inputs.
             state: before the first step.
-            ended: (T, N) bool, whether an episode ended with this step, so that the next one starts from zeros.
+            restarts: (T, N) bool, whether the next input is of another episode, which starts from zeros.
         """
         outputs = []
-        keep = (~ended).unsqueeze(-1).to(x.dtype)
+        keep = (~restarts).unsqueeze(-1).to(x.dtype)
         for x_t, keep_t in zip(x, keep, strict=True):
             output, state = self(x_t, state)
             outputs.append(output)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from rich.console import Console
 
-from rlmpc.algorithms.policies import check_checkpoint, restore_policy
+from rlmpc.algorithms.restore import check_checkpoint, restore_policy
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.contract import Contract

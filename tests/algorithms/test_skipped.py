@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -78,10 +79,16 @@ def spoil(parameter: torch.nn.Parameter, value: float, calls: range | None = Non
     return parameter.register_hook(hook)
 
 
-def rollout(learner: OnPolicyLearner, datamodule) -> dict:
-    """A fresh rollout as samples."""
-    batch = datamodule.collect()
-    return learner.samples({name: value for name, value in batch.items() if name not in ("metrics", "mode")})
+def loss_of(learner: PpoLearner, datamodule) -> Callable[[], Tensor]:
+    """Gives a loss of a fresh rollout that reaches the actor, its noise, the critic and what is trained beside them."""
+    samples = learner.samples(datamodule.collect())
+
+    def loss() -> Tensor:
+        entropy, value = learner.distribution(samples).entropy().mean(), learner.policy.value(samples.obs).mean()
+        mean = learner.distribution(samples).mean.square().mean()
+        return sum(learner.losses_beside(samples).values(), mean + value - entropy)
+
+    return loss
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -90,15 +97,14 @@ def test_a_gradient_that_is_not_finite_moves_nothing_and_the_next_step_works(
     run_toy, agent: str, part: str, bad: float
 ):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent=agent)
-    samples, before = rollout(learner, datamodule), state_of(learner)
+    loss, before = loss_of(learner, datamodule), state_of(learner)
     hook = spoil(next(getattr(learner.policy, part).parameters()), bad)
-    norm = learner.descend(learner.loss(samples)[0])
-    assert norm.isnan()
+    assert learner.descend(loss()).isnan()
     learner.policy.noise.project()
     assert all(torch.equal(now, then) for now, then in zip(state_of(learner), before, strict=True))
 
     hook.remove()
-    assert learner.descend(learner.loss(samples)[0]).isfinite()
+    assert learner.descend(loss()).isfinite()
     moved = [not torch.equal(now, then) for now, then in zip(state_of(learner), before, strict=True)]
     num_trained = sum(p.grad is not None and bool(p.grad.any()) for p in learner.parameters())
     assert sum(moved) >= 3 * num_trained > 0
@@ -114,12 +120,12 @@ def test_skipped_updates_are_counted_and_spoil_no_other_number(run_toy, monkeypa
         spoil(self.policy.critic[0].weight, math.nan, range(UPDATES - 3, UPDATES + 2))
 
     monkeypatch.setattr(PpoLearner, "on_train_start", on_train_start)
-    learner, _, reports = run_toy(4, num_envs=16, agent=agent)
-    assert [report["fault/skipped_updates"] for report in reports] == [3.0, 2.0, 0.0, 0.0]
-    assert [report["fault/skipped_in_a_row"] for report in reports] == [3.0, 5.0, 0.0, 0.0]
+    learner, _, numbers = run_toy(4, num_envs=16, agent=agent)
+    assert [one["fault/skipped_updates"] for one in numbers] == [3.0, 2.0, 0.0, 0.0]
+    assert [one["fault/skipped_in_a_row"] for one in numbers] == [3.0, 5.0, 0.0, 0.0]
     names = {"train/kl", "loss/surrogate", "loss/value", "train/entropy", "train/grad_norm", "train/learning_rate"}
-    assert all(names <= report.keys() for report in reports)
-    assert all(math.isfinite(value) for report in reports for value in report.values())
+    assert all(names <= one.keys() for one in numbers)
+    assert all(math.isfinite(value) for one in numbers for value in one.values())
     assert all(value.isfinite().all() for value in state_of(learner))
 
 
@@ -136,8 +142,8 @@ def test_an_iteration_of_skipped_updates_alone_reports_no_losses_and_leaves_the_
 
 def test_a_skipped_step_of_the_history_encoder_leaves_its_loss_out(run_toy):
     learner, datamodule, _ = run_toy(1, num_envs=16, agent="rma")
-    learner.policy.mode = "history"
-    samples = rollout(learner, datamodule)
+    learner.policy.on_robot()
+    samples = learner.samples(datamodule.collect())
     spoil(next(learner.policy.history_encoder.parameters()), math.nan, range(0, 1))
     total, count = learner._adapt_history(samples)["loss/history"]
     assert count == UPDATES - 1

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from callbacks.export import ExportPolicy
-from rlmpc.algorithms.make import make_learner
 from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.export.parity import check_parity
@@ -25,7 +25,7 @@ def train(iterations: int, folder: Path | None) -> PpoLearner:
     """`rma` on the toy environment, exported to `folder` every second iteration."""
     L.seed_everything(1, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
-    learner = make_learner(compose_train(["task=toy", "agent=rma"])[0].agent, env.contract)
+    learner = RmaLearner.start(compose_train(["task=toy", "agent=rma"])[0].agent, env, None, print)
     description = {"task": "toy", "algorithm": "rma", "contract": env.contract, "command_ranges": None}
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=iterations, logger=False, enable_checkpointing=False,

@@ -12,7 +12,7 @@ import train
 from benchmarks.same_run import curve
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
-from rlmpc.algorithms.make import make_learner
+from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.errors import RunError
@@ -48,7 +48,7 @@ def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_it
     """With twenty updates an iteration, all of them skipped from the second iteration on, and thirty allowed."""
     cfg = replace(compose_train(["task=toy"])[0].agent, num_steps=4)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
-    learner = make_learner(cfg, env.contract)
+    learner = PpoLearner.start(cfg, env, None, print)
 
     class SpoilLater(L.Callback):
         def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -6,7 +6,7 @@ import lightning as L
 from rich.console import Console
 
 from callbacks.make import make_callbacks
-from rlmpc.command_line.compose import compose_train
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.run.stopping import StopSignals

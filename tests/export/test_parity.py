@@ -16,7 +16,6 @@ import torch
 from onnx import numpy_helper
 
 from rlmpc.errors import UserError
-from rlmpc.export.graph import deployed
 from rlmpc.export.parity import MAX_DIFFERENCE, check_parity, require_parity
 
 
@@ -92,7 +91,7 @@ def test_the_graph_alone_is_enough_where_this_package_is_not_installed(exports, 
     exported = exports(kind)
     command = [sys.executable, "-c", WITHOUT_THIS_PACKAGE, str(exported.onnx_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    policy = deployed(exported.policy)
+    policy = exported.policy.deployed()
     obs = {"policy": torch.full((1, 42), 0.5)}
     memory = {name: torch.full_like(values, 0.5) for name, values in policy.initial_memory(1).items()}
     with torch.no_grad():

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 import play
-from rlmpc.algorithms.policies import make_policy
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import describe_run
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract
@@ -36,7 +36,7 @@ def checkpoint(tmp_path, contract_data) -> Callable[..., Path]:
 
     def write(agent: AgentCfg = STUDENT) -> Path:
         torch.manual_seed(0)
-        policy = make_policy(agent, Contract.from_dict(contract_data))
+        policy = ALGORITHMS[agent.algorithm].policy()(agent, Contract.from_dict(contract_data))
         ranges = {"lin_vel_x": [-0.1, 0.1], "lin_vel_y": [-0.1, 0.1], "ang_vel_z": [-0.1, 0.1]}
         content = {
             "epoch": 6,

@@ -51,7 +51,8 @@ def test_without_graphics_a_film_ends_with_one_sentence(export, tmp_path):
         "import sys\nfrom pathlib import Path\nfrom rlmpc.errors import UserError\n"
         "from rlmpc.contract.episode import Trial\n"
         "from rlmpc.export.deployment import load_deployment\nfrom rlmpc.sim2sim.video import film_in_mujoco\n"
-        "try:\n    film_in_mujoco(load_deployment(Path(sys.argv[1])), Trial('flat', 0, (0., 0., 0.)), Path(sys.argv[2]), 1, 0)\n"
+        "trial = Trial('flat', 0, (0., 0., 0.))\n"
+        "try:\n    film_in_mujoco(load_deployment(Path(sys.argv[1])), trial, Path(sys.argv[2]), 1, 0)\n"
         "except UserError as error:\n    print(error)\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MUJOCO_GL": "glfw"}

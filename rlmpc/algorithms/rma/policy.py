@@ -7,129 +7,93 @@ composition of the reference system.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from rlmpc.contract.observations import ObsSchema
+from rlmpc.algorithms.rma.settings import RmaCfg
+from rlmpc.contract.contract import Contract
 from rlmpc.networks.encoders import HistoryEncoder, frames_of
 from rlmpc.networks.mlp import mlp
 from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
 from rlmpc.networks.selection import width
 
-LatentSource = Literal["privileged", "history"]
-
 
 class RmaActorCritic(GaussianPolicy):
     """The actor takes [scan latent | estimated velocity | latent | recent proprioception | all other terms].
 
-    The latent comes from the privileged terms, or from the history of what the robot senses: `mode` says which. The
-    velocity is always the estimator's. All but the privileged terms is read from `actor_group`, so that with
-    `mode = "history"` the actor needs nothing that a robot does not have.
+    The latent comes from the privileged terms, or from the history of what the robot senses: `acts_on_history` says
+    which. The velocity is always the estimator's. All but the privileged terms is read from the actor's group, so on
+    the history latent the actor needs nothing that a robot does not have. Without scan terms there is no scan encoder;
+    a scan then reaches the actor as it is, like all other terms.
 
     Args:
-        schema: layout of the environment's observation groups.
-        num_actions: A.
-        actor_group: group with everything that the robot senses.
-        critic_group: group that the critic sees.
-        privileged_group: group with the privileged terms and the true velocity.
-        privileged_terms: terms that the privileged encoder takes.
-        velocity_term: term that the estimator estimates.
-        history_terms: terms whose histories the history encoder takes; all keep H frames.
-        imu_terms: further terms that the estimator takes.
-        scan_terms: terms that the scan encoder takes; without any there is no scan encoder, and a scan reaches the
-            actor as it is, like all other terms of `actor_group`.
-        recent_frames: newest frames of the history terms that the actor sees directly.
-        estimator_frames: newest frames that the estimator takes.
-        latent_dim: width of both latents.
-        scan_latent_dim: width of the scan's latent.
-        actor_hidden: widths of the actor's hidden layers.
-        privileged_hidden: of the privileged encoder's.
-        scan_hidden: of the scan encoder's.
-        estimator_hidden: of the estimator's.
-        activation: a key of `rlmpc.networks.mlp.ACTIVATIONS`.
-        others: as in `GaussianPolicy`.
+        settings: of the agent.
+        contract: what the policy and its environment agree upon.
 
     Raises:
         KeyError: if a group or term does not exist.
         ValueError: if the history encoder cannot take the history.
     """
 
-    mode: LatentSource
-
-    def __init__(
-        self,
-        schema: ObsSchema,
-        num_actions: int,
-        *,
-        actor_group: str,
-        critic_group: str,
-        privileged_group: str,
-        privileged_terms: Sequence[str],
-        velocity_term: str,
-        history_terms: Sequence[str],
-        imu_terms: Sequence[str],
-        scan_terms: Sequence[str],
-        recent_frames: int,
-        estimator_frames: int,
-        latent_dim: int,
-        scan_latent_dim: int,
-        actor_hidden: Sequence[int],
-        privileged_hidden: Sequence[int],
-        scan_hidden: Sequence[int],
-        estimator_hidden: Sequence[int],
-        activation: str,
-        **others: Any,
-    ) -> None:
-        direct_terms = [t.name for t in schema.groups[actor_group] if t.name not in (*history_terms, *scan_terms)]
-        scan = schema.selection(actor_group, scan_terms)
-        direct = schema.selection(actor_group, history_terms, recent_frames)
-        direct += schema.selection(actor_group, direct_terms)
-        velocity = schema.columns(privileged_group, velocity_term)
-        num_inputs = (scan_latent_dim if scan else 0) + width([velocity]) + latent_dim + width(direct)
-        dims = schema.dims()
-        super().__init__(
-            mlp(num_inputs, actor_hidden, num_actions, activation, output_gain=0.01),
-            {group: dims[group] for group in (actor_group, critic_group, privileged_group)},
-            num_actions,
-            critic_group=critic_group,
-            activation=activation,
-            **others,
-        )
-        self.mode = "privileged"
-        self.latent_dim = latent_dim
-        self.velocity_dim = width([velocity])
-        self.actor_group = actor_group
-        self.privileged_group = privileged_group
+    def __init__(self, settings: RmaCfg, contract: Contract) -> None:
+        schema, sensed, privileged = contract.observations, settings.actor_group, settings.privileged_group
+        encoded = (*settings.history_terms, *settings.scan_terms)
+        others = [term.name for term in schema.groups[sensed] if term.name not in encoded]
+        scan = schema.selection(sensed, settings.scan_terms)
+        recent = schema.selection(sensed, settings.history_terms, settings.recent_frames)
+        direct = recent + schema.selection(sensed, others)
+        velocity = schema.columns(privileged, settings.velocity_term)
+        latents = settings.latent_dim + (settings.scan_latent_dim if scan else 0)
+        super().__init__(settings, contract, latents + width([velocity]) + width(direct), [privileged])
+        self.acts_on_history = False
+        self.privileged_group = privileged
         self._scan, self._direct, self._velocity = scan, direct, velocity
-        self._privileged = schema.selection(privileged_group, privileged_terms)
-        self._history = schema.selection(actor_group, history_terms)
-        self._estimated_from = schema.selection(actor_group, (*history_terms, *imu_terms), estimator_frames)
-        self.num_frames = schema.term(actor_group, history_terms[0]).history
+        self._privileged = schema.selection(privileged, settings.privileged_terms)
+        self._history = schema.selection(sensed, settings.history_terms)
+        estimated_from = (*settings.history_terms, *(settings.imu_terms if settings.estimator_imu else ()))
+        self._estimated_from = schema.selection(sensed, estimated_from, settings.estimator_frames)
+        self.num_frames = schema.term(sensed, settings.history_terms[0]).history
 
+        latent_dim, activation = settings.latent_dim, settings.activation
+        self.teachable = {"latent": latent_dim, "velocity": width([velocity])}
         frame_dim = width(self._history) // self.num_frames
         self.history_encoder = HistoryEncoder(frame_dim, self.num_frames, latent_dim, activation)
-        self.privileged_encoder = mlp(width(self._privileged), privileged_hidden, latent_dim, activation)
-        self.estimator = mlp(width(self._estimated_from), estimator_hidden, width([velocity]), activation)
-        self.scan_encoder = (
-            nn.Sequential(mlp(width(scan), scan_hidden, scan_latent_dim, activation), nn.Tanh()) if scan else None
-        )
+        self.privileged_encoder = mlp(width(self._privileged), settings.privileged_hidden, latent_dim, activation)
+        self.estimator = mlp(width(self._estimated_from), settings.estimator_hidden, width([velocity]), activation)
+        self.scan_encoder = None
+        if scan:
+            encoder = mlp(width(scan), settings.scan_hidden, settings.scan_latent_dim, activation)
+            self.scan_encoder = nn.Sequential(encoder, nn.Tanh())
 
     @property
     def acting_groups(self) -> tuple[str, ...]:
         """The actor's group and, for the privileged latent, that of the privileged terms."""
-        return (self.actor_group,) if self.mode == "history" else (self.actor_group, self.privileged_group)
+        return (self.actor_group,) if self.acts_on_history else (self.actor_group, self.privileged_group)
 
-    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], Memory]:
+    def on_robot(self) -> Self:
+        """Act on the history latent."""
+        self.acts_on_history = True
+        return self
+
+    def in_simulation(self) -> Self:
+        """Act on the privileged latent."""
+        self.acts_on_history = False
+        return self
+
+    def teach(self, obs: Obs) -> dict[str, Tensor]:
+        """`latent` (N, latent_dim), the privileged one, and `velocity` (N, 3), the true one."""
+        return {"latent": self.privileged_latent(obs), "velocity": self.true_velocity(obs)}
+
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """`velocity` (N, 3), estimated, and `history_latent` (N, latent_dim)."""
-        return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}, memory
+        return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}, dict(memory)
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
-        """Action distribution for `obs` of groups (..., D_g), given `velocity` and, in that mode, `history_latent`."""
-        latent = inferred["history_latent"] if self.mode == "history" else self.privileged_latent(obs)
+        """Action distribution for `obs` of groups (..., D_g), given `velocity` and, on a robot, `history_latent`."""
+        latent = inferred["history_latent"] if self.acts_on_history else self.privileged_latent(obs)
         return self.distribution_given(obs, inferred["velocity"], latent)
 
     def distribution_given(self, obs: Obs, velocity: Tensor, latent: Tensor) -> Normal:

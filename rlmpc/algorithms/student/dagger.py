@@ -5,15 +5,32 @@ DAgger: Ross et al., "A reduction of imitation learning and structured predictio
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.envs.vec_env import Obs
-from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.rollout.collector import Memory
+from rlmpc.networks.policy import GaussianPolicy, Memory
+
+
+@dataclass
+class Labelled:
+    """Actions of N environments, and what the teacher says of them."""
+
+    action: Tensor
+    """(N, A)."""
+    teacher_mean: Tensor
+    """Of the teacher's actions, (N, A)."""
+    teacher_std: Tensor
+    """(N, A)."""
+    teacher_acts: Tensor
+    """(N,) bool: whether the action is the teacher's."""
+    targets: dict[str, Tensor]
+    """What else the teacher teaches, (N, width) each."""
+    memory: dict[str, Tensor]
+    """The student's, for the next step."""
 
 
 class DaggerPolicy:
@@ -22,13 +39,12 @@ class DaggerPolicy:
     Args:
         student: what learns; acts with its own noise.
         teacher: what is imitated; labels every observation, and acts, with the mean of its actions.
-        targets: whether to record what an `rma` teacher knows: its privileged latent and the true velocity.
+        targets: what is learned from the teacher beside its actions, some of what is `teachable`.
     """
 
-    mode = "direct"
     critic_group = None
 
-    def __init__(self, student: GaussianPolicy, teacher: GaussianPolicy, targets: bool) -> None:
+    def __init__(self, student: GaussianPolicy, teacher: GaussianPolicy, targets: Collection[str] = ()) -> None:
         self.student = student
         self.teacher = teacher
         self.targets = targets
@@ -41,37 +57,24 @@ class DaggerPolicy:
         self.teacher_share = teacher_share
         self._teacher_acts = None
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         """The student's; teachers have none."""
         return self.student.initial_memory(num_envs)
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
-        """Actions of N environments, and the teacher's labels.
-
-        Returns:
-            `action` (N, A), `teacher_mean` and `teacher_std` (N, A), `teacher_acts` (N,) bool, the student's `memory`
-            and, with `targets`, `latent` (N, L) and `velocity` (N, 3).
-        """
+    def act(self, obs: Obs, memory: Memory) -> Labelled:
+        """Actions of N environments, and the teacher's labels."""
         acted = self.student.act(obs, memory)
         label = self.teacher.act(obs, {}, deterministic=True)
         if self._teacher_acts is None:
-            self._teacher_acts = drawn_share(self.teacher_share, label["mean"])
-        return {
-            "action": torch.where(self._teacher_acts.unsqueeze(1), label["mean"], acted["action"]),
-            "teacher_mean": label["mean"],
-            "teacher_std": label["std"],
-            "teacher_acts": self._teacher_acts,
-            "memory": acted["memory"],
-            **(self._targets(obs) if self.targets else {}),
-        }
+            self._teacher_acts = drawn_share(self.teacher_share, label.mean)
+        action = torch.where(self._teacher_acts.unsqueeze(1), label.mean, acted.action)
+        taught = self.teacher.teach(obs) if self.targets else {}
+        targets = {name: taught[name] for name in self.targets}
+        return Labelled(action, label.mean, label.std, self._teacher_acts, targets, acted.memory)
 
     def value(self, obs: Obs) -> Tensor:
         """Never asked, since there is no critic group."""
         raise NotImplementedError
-
-    def _targets(self, obs: Obs) -> dict[str, Tensor]:
-        assert isinstance(self.teacher, RmaActorCritic)
-        return {"latent": self.teacher.privileged_latent(obs), "velocity": self.teacher.true_velocity(obs)}
 
 
 def drawn_share(share: float, like: Tensor) -> Tensor:

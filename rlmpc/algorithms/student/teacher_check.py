@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.networks.memory import forget
-from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.rollout.interaction import ActingPolicy, interact
 
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
-"""Keys of `roll`, with their names for people; `episode/<key>` is the same number in a training report."""
+"""Keys of `roll`, with their names for people; `episode/<key>` is the same number of a training."""
 
 LARGEST_LOSS = 0.2
 """A teacher whose reward is lower than in training by more than this share of its size is reported as doubtful."""
 
 
 def check_teacher(
-    env: VecEnv, teacher: GaussianPolicy, checkpoint: Checkpoint, num_steps: int, say: Callable[[str], None]
+    env: VecEnv, teacher: ActingPolicy, checkpoint: Checkpoint, num_steps: int, say: Callable[[str], None]
 ) -> dict[str, float]:
     """Roll a teacher and report how it does beside what its checkpoint says; the environment takes over its curriculum.
 
@@ -54,21 +54,16 @@ def take_over_curriculum(env: VecEnv, checkpoint: Checkpoint) -> None:
         env.load_curriculum(checkpoint.curriculum, counters=False)
 
 
-@torch.no_grad()
-def roll(env: VecEnv, policy: GaussianPolicy, num_steps: int) -> dict[str, float]:
+def roll(env: VecEnv, policy: ActingPolicy, num_steps: int) -> dict[str, float]:
     """Run a policy with its noise, from a reset.
 
     Returns:
         `reward_per_step` and `falls_per_minute`, of one environment on average.
     """
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
     totals = torch.zeros(2, device=env.device)
-    for _ in range(num_steps):
-        acted = policy.act(obs, memory)
-        step = env.step(acted["action"])
-        totals += torch.stack([step.reward.sum(), step.terminated.sum()])
-        memory = forget(acted["memory"], step.ended)
-        obs = step.obs
+    steps = interact(env, policy.act, env.reset(), policy.initial_memory(env.num_envs))
+    for transition in islice(steps, num_steps):
+        totals += torch.stack([transition.step.reward.sum(), transition.step.terminated.sum()])
     env.pop_metrics()
     reward, falls = (totals / (num_steps * env.num_envs)).tolist()
     return {"reward_per_step": reward, "falls_per_minute": falls * 60.0 / env.step_dt}

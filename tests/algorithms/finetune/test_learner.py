@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from rlmpc.algorithms.finetune.learner import FinetuneLearner
-from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.errors import UserError
+from rlmpc.networks.tree import tree_map
+from tests.algorithms.updates import ratio, step
 
 KINDS = ("none", "gru", "lstm")
 FROM_STUDENT = ("actor", "memory", "noise")
@@ -32,7 +33,7 @@ def test_it_starts_from_what_the_student_learned(make_finetune, toy_world, memor
         assert torch.equal(values, here[name]), name
     obs, start = toy_world().reset(), student.policy.initial_memory(16)
     acted, again = (policy.act(obs, start, deterministic=True) for policy in (student.policy, learner.policy))
-    assert torch.equal(acted["action"], again["action"])
+    assert torch.equal(acted.action, again.action)
     assert learner.policy.normalizers["critic"].count == 0
 
 
@@ -46,18 +47,18 @@ def test_predictions_of_the_student_are_left_behind(run_student, make_finetune):
 def test_the_warm_up_moves_only_the_critic_and_then_the_actor_moves(make_finetune, fit, toy_world, parameters, memory):
     _, learner = make_finetune(memory, critic_warmup=2)
     before = parts(learner.policy, parameters)
-    _, reports = fit(learner, toy_world(), 2)
+    _, numbers = fit(learner, toy_world(), 2)
     assert moved(learner.policy, before, parameters) == {"critic"}
-    assert [report["train/kl"] for report in reports] == [0.0, 0.0]
-    assert [report["train/learning_rate"] for report in reports] == [pytest.approx(1e-4)] * 2
-    assert all(report["loss/value"] > 0.0 for report in reports)
+    assert [one["train/kl"] for one in numbers] == [0.0, 0.0]
+    assert [one["train/learning_rate"] for one in numbers] == [pytest.approx(1e-4)] * 2
+    assert all(one["loss/value"] > 0.0 for one in numbers)
 
     _, learner = make_finetune(memory, critic_warmup=1)
-    _, reports = fit(learner, toy_world(), 2)
+    _, numbers = fit(learner, toy_world(), 2)
     expected = {"actor", "critic", "noise"} | ({"memory"} if memory != "none" else set())
     assert moved(learner.policy, before, parameters) == expected
-    assert reports[0]["train/kl"] == 0.0
-    assert reports[1]["train/kl"] > 0.0
+    assert numbers[0]["train/kl"] == 0.0
+    assert numbers[1]["train/kl"] > 0.0
 
 
 def test_without_a_warm_up_the_actor_moves_at_once(make_finetune, fit, toy_world, parameters):
@@ -68,55 +69,43 @@ def test_without_a_warm_up_the_actor_moves_at_once(make_finetune, fit, toy_world
     assert torch.equal(parameters(student.policy.actor), before["actor"])
 
 
-def first_minibatch(learner: FinetuneLearner, datamodule) -> dict[str, Any]:
-    batch = {name: v for name, v in datamodule.collect().items() if name not in ("metrics", "mode")}
-    return next(learner.minibatches(learner.samples(batch), 1, learner.cfg.num_minibatches))
-
-
 @pytest.mark.parametrize("memory", KINDS)
 def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(make_finetune, fit, toy_world, memory: str):
     """With episodes that ended within the rollout, and a memory from the one before."""
     _, learner = make_finetune(memory, critic_warmup=1)
     datamodule, _ = fit(learner, toy_world(), 3)
-    minibatch = first_minibatch(learner, datamodule)
+    samples = learner.samples(datamodule.collect())
     if memory != "none":
-        assert minibatch["ended"][:-1].any()
-        assert all(values.any() for values in minibatch["memory"].values())
-    log_prob = learner.replay(minibatch).log_prob(minibatch["action"]).sum(dim=-1)
-    assert ((log_prob - minibatch["log_prob"]).exp() - 1.0).abs().max() < 1e-6
-    assert PpoLearner.loss(learner, minibatch)[1][0].abs() < 1e-9
+        assert samples.restarts[:-1].any()
+        assert all(values.any() for values in samples.memory.values())
+    assert (ratio(learner, samples) - 1.0).abs().max() < 1e-6
+    learner.cfg.critic_warmup = 0
+    assert step(learner, samples)[2]["train/kl"].abs() < 1e-9
 
 
 def test_with_a_memory_the_ratio_is_one_only_from_where_the_rollout_started(make_finetune, fit, toy_world):
     _, learner = make_finetune("gru")
     datamodule, _ = fit(learner, toy_world(), 2)
-    minibatch = first_minibatch(learner, datamodule)
-
-    def ratio(changed: dict[str, Any]) -> Tensor:
-        log_prob = learner.replay(minibatch | changed).log_prob(minibatch["action"]).sum(dim=-1)
-        return (log_prob - minibatch["log_prob"]).exp()
-
-    forgotten = {name: torch.zeros_like(values) for name, values in minibatch["memory"].items()}
-    assert (ratio({"memory": forgotten}) - 1.0).abs().max() > 1e-3
-    assert (ratio({"ended": torch.zeros_like(minibatch["ended"])}) - 1.0).abs().max() > 1e-3
+    samples = learner.samples(datamodule.collect())
+    forgotten = tree_map(torch.zeros_like, samples.memory)
+    for changed in ({"memory": forgotten}, {"restarts": torch.zeros_like(samples.restarts)}):
+        assert (ratio(learner, replace(samples, **changed)) - 1.0).abs().max() > 1e-3
 
 
 def test_the_gradient_of_the_reward_reaches_the_memory(make_finetune, fit, toy_world):
     _, learner = make_finetune("gru", critic_warmup=0)
     datamodule, _ = fit(learner, toy_world(), 1)
-    minibatch = first_minibatch(learner, datamodule)
-    learner.zero_grad()
-    learner.loss(minibatch)[0].backward()
+    step(learner, learner.samples(datamodule.collect()))
     assert all(p.grad is not None and p.grad.any() for p in learner.policy.memory.parameters())
 
 
 def test_actor_and_critic_have_learning_rates_of_their_own(make_finetune, fit, toy_world):
     _, learner = make_finetune("gru", critic_warmup=0, critic_lr=3e-3)
-    _, reports = fit(learner, toy_world(), 3)
+    _, numbers = fit(learner, toy_world(), 3)
     groups = {group["name"]: group for group in learner.optimizers().param_groups}
     assert list(groups) == ["policy", "critic"]
     assert groups["critic"]["lr"].item() == pytest.approx(3e-3)
-    assert groups["policy"]["lr"].item() == pytest.approx(reports[-1]["train/learning_rate"])
+    assert groups["policy"]["lr"].item() == pytest.approx(numbers[-1]["train/learning_rate"])
     assert {id(p) for p in groups["critic"]["params"]} == {id(p) for p in learner.policy.critic.parameters()}
     grouped = [id(p) for group in groups.values() for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in learner.parameters())
@@ -157,4 +146,4 @@ def test_hyperparameters_alone_rebuild_the_learner(make_finetune, toy_world):
     obs, start = toy_world().reset(), learner.policy.initial_memory(16)
     assert torch.equal(twin.policy.value(obs), learner.policy.value(obs))
     acted, again = (policy.act(obs, start, deterministic=True) for policy in (learner.policy, twin.policy))
-    assert torch.equal(acted["action"], again["action"])
+    assert torch.equal(acted.action, again.action)

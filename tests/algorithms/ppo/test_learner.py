@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.learners.minibatches import minibatches
+from tests.algorithms.updates import ratio, step
 
 
 def test_the_loader_collects_exactly_once_an_epoch_and_after_the_update(run_toy):
@@ -15,24 +17,9 @@ def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(run_toy,
     """Also after normalizers and parameters have moved."""
     learner, datamodule, _ = run_toy(trained + 1)
     assert learner.policy.normalizers["teacher"].count > 0
-    samples = learner.samples({key: v for key, v in datamodule.collect().items() if key not in ("metrics", "mode")})
-    minibatch = next(learner.minibatches(samples, 1, 4))
-    log_prob = learner.replay(minibatch).log_prob(minibatch["action"]).sum(dim=-1)
-    ratio = (log_prob - minibatch["log_prob"]).exp()
-    _, numbers = learner.loss(minibatch)
-    assert (ratio - 1.0).abs().max() < 1e-6
-    assert numbers[0].abs() < 1e-9
-
-
-def test_every_sample_is_used_once_an_epoch(run_toy):
-    learner, _, _ = run_toy(1)
-    batch = {"log_prob": torch.arange(12.0), "obs": {"policy": torch.arange(12.0).unsqueeze(1)}}
-    minibatches = list(learner.minibatches(batch, num_epochs=2, num_minibatches=3))
-    assert [len(m["log_prob"]) for m in minibatches] == [4] * 6
-    for epoch in (minibatches[:3], minibatches[3:]):
-        seen = torch.cat([m["log_prob"] for m in epoch])
-        assert seen.sort().values.tolist() == list(range(12))
-        assert torch.equal(seen, torch.cat([m["obs"]["policy"] for m in epoch]).flatten())
+    samples = learner.samples(datamodule.collect())
+    assert (ratio(learner, next(minibatches(samples, 1, 4))) - 1.0).abs().max() < 1e-6
+    assert step(learner, samples)[2]["train/kl"].abs() < 1e-9
 
 
 def test_normalizers_have_seen_every_sample_once(run_toy):
@@ -41,15 +28,15 @@ def test_normalizers_have_seen_every_sample_once(run_toy):
         assert normalizer.count == 3 * 32 * 24
 
 
-def test_the_report_has_the_stable_names_and_leaves_out_what_was_not_observed(run_toy):
-    _, _, reports = run_toy(8, num_envs=1)
+def test_the_numbers_have_stable_names_and_leaves_out_what_was_not_observed(run_toy):
+    _, _, numbers = run_toy(8, num_envs=1)
     expected = {"episode/return", "episode/length", "reward/track_target", "termination/time_out", "curriculum/level"}
     expected |= {"train/kl", "train/learning_rate", "train/noise_std", "loss/surrogate", "loss/value"}
-    assert expected <= set().union(*reports)
-    ended = ["episode/length" in report for report in reports]
+    assert expected <= set().union(*numbers)
+    ended = ["episode/length" in one for one in numbers]
     assert any(ended)
     assert not all(ended)
-    assert all(value == value for report in reports for value in report.values())
+    assert all(value == value for one in numbers for value in one.values())
 
 
 def test_a_ceiling_on_the_noise_holds_against_the_entropy_bonus(run_toy):

@@ -36,11 +36,11 @@ def mean_return(policy: RmaActorCritic, latent_from: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_history_latent_stands_in_for_the_privileged_one_and_the_velocity_is_estimated(run_toy, seed: int):
-    learner, _, reports = run_toy(100, seed=seed, num_envs=128, agent="rma")
+    learner, _, numbers = run_toy(100, seed=seed, num_envs=128, agent="rma")
     privileged, history, wrong = (
         mean_return(learner.policy, latent) for latent in ("privileged", "history", "another environment")
     )
-    early, late = reports[3], reports[-1]
+    early, late = numbers[3], numbers[-1]
     # Were the latent ignored, any latent would do.
     assert wrong < 0.95 * privileged
     assert history >= 0.95 * privileged

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlmpc.algorithms.make import make_learner
+from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.vec_env import Obs, Step
 
@@ -53,18 +53,18 @@ def env():
 def new_learner(env, *arguments: str):
     torch.manual_seed(0)
     agent = compose_train(["task=phase_1_scan_rl", "agent.history_every=2", *arguments])[0].agent
-    return make_learner(agent, env.contract)
+    return RmaLearner.start(agent, env, None, print)
 
 
 def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(env, fit, first_minibatches):
     learner = new_learner(env, "agent.regularizer_start=1").double()
-    _, reports = fit(learner, DoublePrecisionEnv(env), iterations=4)
-    assert [mode for mode, _, _ in first_minibatches] == ["privileged", "history"] * 2
+    _, numbers = fit(learner, DoublePrecisionEnv(env), iterations=4)
+    assert [on_history for on_history, _, _ in first_minibatches] == [False, True] * 2
     for _, ratio, kl in first_minibatches:
         assert ratio.dtype == torch.float64
         assert (ratio - 1.0).abs().max() < 1e-6
         assert kl.abs() < 1e-9
-    assert ["loss/history" in report for report in reports] == [False, True] * 2
+    assert ["loss/history" in one for one in numbers] == [False, True] * 2
 
 
 def test_the_actor_takes_the_references_inputs_and_the_gait_phase(env):

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from rlmpc.algorithms.make import make_learner
 from rlmpc.algorithms.rma.policy import RmaActorCritic
+from rlmpc.algorithms.rma.settings import RmaCfg
 from rlmpc.command_line.train import compose_train
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
@@ -30,9 +30,9 @@ def policy(task: str, with_phase: bool, num_frictions: int = 2, **settings: Any)
     overrides = [f"agent.{name}={value}" for name, value in settings.items()]
     torch.manual_seed(0)
     contract = Contract(0.02, schema, ({"name": "joint_pos", "dim": 30},))
-    learner = make_learner(compose_train([f"task={task}", "agent=rma", *overrides])[0].agent, contract)
-    assert isinstance(learner.policy, RmaActorCritic)
-    return learner.policy
+    cfg = compose_train([f"task={task}", "agent=rma", *overrides])[0].agent
+    assert isinstance(cfg, RmaCfg)
+    return RmaActorCritic(cfg, contract)
 
 
 def observe(policy: RmaActorCritic, num_envs: int = 3) -> dict[str, torch.Tensor]:
@@ -55,8 +55,8 @@ def test_the_actor_is_as_wide_as_the_references_and_by_the_phase_wider(task: str
     obs = observe(rma)
     assert rma.history_latent(obs).shape == rma.privileged_latent(obs).shape == (3, 32)
     acted = rma.act(obs, {})
-    assert acted["action"].shape == (3, 30)
-    assert {name: tuple(value.shape) for name, value in acted["inferred"].items()} == {
+    assert acted.action.shape == (3, 30)
+    assert {name: tuple(value.shape) for name, value in acted.inferred.items()} == {
         "velocity": (3, 3),
         "history_latent": (3, 32),
     }
@@ -91,10 +91,29 @@ def test_on_the_history_latent_the_actor_needs_nothing_that_a_robot_does_not_sen
     rma = policy("phase_1_scan_rl", True)
     obs = observe(rma)
     other = obs | {"critic": torch.randn_like(obs["critic"])}
-    rma.mode = "history"
-    assert torch.equal(rma.act(obs, {})["mean"], rma.act(other, {})["mean"])
-    rma.mode = "privileged"
-    assert not torch.equal(rma.act(obs, {})["mean"], rma.act(other, {})["mean"])
+    rma.on_robot()
+    assert torch.equal(rma.act(obs, {}).mean, rma.act(other, {}).mean)
+    assert rma.acting_groups == ("policy",)
+    rma.in_simulation()
+    assert not torch.equal(rma.act(obs, {}).mean, rma.act(other, {}).mean)
+    assert rma.acting_groups == ("policy", "critic")
+
+
+def test_a_deployed_copy_acts_on_the_history_latent_and_leaves_the_policy_as_it_is():
+    rma = policy("blind_rl", True)
+    obs = observe(rma)
+    copy = rma.deployed()
+    assert copy.acts_on_history and not rma.acts_on_history
+    assert torch.equal(copy.act(obs, {}).mean, rma.on_robot().act(obs, {}).mean)
+
+
+def test_it_teaches_its_privileged_latent_and_the_true_velocity():
+    rma = policy("blind_rl", True)
+    obs = observe(rma)
+    taught = rma.teach(obs)
+    assert {name: values.shape[1] for name, values in taught.items()} == rma.teachable == {"latent": 32, "velocity": 3}
+    assert torch.equal(taught["latent"], rma.privileged_latent(obs))
+    assert torch.equal(taught["velocity"], rma.true_velocity(obs))
 
 
 def test_each_part_reads_its_own_terms():

@@ -1,22 +1,25 @@
 import pytest
 import torch
 
+from rlmpc.algorithms.finetune.settings import FinetuneCfg
 from rlmpc.algorithms.student.policy import StudentPolicy
+from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.networks.memory import forget
+from rlmpc.networks.policy import Acted
 
 STEPS, ENVS, ACTIONS = 5, 4, 3
 DIMS = {"policy": 6, "critic": 9}
+SCHEMA = ObsSchema({group: (ObsTerm("all", width),) for group, width in DIMS.items()})
+CONTRACT = Contract(0.02, SCHEMA, ({"name": "push", "dim": ACTIONS},))
 KINDS = ("none", "gru", "lstm")
 
 
-def student(memory: str, critic_group: str | None = None, **predictions: int) -> StudentPolicy:
+def student(memory: str, settings: type[StudentCfg | FinetuneCfg] = StudentCfg, **predictions: int) -> StudentPolicy:
     """A student in float64 whose actions are not tiny and whose normalizer has seen something."""
     torch.manual_seed(0)
-    policy = StudentPolicy(
-        DIMS, ACTIONS, actor_group="policy", critic_group=critic_group, actor_hidden=[8, 7], critic_hidden=[8],
-        activation="elu", memory=memory, memory_width=5, predictions=predictions, init_std=0.3, min_std=0.01,
-        max_std=2.0, normalize_obs=True,
-    ).double()  # fmt: skip
+    policy = StudentPolicy(settings(actor_hidden=[8, 7], memory=memory, memory_width=5), CONTRACT, predictions).double()
     policy.normalizers["policy"].mean.normal_()
     with torch.no_grad():
         policy.actor[-1].weight.mul_(100.0)
@@ -27,36 +30,36 @@ def observations() -> dict[str, torch.Tensor]:
     return {group: torch.randn(STEPS, ENVS, width, dtype=torch.float64) for group, width in DIMS.items()}
 
 
-def act(policy: StudentPolicy, obs: dict[str, torch.Tensor], ended: torch.Tensor):
+def act(policy: StudentPolicy, obs: dict[str, torch.Tensor], restarts: torch.Tensor) -> list[Acted]:
     """What `act` gave in each step of T, from the start of an episode."""
     memory, acted = policy.initial_memory(ENVS), []
     for t in range(STEPS):
         acted.append(policy.act({"policy": obs["policy"][t]}, memory, deterministic=True))
-        memory = forget(acted[-1]["memory"], ended[t])
+        memory = forget(acted[-1].memory, restarts[t])
     return acted
 
 
 @pytest.mark.parametrize("memory", KINDS)
 def test_a_rollout_is_recalled_as_it_was_acted(memory: str):
-    policy, obs, ended = student(memory), observations(), torch.zeros(STEPS, ENVS, dtype=torch.bool)
-    ended[1, 0] = ended[3, 2] = True
-    acted = act(policy, obs, ended)
-    recalled = policy.recall(obs, policy.initial_memory(ENVS), ended)
+    policy, obs, restarts = student(memory), observations(), torch.zeros(STEPS, ENVS, dtype=torch.bool)
+    restarts[1, 0] = restarts[3, 2] = True
+    acted = act(policy, obs, restarts)
+    recalled = policy.recall(obs, policy.initial_memory(ENVS), restarts)
     distribution = policy.distribution(obs, recalled)
     assert distribution.mean.shape == (STEPS, ENVS, ACTIONS)
     for t in range(STEPS):
-        torch.testing.assert_close(distribution.mean[t], acted[t]["mean"], rtol=0.0, atol=1e-13)
-        log_prob = distribution.log_prob(torch.stack([a["action"] for a in acted]))[t].sum(dim=-1)
-        torch.testing.assert_close(log_prob, acted[t]["log_prob"], rtol=0.0, atol=1e-11)
+        torch.testing.assert_close(distribution.mean[t], acted[t].mean, rtol=0.0, atol=1e-13)
+        log_prob = distribution.log_prob(torch.stack([a.action for a in acted]))[t].sum(dim=-1)
+        torch.testing.assert_close(log_prob, acted[t].log_prob, rtol=0.0, atol=1e-11)
 
 
 @pytest.mark.parametrize("memory", ["gru", "lstm"])
 def test_the_same_observation_is_answered_by_what_was_seen_before_it(memory: str):
     policy, obs = student(memory), observations()
     never = torch.zeros(STEPS, ENVS, dtype=torch.bool)
-    first = act(policy, obs, never)[-1]["mean"]
+    first = act(policy, obs, never)[-1].mean
     obs["policy"][0, 1] += 1.0
-    again = act(policy, obs, never)[-1]["mean"]
+    again = act(policy, obs, never)[-1].mean
     assert ((first - again).abs().amax(dim=-1) > 1e-9).tolist() == [False, True, False, False]
 
 
@@ -66,8 +69,8 @@ def test_without_a_memory_there_is_nothing_to_carry_or_recall():
     assert policy.initial_memory(ENVS) == {}
     assert policy.recall(obs, {}, torch.zeros(STEPS, ENVS, dtype=torch.bool)) == {}
     acted = policy.act({"policy": obs["policy"][0]}, {})
-    assert acted["memory"] == {}
-    assert acted["inferred"] == {}
+    assert acted.memory == {}
+    assert acted.inferred == {}
 
 
 @pytest.mark.parametrize("memory", KINDS)
@@ -86,7 +89,7 @@ def test_a_student_senses_only_its_own_group():
 
 
 def test_with_a_critic_it_also_keeps_the_critics_group_but_acts_without_it():
-    policy, obs = student("gru", critic_group="critic"), observations()
+    policy, obs = student("gru", FinetuneCfg), observations()
     assert policy.groups == ("policy", "critic")
     assert policy.acting_groups == ("policy",)
     assert policy.value(obs).shape == (STEPS, ENVS)
@@ -113,11 +116,8 @@ def test_predictions_come_from_the_last_hidden_layer_and_do_not_change_the_actio
 
 
 def test_without_a_hidden_layer_predictions_come_from_what_goes_in():
-    policy = StudentPolicy(
-        DIMS, ACTIONS, actor_group="policy", critic_group=None, actor_hidden=[], critic_hidden=[], activation="elu",
-        memory="none", memory_width=5, predictions={"latent": 4}, init_std=0.3, min_std=0.01, max_std=2.0,
-        normalize_obs=False,
-    )  # fmt: skip
+    settings = StudentCfg(actor_hidden=[], normalize_obs=False)
+    policy = StudentPolicy(settings, CONTRACT, {"latent": 4})
     obs = {"policy": torch.randn(2, 6)}
     assert policy.predict(obs, {})["latent"].shape == (2, 4)
-    assert policy.act(obs, {})["action"].shape == (2, ACTIONS)
+    assert policy.act(obs, {}).action.shape == (2, ACTIONS)

@@ -10,12 +10,13 @@ from rlmpc.algorithms.student.teacher_check import check_teacher, roll
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Step
+from rlmpc.rollout.interaction import Action
 
 
-def checkpoint(level: int | None = None, **report: float) -> Checkpoint:
+def checkpoint(level: int | None = None, **numbers: float) -> Checkpoint:
     state = None if level is None else {"levels": torch.full((4,), level), "kinds": torch.zeros(4, dtype=torch.long)}
-    report = {f"episode/{name}": value for name, value in report.items()}
-    return Checkpoint(Path("a.ckpt"), "", 7, {}, report, {}, {}, [] if state is None else [{"env": state}], False)
+    numbers = {f"episode/{name}": value for name, value in numbers.items()}
+    return Checkpoint(Path("a.ckpt"), "", 7, {}, numbers, {}, {}, [] if state is None else [{"env": state}], False)
 
 
 class Still:
@@ -28,9 +29,10 @@ class Still:
     def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {"count": torch.zeros(num_envs, 1)}
 
-    def act(self, obs: dict[str, torch.Tensor], memory: dict[str, torch.Tensor]) -> dict[str, Any]:
+    def act(self, obs: dict[str, torch.Tensor], memory: dict[str, torch.Tensor], deterministic: bool = False) -> Action:
+        assert not deterministic
         self.counts.append(memory["count"].squeeze(1))
-        return {"action": torch.full((len(obs["policy"]), 2), self.push), "memory": {"count": memory["count"] + 1.0}}
+        return Action(torch.full((len(obs["policy"]), 2), self.push), {"count": memory["count"] + 1.0})
 
 
 class Paying:
@@ -67,7 +69,7 @@ def test_a_teacher_that_earns_much_less_than_in_training_is_doubtful(toy_env, me
     assert [line.startswith("warning: the teacher earns much less here") for line in lines[1:]] == [True] * doubtful
 
 
-def test_without_a_report_nothing_is_doubted(toy_env):
+def test_without_numbers_nothing_is_doubted(toy_env):
     lines: list[str] = []
     check_teacher(toy_env, Still(), checkpoint(), 5, lines.append)
     assert len(lines) == 1
@@ -95,9 +97,9 @@ def test_the_curriculum_is_the_checkpoints_during_and_after_the_check(toy_env):
     seen: list[int] = []
 
     class Watching(Still):
-        def act(self, obs, memory):
+        def act(self, obs, memory, deterministic=False):
             seen.append(toy_env.level[0].item())
-            return super().act(obs, memory)
+            return super().act(obs, memory, deterministic)
 
     check_teacher(toy_env, Watching(), checkpoint(level=3), toy_env.max_episode_length + 1, lambda line: None)
     assert seen[0] == 3
@@ -105,6 +107,6 @@ def test_the_curriculum_is_the_checkpoints_during_and_after_the_check(toy_env):
     assert toy_env.level.tolist() == [3] * 16
 
 
-def test_what_the_check_measured_does_not_show_in_the_first_report(toy_env):
+def test_what_the_check_measured_does_not_show_in_the_first_numbers(toy_env):
     check_teacher(toy_env, Still(), checkpoint(), toy_env.max_episode_length + 1, lambda line: None)
     assert toy_env.pop_metrics()["termination/time_out"][1] == 0
