@@ -17,6 +17,7 @@ from rlmpc.export.record import NUM_OBSERVATIONS
 from rlmpc.export.write import export_policy
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.rollout.rollout import Rollout
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +41,10 @@ class ExportPolicy(Callback):
         self._obs: dict[str, Tensor] = {}
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Rollout, batch_idx: int
     ) -> None:
-        """Keep hold of the rollout's observations, groups (T, N, D_g), before the update takes the batch apart."""
-        self._obs = dict(batch["obs"])
+        """Keep hold of the rollout's observations, groups (T, N, D_g)."""
+        self._obs = batch.obs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Export if it is due, or if no further iteration follows."""
