@@ -14,7 +14,7 @@ from rlmpc.run.stopping import StopSignals
 
 def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *arguments: str) -> list[str]:
     """In the order in which Lightning calls them."""
-    cfg = compose_train(["task=toy", *arguments])
+    cfg, _ = compose_train(["task=toy", *arguments])
     signals = StopSignals(1.0, print)
     callbacks = make_callbacks(cfg, toy_env, folder, Console(), recorder, signals, seed=1)
     trainer = L.Trainer(callbacks=callbacks, logger=False, enable_progress_bar=False, enable_model_summary=False)
