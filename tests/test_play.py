@@ -15,6 +15,7 @@ import torch
 
 import play
 import train
+from rlmpc.checkpoint import file
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
@@ -71,12 +72,15 @@ def refused(command, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["{run}/checkpoints/epoch=1.ckpt", "{run}", "latest", "best", "{run}/best"])
-def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str):
+def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str, monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(file, "_read", lambda path, original=file._read: read.append(path.name) or original(path))
     code, out, _ = command(play.main, f"ckpt={where.format(run=here)}", "evaluate=false", "device=cpu")
     assert code == 0
     (line,) = (line for line in out.splitlines() if line.startswith("ppo of iteration 2 for toy: "))
     assert Path(line.split(": ")[1]).resolve() == here / "checkpoints/epoch=1.ckpt"
     assert not (here / "play").exists()
+    assert read.count("epoch=1.ckpt") == 1
 
 
 @pytest.mark.parametrize("kind", ["ppo", "rma", "gru"])
