@@ -243,7 +243,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "device=gpu"], "unknown device 'gpu'"),
         (["ckpt={ckpt}", "step=5"], "did you mean 'steps'?"),
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),
-        (["ckpt={ckpt}", "env.max_wind=9"], "max_wind must lie in [0, max_accel)"),
+        (["ckpt={ckpt}", "env.max_wind=9"], "'env.max_wind' must be at least 0 and below 'env.max_accel'"),
         (["ckpt={ckpt}", "run.dir=full"], "the run folder 'full' is not empty"),
         (["ckpt={ckpt}", "run.dir=full/file"], "the run folder 'full/file' is a file"),
         (["ckpt={ckpt}", "run.dir=full/file/below"], "the run folder 'full/file/below' cannot be written"),

@@ -200,8 +200,8 @@ def test_only_what_is_weighed_is_predicted(make_student):
 
 @pytest.mark.parametrize("key", ["latent", "velocity"])
 def test_a_teacher_that_does_not_know_what_is_to_be_predicted_is_refused(make_student, key: str):
-    with pytest.raises(UserError, match=f"'agent.{key}_coef' needs a teacher that knows a {key}.*is 'ppo'"):
-        make_student("ppo", **{f"{key}_coef": 1.0})
+    with pytest.raises(UserError, match=f"'agent.predictions' names '{key}', but this teacher, agent 'ppo'"):
+        make_student("ppo", predictions={key: 1.0})
 
 
 def numbered(steps: int, envs: int, memory: bool) -> dict[str, Any]:
