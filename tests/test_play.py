@@ -15,6 +15,7 @@ import torch
 
 import play
 import train
+from rlmpc.checkpoint import file
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
@@ -71,12 +72,15 @@ def refused(command, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["{run}/checkpoints/epoch=1.ckpt", "{run}", "latest", "best", "{run}/best"])
-def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str):
+def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str, monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(file, "_read", lambda path, original=file._read: read.append(path.name) or original(path))
     code, out, _ = command(play.main, f"ckpt={where.format(run=here)}", "evaluate=false", "device=cpu")
     assert code == 0
     (line,) = (line for line in out.splitlines() if line.startswith("ppo of iteration 2 for toy: "))
     assert Path(line.split(": ")[1]).resolve() == here / "checkpoints/epoch=1.ckpt"
     assert not (here / "play").exists()
+    assert read.count("epoch=1.ckpt") == 1
 
 
 @pytest.mark.parametrize("kind", ["ppo", "rma", "gru"])
@@ -239,7 +243,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "device=gpu"], "unknown device 'gpu'"),
         (["ckpt={ckpt}", "step=5"], "did you mean 'steps'?"),
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),
-        (["ckpt={ckpt}", "env.max_wind=9"], "max_wind must lie in [0, max_accel)"),
+        (["ckpt={ckpt}", "env.max_wind=9"], "'env.max_wind' must be at least 0 and below 'env.max_accel'"),
         (["ckpt={ckpt}", "run.dir=full"], "the run folder 'full' is not empty"),
         (["ckpt={ckpt}", "run.dir=full/file"], "the run folder 'full/file' is a file"),
         (["ckpt={ckpt}", "run.dir=full/file/below"], "the run folder 'full/file/below' cannot be written"),

@@ -44,6 +44,7 @@ def load_choice(group: str, name: Any) -> DictConfig:
     while base is not None:
         file = f"{group}/{base}"
         layers[base] = load_file(file)
+        _check_adjustments(file, layers[base].get("agents", {}))
         base = layers[base].pop("base", None)
         if base in layers:
             raise UserError(f"conf/{file}.yaml: 'base' is '{base}', which itself starts from this file")
@@ -84,7 +85,6 @@ def _check(group: str, file: str, config: DictConfig) -> None:
         _accepted(file, "agent.algorithm", _read(config, "agent.algorithm"), ALGORITHMS)
     else:
         _accepted(file, "task.default_agent", _read(config, "task.default_agent"), choices("agent"))
-        _check_adjustments(file, config.get("agents", {}))
 
 
 def _check_adjustments(file: str, agents: Any) -> None:

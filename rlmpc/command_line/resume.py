@@ -74,8 +74,12 @@ def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
 
 
 def check_fixed(saved: dict[str, Any], cfg: TrainCfg) -> None:
+    """Refuse a config that differs from the saved one in a setting that is fixed.
+
+    Raises:
+        UserError: with both values and the reason why it cannot change.
+    """
     there = OmegaConf.create(saved)
     for key, now, said, _ in settings_of(cfg):
-        before = OmegaConf.select(there, key)
-        if said.why_fixed and before != now:
+        if said.why_fixed and (before := OmegaConf.select(there, key)) != now:
             raise UserError(f"'{key}' cannot change from {before} to {now} in a resumed run: {said.why_fixed}")

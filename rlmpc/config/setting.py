@@ -49,7 +49,7 @@ class Setting:
     by_file: bool = False
     """Whether only the file that is chosen for its section may set it, and no argument."""
     needs: str = ""
-    """Setting without which this one has no effect."""
+    """Setting, a path, without which this one has no effect."""
     excludes: str = ""
     """Setting beside which this one has no effect."""
 
@@ -114,29 +114,29 @@ def check_settings(config: Any, prefix: str = "") -> None:
         is_list = isinstance(value, list | tuple)
         # What the overrides of an environment may hold, others know.
         is_dict = isinstance(value, dict) and bool(said.limits)
-        name = f"every entry of '{key}'" if is_list or is_dict else f"'{key}'"
         for entry in value if is_list else value.values() if is_dict else [value]:
-            _check_entry(name, entry, said, owner, key.rpartition(".")[0])
+            _check_value(key, entry, is_list or is_dict, said, owner)
         if value and said.needs and getattr(owner, said.needs) is None:
             raise UserError(f"'{key}' needs {said.needs}=PATH")
         if value and said.excludes and getattr(owner, said.excludes) is not None:
             raise UserError(f"'{key}' has no effect with {said.excludes}={getattr(owner, said.excludes)}")
 
 
-def _check_entry(name: str, value: Any, said: Setting, owner: Any, section: str) -> None:
+def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any) -> None:
+    name = f"every entry of '{key}'" if is_entry else f"'{key}'"
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} must be finite, not {value}")
     if said.choices and value not in said.choices:
         known = ["null" if choice is None else choice for choice in said.choices]
-        raise UserError(f"unknown {name} '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
+        raise UserError(f"unknown '{key}' '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
     if value is None:
         return
     accepted, is_accepted = [], True
     for bound, limit in said.limits.items():
-        holds, words = BOUNDS[bound]
-        number = getattr(owner, limit) if isinstance(limit, str) else limit
-        other = f"'{section}.{limit}' = ".replace("'.", "'") if isinstance(limit, str) else ""
-        accepted.append(f"{words} {other}{number}")
-        is_accepted = is_accepted and holds(value, number)
+        (holds, words), source = BOUNDS[bound], ""
+        if isinstance(limit, str):
+            limit, source = getattr(owner, limit), f"'{key[: key.rfind('.') + 1]}{limit}' = "
+        accepted.append(f"{words} {source}{limit}")
+        is_accepted = is_accepted and holds(value, limit)
     if not is_accepted:
         raise UserError(f"{name} must be {' and '.join(accepted)}, not {value}")

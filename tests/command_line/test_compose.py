@@ -1,13 +1,17 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 
 import pytest
 
+from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.command_line import files
 from rlmpc.command_line.files import choices, list_choices
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.setting import setting
 from rlmpc.errors import UserError
 
 
@@ -47,6 +51,25 @@ def test_a_task_adjusts_only_the_algorithm_that_it_names():
     assert (scan.algorithm, scan.scan_terms) == ("rma", ["height_scan"])
     assert compose_train(["task=blind_rl", "agent=rma"])[0].agent.scan_terms == []
     assert not hasattr(compose_train(["task=phase_1_scan_rl", "agent=ppo"])[0].agent, "scan_terms")
+
+
+@dataclass
+class MineCfg(PpoCfg):
+    """An algorithm of one's own."""
+
+    algorithm: str = "mine"
+    temperature: float = setting(1.0, above=0)
+
+
+def test_an_algorithm_is_known_by_its_line_in_the_table_and_its_file(conf, monkeypatch):
+    monkeypatch.setitem(ALGORITHMS, "mine", replace(ALGORITHMS["ppo"], name="mine", settings=MineCfg))
+    (conf / "agent/mine.yaml").write_text("agent: {algorithm: mine}")
+    (conf / "task/mine.yaml").write_text("{base: toy, agents: {mine: {temperature: 0.5}}}")
+    assert compose_train(["task=mine", "agent=mine"])[0].agent == MineCfg(actor_hidden=[64, 64], temperature=0.5)
+    with pytest.raises(UserError, match=r"'agent.temperature' must be above 0, not 0"):
+        compose_train(["task=mine", "agent=mine", "agent.temperature=0"])
+    with pytest.raises(UserError, match="stage 'teacher' does not train agent 'student'; accepted: ppo, rma, mine"):
+        compose_train(["task=toy", "agent=student"])
 
 
 def test_a_task_may_start_from_another_one(conf):

@@ -36,6 +36,7 @@ class MineCfg(AgentCfg):
     middle: float = setting(1.0, least="low", below="high")
     high: float = 2.0
     start: int = setting(1, fixed="it is over")
+    kinds: list[str] = setting([], choices=("fast", "slow"))
     video: bool = setting(False, needs="path")
     path: str | None = None
     steps: int | None = setting(None, least=1, excludes="path")
@@ -50,6 +51,7 @@ class MineCfg(AgentCfg):
         ({"num_steps": 0}, "'agent.num_steps' must be at least 1, not 0"),
         ({"actor_hidden": [8, 0]}, "every entry of 'agent.actor_hidden' must be at least 1, not 0"),
         ({"kind": "fst"}, "unknown 'agent.kind' 'fst'; accepted: fast, null; did you mean 'fast'?"),
+        ({"kinds": ["fast", "slw"]}, "unknown 'agent.kinds' 'slw'; accepted: fast, slow; did you mean 'slow'?"),
         ({"middle": float("nan")}, "'agent.middle' must be finite, not nan"),
         ({"middle": 2.0}, "'agent.middle' must be at least 'agent.low' = 0.0 and below 'agent.high' = 2.0, not 2.0"),
         ({"inner": Inner(rate=1.5)}, "'agent.inner.rate' must be at least 0 and at most 1, not 1.5"),

@@ -127,7 +127,7 @@ def test_a_video_shows_every_control_step(command, export):
         ),
         (["levels=[10]"], "there is no level 10; accepted: 0 to 9"),
         (["command=[1.0]"], "the command [1.0] does not fit; accepted: 3 numbers (lin_vel_x, lin_vel_y, ang_vel_z)"),
-        (["command=[.nan,0,0]"], "the command [nan, 0.0, 0.0] does not fit"),
+        (["command=[.nan,0,0]"], "every entry of 'command' must be finite, not nan"),
         (["metrics=[sucess_rate]"], "did you mean 'success_rate'?"),
         (["env.decimation=2"], "'env' has no effect in MuJoCo"),
         (["num_envs=4"], "'num_envs' has no effect in MuJoCo"),
