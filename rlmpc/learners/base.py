@@ -143,7 +143,7 @@ class OnPolicyLearner(L.LightningModule):
         self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
 
     def publish(self, metrics: Metrics) -> None:
-        """Average name -> (weighted sum, weight) and the skipped updates over ranks; these are the iteration's numbers."""
+        """Average name -> (weighted sum, weight), and skipped updates, over ranks: the numbers of the iteration."""
         metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
