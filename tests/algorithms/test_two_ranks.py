@@ -64,8 +64,14 @@ def test_after_twenty_iterations_both_ranks_hold_the_same_but_have_lived_differe
     assert learned.keys() == again.keys()
     assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
     assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 20
-    shared = {name for name in one["report"] if not name.startswith("perf/")}
-    assert {name for name in shared if one["report"][name] != two["report"][name]} == set()
+    shared = {name for name in one["numbers"] if not name.startswith("perf/")}
+    assert {name for name in shared if one["numbers"][name] != two["numbers"][name]} == set()
+
+
+@pytest.mark.slow
+def test_the_numbers_of_an_iteration_are_averaged_in_one_collective(straight):
+    for rank in straight[1]:
+        assert rank["collectives"] == [["all_reduce"]] * 20
 
 
 @pytest.mark.slow
@@ -88,7 +94,7 @@ def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(tmp_path):
     assert [name for name in learned if not torch.equal(learned[name], again[name])] == []
     assert all(values.isfinite().all() for values in learned.values())
     for rank in (one, two):
-        assert rank["report"]["fault/skipped_updates"] == 3.0
-        assert rank["report"]["fault/skipped_in_a_row"] == 2.0
+        assert rank["numbers"]["fault/skipped_updates"] == 3.0
+        assert rank["numbers"]["fault/skipped_in_a_row"] == 2.0
     steps = {values.item() for name, values in learned.items() if name.endswith("/step")}
     assert steps == {5 * 4 - 3}
