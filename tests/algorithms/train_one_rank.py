@@ -31,7 +31,7 @@ def spoil_gradients(parameter: torch.nn.Parameter) -> None:
 
 
 def watch_collectives() -> list[list[str]]:
-    """Names of the collectives by which the numbers of an iteration are brought together, for each iteration to come."""
+    """Note the collectives by which the numbers of an iteration are brought together, iteration by iteration."""
     called: list[list[str]] = []
     original = IterationMeans.to_host
 
@@ -59,7 +59,8 @@ if __name__ == "__main__":
             spoil_gradients(learner.policy.actor[-1].weight)
         fit(trainer, learner, **kwargs)
         state = {"learner": learner.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
-        state |= {"positions": kwargs["datamodule"].env.position, "numbers": learner.numbers, "collectives": collectives}
+        state |= {"positions": kwargs["datamodule"].env.position, "numbers": learner.numbers}
+        state |= {"collectives": collectives}
         torch.save(state, Path(folder) / f"rank{trainer.global_rank}.pt")
 
     L.Trainer.fit = fit_and_save
