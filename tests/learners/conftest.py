@@ -80,13 +80,22 @@ def _as_checkpoint(learner: OnPolicyLearner) -> Checkpoint:
     return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, report, settings, weights, [], has_optimizer=False)
 
 
+@pytest.fixture
+def train_teacher():
+    """Makes a teacher of an agent that has hardly learned, but whose actions depend on what it sees."""
+    return _train_teacher
+
+
+def _train_teacher(agent: str) -> Checkpoint:
+    learner = _run_toy(2, num_envs=16, agent=agent)[0]
+    learner.policy.actor[-1].weight.data.mul_(10.0)
+    return _as_checkpoint(learner)
+
+
 @pytest.fixture(scope="session")
 def toy_teachers() -> dict[str, Checkpoint]:
-    """A teacher of each agent that has hardly learned, but whose actions depend on what it sees."""
-    learners = {agent: _run_toy(2, num_envs=16, agent=agent)[0] for agent in ("ppo", "rma")}
-    for learner in learners.values():
-        learner.policy.actor[-1].weight.data.mul_(10.0)
-    return {agent: _as_checkpoint(learner) for agent, learner in learners.items()}
+    """A teacher of each agent."""
+    return {agent: _train_teacher(agent) for agent in ("ppo", "rma")}
 
 
 @pytest.fixture
@@ -101,14 +110,14 @@ def _toy_world(seed: int = 1) -> ToyEnv:
 
 @pytest.fixture
 def make_student(toy_teachers):
-    """Makes an untrained student of a teacher."""
+    """Makes an untrained student of a teacher, one of the toy teachers or another."""
 
-    def make(teacher: str = "ppo", seed: int = 1, **changes: Any) -> DistillLearner:
+    def make(teacher: str | Checkpoint = "ppo", seed: int = 1, **changes: Any) -> DistillLearner:
         small = {"actor_hidden": [16, 16], "memory_width": 8, "num_steps": 12, "num_minibatches": 2}
         L.seed_everything(seed, verbose=False)
-        return make_distill_learner(
-            StudentCfg(**small | changes), _toy_world().contract, toy_teachers[teacher], {"reward_per_step": 0.5}
-        )
+        checkpoint = toy_teachers[teacher] if isinstance(teacher, str) else teacher
+        cfg = StudentCfg(**small | changes)
+        return make_distill_learner(cfg, _toy_world().contract, checkpoint, {"reward_per_step": 0.5})
 
     return make
 
@@ -117,7 +126,7 @@ def make_student(toy_teachers):
 def run_student(make_student):
     """Distils on the toy environment and returns learner, datamodule and the reports of all iterations."""
 
-    def run(iterations: int, teacher: str = "ppo", seed: int = 1, **changes: Any):
+    def run(iterations: int, teacher: str | Checkpoint = "ppo", seed: int = 1, **changes: Any):
         learner = make_student(teacher, seed, **changes)
         return learner, *_fit(learner, _toy_world(seed), iterations)
 
