@@ -10,8 +10,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
-from benchmarks.same_run import compare, curve
 from rlmpc.checkpoint import load_checkpoint
+from tests.same_run import compare, curve
 
 TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
 """Episodes of 20 steps: some end in every iteration, and levels move."""
