@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.config.checks import check_play
-from rlmpc.config.compose import compose_play, is_deployment, list_choices
-from rlmpc.errors import run_command
+from rlmpc.checkpoint.fault_file import FaultFile
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.command_line.files import list_choices
+from rlmpc.command_line.play import compose_play
+from rlmpc.run.command import run_command
 
 WIDTH_IN_FILES = 150
 """Columns where no terminal says how many there are; enough for the table."""
@@ -30,26 +30,28 @@ def main(arguments: list[str]) -> None:
     if arguments == ["list=true"]:
         console.print(list_choices())
         return
-    cfg = compose_play(arguments)
-    check_play(cfg)
+    cfg, opened = compose_play(arguments)
+    # Takes seconds, and bad input is told before. Each way to play is imported where it is taken: MuJoCo's does without
+    # Isaac Lab, and the others without MuJoCo.
+    import torch
+
     torch.manual_seed(cfg.seed)
-    # Each way to play is imported where it is taken: MuJoCo's does without Isaac Lab, and the others without MuJoCo.
-    if cfg.replay is not None:
+    if isinstance(opened, FaultFile):
         from rlmpc.play.replay import play_replay
 
-        play_replay(cfg, Path(cfg.replay), console)
+        play_replay(cfg, opened, console)
     elif cfg.ckpt is None:
         from rlmpc.play.untrained import play_untrained
 
         play_untrained(cfg, console)
-    elif cfg.backend == "mujoco" or is_deployment(cfg.ckpt):
-        from rlmpc.play.in_mujoco import play_in_mujoco
-
-        play_in_mujoco(cfg, Path(cfg.ckpt), console)
-    else:
+    elif isinstance(opened, Checkpoint) and cfg.backend != "mujoco":
         from rlmpc.play.trained import play_trained
 
-        play_trained(cfg, load_checkpoint(Path(cfg.ckpt)), console)
+        play_trained(cfg, opened, console)
+    else:
+        from rlmpc.play.in_mujoco import play_in_mujoco
+
+        play_in_mujoco(cfg, opened or Path(cfg.ckpt), console)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,14 @@ from torch.nn.functional import mse_loss
 
 from benchmarks.harness import Clock, UpdateTimes, device_name, print_line, settings, spread, train_here
 from benchmarks.replayed_env import NUM_ACTIONS, OBSERVATIONS, ReplayedEnv, copy_weights
-from rlmpc.config.schema import PpoCfg, StudentCfg
-from rlmpc.contract import Contract
+from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.algorithms.student.learner import StudentLearner
+from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.contract.contract import Contract
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import UserError, run_command
-from rlmpc.learners.distill import DistillLearner
+from rlmpc.errors import UserError
 from rlmpc.networks.memory import forget
+from rlmpc.run.command import run_command
 
 RSL_RL_EPOCHS = 2
 """`num_learning_epochs` of Isaac Lab's distillation configs."""
@@ -124,14 +126,14 @@ class Ours:
     def _fit(self, iterations: int, *callbacks: UpdateTimes) -> None:
         train_here(self.learner, cast(VecEnv, self.env), iterations, [*callbacks])
 
-    def _new_learner(self, num_epochs: int) -> DistillLearner:
+    def _new_learner(self, num_epochs: int) -> StudentLearner:
         cfg, teacher = self.cfg, self.env.teacher
         agent = StudentCfg(
             memory=cfg.memory, num_steps=cfg.num_steps, num_minibatches=cfg.num_minibatches, num_epochs=num_epochs
         )
         widths = [layer.out_features for layer in teacher if isinstance(layer, torch.nn.Linear)]
         origin = PpoCfg(actor_group="teacher", critic_group="teacher", actor_hidden=widths[:-1], normalize_obs=False)
-        learner = DistillLearner(asdict(agent), self.env.contract.to_dict(), {"agent": asdict(origin)}, {})
+        learner = StudentLearner(asdict(agent), self.env.contract.to_dict(), {"agent": asdict(origin)}, {})
         copy_weights(teacher, learner.teacher.actor)
         return learner.to(self.env.device)
 

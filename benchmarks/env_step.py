@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.harness import Clock, device_name, print_line, spread
-from rlmpc.config.checks import check_play
-from rlmpc.config.compose import compose_play
+from rlmpc.command_line.checks import check_play
+from rlmpc.command_line.compose import compose_play
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for
-from rlmpc.errors import run_command
+from rlmpc.run.command import run_command
 
 DEFAULT_STEPS = 500
 BLOCK_STEPS = 50

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 OBS_WIDTH = 779
 """Features of the `policy` group of `blind_rl`."""

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import train
 from benchmarks.harness import Clock, print_line, quiet_lightning
-from rlmpc.errors import run_command
+from rlmpc.run.command import run_command
 
 SEEDS = (1, 2, 3)
 MIN_LEVEL = 3.5

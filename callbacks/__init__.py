@@ -1,1 +1,1 @@
-"""Watchers of a training run: each reports or saves, and can be removed without changing what is learned."""
+"""Watch a training run: each callback shows or saves something; without it the same is learned."""

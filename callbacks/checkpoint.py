@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 
-from rlmpc.checkpoint import SECTION, checkpoints_by_age, describe_run, has_right_checksums
+from callbacks.due import is_due
+from rlmpc.checkpoint.file import SECTION, describe_run, has_right_checksums
+from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.learners.base import OnPolicyLearner
 
 
-class IterationCheckpoint(ModelCheckpoint):
+class IterationCheckpoint(Checkpoint):
     """Saves `epoch=<index>.ckpt` every N iterations and after the last one, and links `last.ckpt` to the newest.
+
+    Lightning calls a `Checkpoint` after all other callbacks and the learner.
 
     Args:
         folder: where the files go.
@@ -23,44 +27,33 @@ class IterationCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, folder: Path, every: int, keep_last: int | None, config: dict[str, Any]) -> None:
-        super().__init__(
-            dirpath=folder,
-            filename="{epoch}",
-            monitor="epoch",
-            mode="max",
-            save_top_k=-1,
-            save_last="link",
-            every_n_epochs=every,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
         self._folder = folder
+        self._every = every
         self._keep_last = keep_last
         self._config = config
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save if it is due, or if no further iteration follows."""
-        super().on_train_epoch_end(trainer, pl_module)
-        is_last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if is_last and not self._should_skip_saving_checkpoint(trainer):
-            candidates = self._monitor_candidates(trainer)
-            self._save_topk_checkpoint(trainer, candidates)
-            self._save_last_checkpoint(trainer, candidates)
+        if not is_due(trainer, self._every):
+            return
+        path = self._folder / f"epoch={trainer.current_epoch}.ckpt"
+        # Of every rank: each has a part in it, and waits for the file.
+        trainer.save_checkpoint(path, weights_only=False)
+        if trainer.is_global_zero:
+            self._link(path)
+            self._remove_old(path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: OnPolicyLearner, checkpoint: dict[str, Any]) -> None:
         """Add the run's config and the numbers of the last iteration."""
-        checkpoint[SECTION] = describe_run(self._config, pl_module.report)
+        checkpoint[SECTION] = describe_run(self._config, pl_module.numbers)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the folder itself tells which files there are, wherever it was moved to."""
-        return {}
+    def _link(self, newest: Path) -> None:
+        link = self._folder / "last.ckpt"
+        link.unlink(missing_ok=True)
+        link.symlink_to(newest.name)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
-        super()._save_checkpoint(trainer, filepath)
-        # The others only once this one can be trusted.
-        if self._keep_last is not None and trainer.is_global_zero and has_right_checksums(Path(filepath)):
+    def _remove_old(self, newest: Path) -> None:
+        """Remove all but the last few, once the newest can be trusted."""
+        if self._keep_last is not None and has_right_checksums(newest):
             for path in checkpoints_by_age(self._folder)[self._keep_last :]:
                 path.unlink()

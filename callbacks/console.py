@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 
+from callbacks.due import is_due
 from rlmpc.learners.base import OnPolicyLearner
 
 COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -22,10 +23,10 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("lr", ("train/learning_rate",), "8.1e"),
     ("noise", ("train/noise_std",), "6.2f"),
 )
-"""Title, report keys in order of preference and format of each column after the first three."""
+"""Title, names of numbers in order of preference and format of each column after the first three."""
 
 LEARNING = ("train/", "loss/")
-"""Beginnings of keys that a learner reports in every iteration or never."""
+"""How names begin of numbers that a learner has in every iteration or never."""
 
 ROWS_PER_HEADER = 20
 
@@ -56,12 +57,12 @@ class ConsoleTable(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Print what went wrong, and a row if it is due."""
-        self._latest |= pl_module.report
+        self._latest |= pl_module.numbers
+        if not trainer.is_global_zero:
+            return
         done = trainer.current_epoch + 1
-        if trainer.is_global_zero:
-            self._print_faults(done, pl_module.report)
-        is_last = done == trainer.max_epochs or trainer.should_stop
-        if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
+        self._print_faults(done, pl_module.numbers)
+        if not is_due(trainer, self.every):
             return
         if self._num_rows == 0:
             self._columns = [column for column in COLUMNS if self._is_shown(column[1])]
@@ -70,8 +71,8 @@ class ConsoleTable(Callback):
         self._print(self._row(done, trainer.max_epochs or done))
         self._num_rows += 1
 
-    def _print_faults(self, done: int, report: dict[str, float]) -> None:
-        restarted, skipped = report.get("fault/envs", 0.0), report.get("fault/skipped_updates", 0.0)
+    def _print_faults(self, done: int, numbers: dict[str, float]) -> None:
+        restarted, skipped = numbers.get("fault/envs", 0.0), numbers.get("fault/skipped_updates", 0.0)
         if restarted > 0.0 or skipped > 0.0:
             self._print(f"iteration {done}: {restarted:.2%} of environments restarted, {skipped:.0f} updates skipped")
 

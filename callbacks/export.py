@@ -11,13 +11,13 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from callbacks.due import is_due
 from rlmpc.errors import UserError
+from rlmpc.export.record import NUM_OBSERVATIONS
 from rlmpc.export.write import export_policy
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.networks.policy import GaussianPolicy
-
-NUM_OBSERVATIONS = 1000
-"""Rows of the last rollout that an export is compared on."""
+from rlmpc.rollout.rollout import Rollout
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 class ExportPolicy(Callback):
     """Exports the policy to `<folder>/epoch=<index>/` every N iterations and after the last one.
 
-    Every export is compared with the policy on what the last rollout saw. One that fails is reported and left out:
-    training goes on.
+    Every export is compared with the policy on what the last rollout saw. If one fails, a warning says so and training
+    goes on.
 
     Args:
         folder: where the folders go.
         every: iterations between exports.
-        description: what `rlmpc.export.metadata.describe_export` takes, but for `iteration` and `checkpoint_sha256`.
+        description: what `rlmpc.export.metadata.metadata` takes, but for `iteration` and `checkpoint_sha256`.
     """
 
     def __init__(self, folder: Path, every: int, description: Mapping[str, Any]) -> None:
@@ -41,17 +41,16 @@ class ExportPolicy(Callback):
         self._obs: dict[str, Tensor] = {}
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Rollout, batch_idx: int
     ) -> None:
-        """Keep hold of the rollout's observations, groups (T, N, D_g), before the update takes the batch apart."""
-        self._obs = dict(batch["obs"])
+        """Keep hold of the rollout's observations, groups (T, N, D_g)."""
+        self._obs = batch.obs
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Export if it is due, or if no further iteration follows."""
-        done = trainer.current_epoch + 1
-        is_last = done == trainer.max_epochs or trainer.should_stop
-        if not trainer.is_global_zero or not (done % self.every == 0 or is_last):
+        if not trainer.is_global_zero or not is_due(trainer, self.every):
             return
+        done = trainer.current_epoch + 1
         policy = pl_module.policy
         assert isinstance(policy, GaussianPolicy)
         # The checkpoint of this iteration is written after all other callbacks have run, so its hash is unknown.

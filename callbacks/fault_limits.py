@@ -12,8 +12,7 @@ from rlmpc.learners.base import OnPolicyLearner
 class FaultLimits(Callback):
     """Stops after an iteration with too many faults, and before its checkpoint is written.
 
-    The report it looks at is of all ranks, so that all of them stop. It stands behind the other callbacks, which still
-    print and dump what happened.
+    The numbers it looks at are of all ranks, so that all of them stop.
 
     Args:
         max_env_share: share of environments with a fault in one iteration above which the run stops.
@@ -25,13 +24,13 @@ class FaultLimits(Callback):
         self.max_skipped_updates = max_skipped_updates
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
-        """Compare the report with the limits.
+        """Compare the iteration's numbers with the limits.
 
         Raises:
             RunError: if one of them is passed.
         """
-        env_share = pl_module.report["fault/envs"]
-        skipped = round(pl_module.report["fault/skipped_in_a_row"])
+        env_share = pl_module.numbers["fault/envs"]
+        skipped = round(pl_module.numbers["fault/skipped_in_a_row"])
         where = f"stopped after iteration {trainer.current_epoch + 1}, without saving it; the last checkpoint is kept"
         if env_share > self.max_env_share:
             raise RunError(

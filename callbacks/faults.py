@@ -11,9 +11,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rlmpc.checkpoint_io import write_whole
+from rlmpc.checkpoint.fault_file import describe_fault
+from rlmpc.checkpoint.write import write_whole
 from rlmpc.errors import RunError
-from rlmpc.fault_file import describe_fault
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.rollout.faults import FaultRecorder
 
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class FaultDump(Callback):
     """Writes `<folder>/iteration=<number>.pt` after an iteration in which samples had to be left out.
 
-    Where several processes train, each writes what happened to its own environments. A file that cannot be written is
-    reported and left out: training goes on.
+    Where several processes train, each writes what happened to its own environments. If a file cannot be written,
+    a warning says so and training goes on.
 
     Args:
         recorder: of this process' collector.
@@ -42,8 +42,8 @@ class FaultDump(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the report, which is of all processes, and only if there is a fault at this one's environments."""
-        if pl_module.report["fault/samples"] == 0.0 or not self.recorder.has_fault():
+        """Write the file if there was a fault, which the numbers say of all processes, in this one's environments."""
+        if pl_module.numbers["fault/samples"] == 0.0 or not self.recorder.has_fault():
             return
         if len(list(self.folder.glob("*.pt"))) >= self.max_dumps:
             return

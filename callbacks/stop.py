@@ -8,13 +8,12 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rlmpc.stopping import REQUEUE_SIGNAL, StopSignals
+from rlmpc.run.processes import slurm_job
+from rlmpc.run.stopping import StopSignals
 
 
 class StopBetweenIterations(Callback):
     """Ends training after the iteration in which any rank was signalled; the checkpoint callback then saves.
-
-    It stands before all others, which ask whether another iteration follows.
 
     Args:
         signals: what this process has received.
@@ -27,9 +26,8 @@ class StopBetweenIterations(Callback):
         """Put our handlers in the place of Lightning's, which were installed a moment ago.
 
         Those would call a collective in the middle of another one, end without saving, or save within an iteration.
-        The one for a requeue is only there where Lightning's SLURM plugin is.
         """
-        self._signals.defer(requeue=callable(signal.getsignal(REQUEUE_SIGNAL)))
+        self._signals.defer(requeue=slurm_job() is not None)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Let all ranks know whether one of them was signalled."""

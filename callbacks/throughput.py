@@ -12,7 +12,7 @@ from rlmpc.learners.base import OnPolicyLearner
 
 
 class Throughput(Callback):
-    """Adds `perf/collect_s`, `perf/learn_s` and `perf/steps_per_s` (environment steps of all ranks) to the report.
+    """Adds `perf/collect_s`, `perf/learn_s` and `perf/steps_per_s` (environment steps of all ranks) to the numbers.
 
     Args:
         steps_per_iteration: environment steps that one rank collects in an iteration.
@@ -39,6 +39,6 @@ class Throughput(Callback):
         """The update is done and its numbers were read by the host, so the device has finished."""
         now = time.perf_counter()
         steps = self.steps_per_iteration * trainer.world_size
-        pl_module.report["perf/collect_s"] = self._learn_start - self._epoch_start
-        pl_module.report["perf/learn_s"] = now - self._learn_start
-        pl_module.report["perf/steps_per_s"] = steps / (now - self._epoch_start)
+        pl_module.numbers["perf/collect_s"] = self._learn_start - self._epoch_start
+        pl_module.numbers["perf/learn_s"] = now - self._learn_start
+        pl_module.numbers["perf/steps_per_s"] = steps / (now - self._epoch_start)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.errors import run_command
+from rlmpc.run.command import run_command
 from tests.warm import WarmServer
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from rlmpc.checkpoint import checkpoints_by_age
+from rlmpc.checkpoint.find import checkpoints_by_age
 
 
 def compare(there: Path, here: Path) -> str:

@@ -14,15 +14,15 @@ import torch
 from omegaconf import OmegaConf
 
 import train
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.restore import restore_policy
+from rlmpc.algorithms.student.learner import StudentLearner
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
-from rlmpc.learners.distill import DistillLearner
-from rlmpc.policies import restore_policy
 
 SMALL = ["device=cpu", "num_envs=16", "trainer.max_epochs=2", "logger=[]", "checkpoint.export=false"]
 STUDENT = ["agent.actor_hidden=[16,16]", "agent.memory_width=8", "agent.num_steps=8"]
-DISTILL = ["stage=distill", *SMALL, *STUDENT, "teacher_check_steps=5"]
+DISTILL = ["stage=distill", *SMALL, *STUDENT, "agent.teacher_check_steps=5"]
 FINETUNE = ["stage=finetune", *SMALL, "agent.num_steps=8"]
 
 
@@ -38,7 +38,7 @@ def saved(tmp_path_factory) -> dict[str, Path]:
     world = ["task=toy", "env.max_wind=0.5", "env.episode_length_s=2.0"]
     paths = {agent: run(agent, *world, f"agent={agent}", "agent.num_steps=8") for agent in ("ppo", "rma")}
     for memory in ("none", "gru"):
-        origin = [f"teacher_ckpt={paths['ppo']}", f"agent.memory={memory}", "teacher_check_steps=5"]
+        origin = [f"teacher_ckpt={paths['ppo']}", f"agent.memory={memory}", "agent.teacher_check_steps=5"]
         paths[memory] = run(memory, "stage=distill", *origin, *STUDENT)
     return paths
 
@@ -87,12 +87,12 @@ def test_the_world_is_made_as_the_teachers_was(command, saved, monkeypatch):
 
 
 def test_the_teacher_is_looked_at_and_compared_with_its_checkpoint(command, saved):
-    report = load_checkpoint(saved["ppo"]).report
+    numbers = load_checkpoint(saved["ppo"]).numbers
     _, out, _ = command(train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "run.dir=run")
     assert "teacher of iteration 2, 5 steps x 16: reward per step" in out
-    assert f"({report['episode/reward_per_step']:.4f} in its checkpoint), falls per minute" in out
+    assert f"({numbers['episode/reward_per_step']:.4f} in its checkpoint), falls per minute" in out
     _, out, _ = command(
-        train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "teacher_check_steps=0", "run.dir=unchecked"
+        train.main, *DISTILL, f"teacher_ckpt={saved['ppo']}", "agent.teacher_check_steps=0", "run.dir=unchecked"
     )
     assert "teacher of iteration" not in out
 
@@ -104,7 +104,7 @@ def test_the_students_checkpoint_holds_its_teacher(command, saved, teacher: str)
     held = student.hyperparameters["teacher"]
     assert held["sha256"] == origin.sha256
     assert held["agent"] == origin.hyperparameters["agent"]
-    assert held["report"] == origin.report
+    assert held["numbers"] == origin.numbers
     assert held["iteration"] == 2
     assert held["evaluation"].keys() == {"reward_per_step", "falls_per_minute"}
     for name, values in origin.state_dict.items():
@@ -114,23 +114,23 @@ def test_the_students_checkpoint_holds_its_teacher(command, saved, teacher: str)
 @pytest.mark.parametrize("kind", ["none", "gru"])
 def test_a_student_is_rebuilt_from_its_checkpoint_alone(saved, kind: str):
     checkpoint = load_checkpoint(saved[kind])
-    learner = DistillLearner(**checkpoint.hyperparameters)
+    learner = StudentLearner(**checkpoint.hyperparameters)
     learner.load_state_dict(checkpoint.state_dict)
     policy = restore_policy(checkpoint)
     obs, start = {"policy": torch.randn(4, 42)}, policy.initial_memory(4)
-    acted, again = (p.act(obs, start, deterministic=True)["action"] for p in (policy, learner.policy))
+    acted, again = (p.act(obs, start, deterministic=True).action for p in (policy, learner.policy))
     assert torch.equal(acted, again)
     assert acted.any()
 
 
 def test_an_adapting_teacher_teaches_what_it_knows(command, saved):
     code, _, _ = command(
-        train.main, *DISTILL, f"teacher_ckpt={saved['rma']}", "agent.latent_coef=0.1", "agent.velocity_coef=0.1",
+        train.main, *DISTILL, f"teacher_ckpt={saved['rma']}", "agent.predictions={latent: 0.1, velocity: 0.1}",
         "run.dir=run",
     )  # fmt: skip
     assert code == 0
-    report = load_checkpoint(Path("run/checkpoints/last.ckpt")).report
-    assert {"loss/latent", "loss/velocity"} <= report.keys()
+    numbers = load_checkpoint(Path("run/checkpoints/last.ckpt")).numbers
+    assert {"loss/latent", "loss/velocity"} <= numbers.keys()
 
 
 @pytest.mark.parametrize("kind", ["none", "gru"])
@@ -148,13 +148,13 @@ def test_a_student_goes_on_by_reward_with_the_network_that_it_has(command, saved
 def test_a_checkpoint_is_found_by_its_runs_folder_as_the_latest_and_as_the_best(saved, tmp_path):
     folder = saved["ppo"].parents[1]
     for where in (folder, folder / "best"):
-        assert compose_train(["stage=distill", f"teacher_ckpt={where}"]).teacher_ckpt == str(saved["ppo"])
+        assert compose_train(["stage=distill", f"teacher_ckpt={where}"])[0].teacher_ckpt == str(saved["ppo"])
     root = tmp_path / "logs/toy/teacher/checkpoints"
     root.mkdir(parents=True)
     (root / "epoch=1.ckpt").write_bytes(saved["ppo"].read_bytes())
     for where in ("latest", "best"):
         given = ["stage=distill", f"teacher_ckpt={where}", f"run.root={tmp_path / 'logs'}"]
-        assert compose_train(given).teacher_ckpt == str(root / "epoch=1.ckpt")
+        assert compose_train(given)[0].teacher_ckpt == str(root / "epoch=1.ckpt")
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_a_checkpoint_is_found_by_its_runs_folder_as_the_latest_and_as_the_best(
         (["stage=distill", "teacher_ckpt={ppo}", "agent.memory=gur"], "did you mean 'gru'"),
         (["stage=distill", "teacher_ckpt={ppo}", "agent.beta_iterations=-1"], "must be at least 0, not -1"),
         (["stage=distill", "teacher_ckpt={ppo}", "agent.actor_group=polcy"], "did you mean 'policy'"),
-        (["stage=distill", "teacher_ckpt={ppo}", "teacher_check_steps=-1"], "'teacher_check_steps' must be at least 0"),
+        (["stage=distill", "teacher_ckpt={ppo}", "agent.teacher_check_steps=-1"], "check_steps' must be at least 0"),
         (
-            ["stage=distill", "teacher_ckpt={ppo}", "agent.latent_coef=1", "device=cpu", "num_envs=16"],
-            "'agent.latent_coef' needs a teacher that knows a latent, which agent 'rma' does; this teacher is 'ppo'",
+            ["stage=distill", "teacher_ckpt={ppo}", "agent.predictions.latent=1", "device=cpu", "num_envs=16"],
+            "'agent.predictions' names 'latent', but this teacher, agent 'ppo', can teach nothing beside its actions",
         ),
         (
             ["stage=distill", "teacher_ckpt={ppo}", "agent.memory=gru", "num_envs=12", "device=cpu"],

@@ -10,7 +10,7 @@ import pytest
 
 import train
 from benchmarks import distill_update, harness
-from rlmpc.config.compose import compose_play, compose_train
+from rlmpc.command_line.compose import compose_play, compose_train
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = re.compile(r"python (train\.py|play\.py|benchmarks/\w+\.py)((?: +[\w.]+=(?:\[[^\]]*\]|[^\s`\]]+))*)")

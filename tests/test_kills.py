@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rlmpc.checkpoint import checkpoints_by_age, load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.checkpoint.find import checkpoints_by_age
 from tests.same_run import compare
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,32 +11,27 @@ import torch
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.algorithms.restore import restore_policy
+from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.export.gate import check_parity
+from rlmpc.export.parity import check_parity
 from rlmpc.export.record import record_observations
-from rlmpc.networks.memory import forget
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.policies import restore_policy, restore_teacher
+from rlmpc.rollout.interaction import interact, noiseless
 
 pytestmark = pytest.mark.slow
 QUIET = ["device=cpu", "logger=[]", "checkpoint.export=false"]
 
 
-@torch.no_grad()
 def mean_return(policy: GaussianPolicy) -> float:
     """Mean return without action noise over 200 episodes at all levels, the same for every policy."""
     env = ToyEnv(ToyEnvCfg(), 200, "cpu", seed=100)
     env.level.copy_(torch.arange(env.num_envs) % env.num_levels)
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
     total, goes_on = torch.zeros(env.num_envs), torch.ones(env.num_envs, dtype=torch.bool)
-    for _ in range(env.max_episode_length):
-        acted = policy.act(obs, memory, deterministic=True)
-        step = env.step(acted["action"])
-        total += step.reward * goes_on
-        ended = step.terminated | step.truncated
-        goes_on &= ~ended
-        memory, obs = forget(acted["memory"], ended), step.obs
+    steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
+    for transition in islice(steps, env.max_episode_length):
+        total += transition.step.reward * goes_on
+        goes_on &= ~transition.step.done
     assert not goes_on.any()
     return total.mean().item()
 
@@ -54,7 +50,7 @@ def test_a_student_earns_nearly_what_its_teacher_earns(command, teacher: Path, m
     for run, iterations in (("barely", 1), ("run", 40)):
         done = command(train.main, "stage=distill", *arguments, f"trainer.max_epochs={iterations}", f"run.dir={run}")
         assert done[0] == 0
-    best = mean_return(restore_teacher(load_checkpoint(teacher)))
+    best = mean_return(restore_policy(load_checkpoint(teacher)).in_simulation())
     barely, student = (
         mean_return(restore_policy(load_checkpoint(Path(run) / "checkpoints/last.ckpt"))) for run in ("barely", "run")
     )

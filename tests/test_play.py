@@ -15,7 +15,8 @@ import torch
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint import file
+from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
@@ -36,7 +37,7 @@ def saved(tmp_path_factory) -> dict[str, Path]:
 
     world = ["task=toy", "env.max_wind=0.5"]
     paths = {agent: run(agent, *world, f"agent={agent}") for agent in ("ppo", "rma")}
-    student = ["agent.actor_hidden=[16,16]", "agent.memory=gru", "agent.memory_width=8", "teacher_check_steps=0"]
+    student = ["agent.actor_hidden=[16,16]", "agent.memory=gru", "agent.memory_width=8", "agent.teacher_check_steps=0"]
     paths["gru"] = run("gru", "stage=distill", f"teacher_ckpt={paths['ppo']}", *student)
     return paths
 
@@ -71,12 +72,15 @@ def refused(command, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["{run}/checkpoints/epoch=1.ckpt", "{run}", "latest", "best", "{run}/best"])
-def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str):
+def test_a_policy_is_found_by_its_file_its_run_as_the_latest_and_as_the_best(command, here, where: str, monkeypatch):
+    read: list[str] = []
+    monkeypatch.setattr(file, "_read", lambda path, original=file._read: read.append(path.name) or original(path))
     code, out, _ = command(play.main, f"ckpt={where.format(run=here)}", "evaluate=false", "device=cpu")
     assert code == 0
     (line,) = (line for line in out.splitlines() if line.startswith("ppo of iteration 2 for toy: "))
     assert Path(line.split(": ")[1]).resolve() == here / "checkpoints/epoch=1.ckpt"
     assert not (here / "play").exists()
+    assert read.count("epoch=1.ckpt") == 1
 
 
 @pytest.mark.parametrize("kind", ["ppo", "rma", "gru"])
@@ -198,9 +202,9 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["task=toi", "policy=zero"], "did you mean 'toy'?"),
         (["ckpt={ckpt}", "task=toy"], "give ckpt=PATH without task= and policy="),
         (["ckpt={ckpt}", "policy=zero"], "give ckpt=PATH without task= and policy="),
-        (["task=toy", "policy=zero", "export=true"], "'export' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "video=true"], "'video' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "backend=mujoco"], "'backend' needs a policy: ckpt=PATH"),
+        (["task=toy", "policy=zero", "export=true"], "'export' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "video=true"], "'video' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "backend=mujoco"], "'backend' needs ckpt=PATH"),
         (["ckpt=none.ckpt"], "there is no checkpoint 'none.ckpt'; give a file, a run's folder, latest, best or"),
         (["ckpt=full"], "there is no checkpoint below 'full'"),
         (["ckpt=latest", "run.root=full"], "there is no checkpoint below 'full'"),
@@ -222,21 +226,24 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "levels=[one]"], "'levels' cannot be ['one']"),
         (["ckpt={ckpt}", "command=[1.0,0,0]"], "the command [1.0, 0.0, 0.0] does not fit; accepted: none"),
         (["ckpt={ckpt}", "command=[fast]"], "'command' cannot be ['fast']"),
-        (["ckpt={ckpt}", "backend=mujcoo"], "unknown backend 'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?"),
+        (
+            ["ckpt={ckpt}", "backend=mujcoo"],
+            "'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?",
+        ),
         (["ckpt={ckpt}", "backend=mujoco"], "it serves policies of the G1"),
-        (["ckpt={ckpt}", "robots=9"], "'robots' must lie between 1 and 4, not 9"),
-        (["ckpt={ckpt}", "robots=0"], "'robots' must lie between 1 and 4, not 0"),
+        (["ckpt={ckpt}", "robots=9"], "'robots' must be at least 1 and at most 4, not 9"),
+        (["ckpt={ckpt}", "robots=0"], "'robots' must be at least 1 and at most 4, not 0"),
         (["ckpt={ckpt}", "steps=0"], "'steps' must be at least 1, not 0"),
         (["ckpt={ckpt}", "num_envs=0"], "'num_envs' must be at least 1, not 0"),
         (["ckpt={ckpt}", "episodes=0"], "'episodes' must be at least 1, not 0"),
-        (["ckpt={ckpt}", "seed=-1"], "'seed' must lie between 0 and 4294967295, not -1"),
-        (["ckpt={ckpt}", "seed=4294967296"], "'seed' must lie between 0 and 4294967295, not 4294967296"),
-        (["task=toy", "policy=zero", "levels=[1]"], "'levels' needs a policy: ckpt=PATH"),
-        (["task=toy", "policy=zero", "run.dir=zero"], "'run.dir' needs a policy: ckpt=PATH"),
+        (["ckpt={ckpt}", "seed=-1"], "'seed' must be at least 0 and at most 4294967295, not -1"),
+        (["ckpt={ckpt}", "seed=4294967296"], "'seed' must be at least 0 and at most 4294967295, not 4294967296"),
+        (["task=toy", "policy=zero", "levels=[1]"], "'levels' needs ckpt=PATH"),
+        (["task=toy", "policy=zero", "run.dir=zero"], "'run.dir' needs ckpt=PATH"),
         (["ckpt={ckpt}", "device=gpu"], "unknown device 'gpu'"),
         (["ckpt={ckpt}", "step=5"], "did you mean 'steps'?"),
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),
-        (["ckpt={ckpt}", "env.max_wind=9"], "max_wind must lie in [0, max_accel)"),
+        (["ckpt={ckpt}", "env.max_wind=9"], "'env.max_wind' must be at least 0 and below 'env.max_accel'"),
         (["ckpt={ckpt}", "run.dir=full"], "the run folder 'full' is not empty"),
         (["ckpt={ckpt}", "run.dir=full/file"], "the run folder 'full/file' is a file"),
         (["ckpt={ckpt}", "run.dir=full/file/below"], "the run folder 'full/file/below' cannot be written"),
@@ -337,7 +344,7 @@ def test_a_changed_checkpoint_is_refused_with_what_differs(command, saved, name:
     [
         lambda c: c["rlmpc"]["config"].update(env=[1]),
         lambda c: c["rlmpc"]["config"]["task"].update(name="walk"),
-        lambda c: c["rlmpc"].update(report=None),
+        lambda c: c["rlmpc"].update(numbers=None),
         lambda c: c["hyper_parameters"]["agent"].update(actor_hidden="big"),
         lambda c: c["hyper_parameters"]["agent"].update(actor_hidden=[-1]),
         lambda c: c["hyper_parameters"]["agent"].update(actor_group="robot"),

@@ -12,8 +12,8 @@ import pytest
 
 import play
 import train
-from rlmpc.checkpoint import load_checkpoint
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.export.deployment import load_deployment
 
 pytestmark = pytest.mark.sim
 
@@ -35,7 +35,7 @@ def teacher(tmp_path_factory) -> Path:
 def student(teacher, tmp_path_factory) -> Path:
     """The checkpoint of a student of that teacher."""
     run = tmp_path_factory.mktemp("student") / "run"
-    short = ["trainer.max_epochs=1", "teacher_check_steps=5"]
+    short = ["trainer.max_epochs=1", "agent.teacher_check_steps=5"]
     train.main(["stage=distill", f"teacher_ckpt={teacher}", *TINY, *short, f"run.dir={run}"])
     return run / "checkpoints/epoch=0.ckpt"
 

@@ -14,37 +14,37 @@ import torch
 
 import play
 from callbacks.faults import FaultDump
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.checkpoint.fault_file import FAULT_FORMAT, FaultFile, describe_fault
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs
-from rlmpc.fault_file import FORMAT, FaultFile, describe_fault
-from rlmpc.learners.make import make_learner
 from rlmpc.play.replay import replay as replay_rollout
-from rlmpc.rollout.collector import Collector, Memory
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.interaction import Action, Memory
 
 NUM_ENVS, NUM_STEPS, BROKEN = 64, 8, 5
 
 
 class Pusher:
     groups = ("policy",)
-    mode = "direct"
     critic_group = None
 
     def __init__(self, breaks: bool) -> None:
         self.breaks = breaks
         self.num_steps = 0
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {}
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+    def act(self, obs: Obs, memory: Memory) -> Action:
         action = torch.randn(NUM_ENVS, 2)
         if self.breaks and self.num_steps == 3:
             action[BROKEN] = float("nan")
         self.num_steps += 1
-        return {"action": action, "memory": memory}
+        return Action(action)
 
     def value(self, obs: Obs) -> torch.Tensor:
         raise NotImplementedError
@@ -62,7 +62,7 @@ def rollout(break_env: Callable[[ToyEnv], None], breaks_action: bool) -> dict[st
     collector.collect(Pusher(breaks=False))
     break_env(env)
     collector.collect(Pusher(breaks_action))
-    config = asdict(compose_train(["task=toy", f"num_envs={NUM_ENVS}", "env.episode_length_s=0.5"]))
+    config = asdict(compose_train(["task=toy", f"num_envs={NUM_ENVS}", "env.episode_length_s=0.5"])[0])
     run = {"iteration": 2, "config": config, "num_envs": NUM_ENVS, "device": "cpu", "seed": 3}
     return describe_fault(**run, **recorder.recording())
 
@@ -124,13 +124,13 @@ def test_a_fault_at_another_place_ends_with_code_1(replay, broken_action):
 
 
 def test_a_run_goes_on_after_a_fault_and_leaves_a_file_that_replays(command, tmp_path):
-    cfg = compose_train(["task=toy", "num_envs=16"])
+    cfg = compose_train(["task=toy", "num_envs=16"])[0]
     L.seed_everything(cfg.seed, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", cfg.seed)
     # Where there is drag without end, standing is 0 x inf; it does not heal.
     env.drag[BROKEN] = float("inf")
     recorder = FaultRecorder()
-    learner = make_learner(cfg.agent, env.contract)
+    learner = PpoLearner.start(cfg.agent, env, None, print)
     run = {"config": asdict(cfg), "num_envs": 16, "device": "cpu", "seed": cfg.seed}
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=3, logger=False, callbacks=[FaultDump(recorder, tmp_path, 2, run)],
@@ -139,8 +139,8 @@ def test_a_run_goes_on_after_a_fault_and_leaves_a_file_that_replays(command, tmp
     trainer.fit(learner, datamodule=RolloutDataModule(env, Collector(env, cfg.agent.num_steps, True, recorder)))
     assert trainer.current_epoch == 3
     assert all(parameter.isfinite().all() for parameter in learner.parameters())
-    assert all(math.isfinite(learner.report[name]) for name in ("loss/value", "train/kl", "episode/reward_per_step"))
-    assert learner.report["fault/envs"] == pytest.approx(1 / 16)
+    assert all(math.isfinite(learner.numbers[name]) for name in ("loss/value", "train/kl", "episode/reward_per_step"))
+    assert learner.numbers["fault/envs"] == pytest.approx(1 / 16)
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == ["iteration=1.pt", "iteration=2.pt"]
     code, out, _ = command(play.main, f"replay={tmp_path / 'iteration=2.pt'}")
     assert (code, f"environment {BROKEN} is not finite in step 1" in out) == (0, True)
@@ -155,7 +155,7 @@ def changed(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     [
         (lambda content: [1, 2], "is not what a run leaves of a fault"),
         (lambda content: {"state_dict": {}}, "is not what a run leaves of a fault"),
-        (changed("format", FORMAT + 1), f"has another format than {FORMAT}"),
+        (changed("format", FAULT_FORMAT + 1), f"has another format than {FAULT_FORMAT}"),
         (changed("surplus", 1), "holds something else than expected"),
         (lambda content: {k: v for k, v in content.items() if k != "actions"}, "holds something else than expected"),
         (changed("config", {}), "holds something else than expected"),
@@ -191,10 +191,10 @@ def test_a_damaged_or_missing_file_is_refused(command, tmp_path, broken_action):
         ("task=toy", "a replay knows its task and needs no policy"),
         ("ckpt=some.ckpt", "a replay knows its task and needs no policy"),
         ("policy=zero", "a replay knows its task and needs no policy"),
-        ("num_envs=3", "'num_envs' has no effect on a replay"),
-        ("env.step_dt=0.1", "'env' has no effect on a replay"),
-        ("steps=3", "'steps' has no effect on a replay"),
-        ("video=true", "'video' needs a policy"),
+        ("num_envs=3", "'num_envs' has no effect with replay="),
+        ("env.step_dt=0.1", "'env' has no effect with replay="),
+        ("steps=3", "'steps' has no effect with replay="),
+        ("video=true", "'video' needs ckpt=PATH"),
         ("device=gpu", "unknown device 'gpu'"),
     ],
 )

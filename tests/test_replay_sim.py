@@ -9,7 +9,7 @@ import torch
 
 import play
 import train
-from rlmpc.networks.actor_critic import ActorCritic
+from rlmpc.algorithms.ppo.policy import ActorCritic
 from tests.same_run import curve
 
 pytestmark = pytest.mark.sim

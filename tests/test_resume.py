@@ -10,7 +10,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
-from rlmpc.checkpoint import load_checkpoint
+from rlmpc.checkpoint.file import load_checkpoint
 from tests.same_run import compare, curve
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 import play
 import train
-from rlmpc.learners.make import LEARNERS
+from rlmpc.algorithms.table import ALGORITHMS
 
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
 
@@ -48,7 +48,7 @@ def test_an_adapting_agent_is_rebuilt_from_its_checkpoint_alone(command, tmp_pat
     command(train.main, *TOY, "agent=rma", "trainer.max_epochs=2", "run.dir=run", "logger=[]")
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     settings = checkpoint["hyper_parameters"]
-    learner = LEARNERS[settings["agent"]["algorithm"]](**settings)
+    learner = ALGORITHMS[settings["agent"]["algorithm"]].learner()(**settings)
     learner.load_state_dict(checkpoint["state_dict"])
     assert learner.policy.normalizers["policy"].count == 2 * 16 * 24
     (optimizer,) = checkpoint["optimizer_states"]
@@ -106,10 +106,10 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "agent.lerning_rate=1"], "did you mean 'agent.learning_rate'"),
         (["task=toy", "env.arena_half_sice=1"], "did you mean 'env.arena_half_size'"),
         (["task=toy", "env.arena_half_size=big"], "takes a float"),
-        (["task=toy", "env.history=0"], "history must be at least 1, not 0"),
-        (["task=toy", "env.step_dt=-0.1"], "step_dt must be above 0, not -0.1"),
+        (["task=toy", "env.history=0"], "'env.history' must be at least 1, not 0"),
+        (["task=toy", "env.step_dt=-0.1"], "'env.step_dt' must be above 0, not -0.1"),
         (["task=toy", "env.seed=3"], "'env.seed' is set by 'seed'"),
-        (["task=toy", "seed=-1"], "'seed' must lie between 0 and 4294967295, not -1"),
+        (["task=toy", "seed=-1"], "'seed' must be at least 0 and at most 4294967295, not -1"),
         (["task=toy", "num_envs=0"], "'num_envs' must be at least 1"),
         (["task=toy", "num_envs=-4"], "'num_envs' must be at least 1"),
         (["task=toy", "num_envs=many"], "'num_envs' cannot be 'many'"),
@@ -119,10 +119,13 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "checkpoint.keep_last=0"], "'checkpoint.keep_last' must be at least 1"),
         (["task=toy", "faults.max_dumps=0"], "'faults.max_dumps' must be at least 1"),
         (["task=toy", "faults.max_skipped_updates=0"], "'faults.max_skipped_updates' must be at least 1"),
-        (["task=toy", "faults.max_env_share=1.5"], "'faults.max_env_share' must lie between 0 and 1, not 1.5"),
+        (["task=toy", "faults.max_env_share=1.5"], "'faults.max_env_share' must be at least 0 and at most 1, not 1.5"),
         (["task=toy", "agent.num_steps=0"], "'agent.num_steps' must be at least 1"),
-        (["task=toy", "agent.gamma=1.5"], "'agent.gamma' must lie in [0, 1]"),
-        (["task=toy", "agent.init_std=9"], "'agent.init_std' must lie between"),
+        (["task=toy", "agent.gamma=1.5"], "'agent.gamma' must be at least 0 and at most 1, not 1.5"),
+        (
+            ["task=toy", "agent.init_std=9"],
+            "'agent.min_std' = 0.05 and at most 'agent.max_std' = 2.0, not 9.0",
+        ),
         (["task=toy", "agent.activation=elo"], "did you mean 'elu'"),
         (["task=toy", "agent.actor_group=techer"], "did you mean 'teacher'"),
         (["task=toy", "agent=rma", "env.history=5"], "an even number of at least 6"),

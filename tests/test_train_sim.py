@@ -88,7 +88,7 @@ def test_an_environment_key_that_does_not_fit_is_refused_before_anything_starts(
 
 
 def test_a_term_is_switched_off_and_a_number_changed_by_an_override():
-    from rlmpc.config.compose import compose_train
+    from rlmpc.command_line.train import compose_train
     from rlmpc.envs.make import env_config
 
     cfg = compose_train(
@@ -100,7 +100,7 @@ def test_a_term_is_switched_off_and_a_number_changed_by_an_override():
             "env.commands.base_velocity.ranges.lin_vel_x=[0.0,0.2]",
             "env.sim.physics.solver_cfg.njmax=200",
         ]
-    )
+    )[0]
     env_cfg = env_config(cfg.task, cfg.env)
     assert env_cfg.events.push is None
     assert env_cfg.rewards.alive.weight == 1.0

@@ -34,7 +34,7 @@ if __name__ == "__main__":
     mount(size, "disk")
     # Only now: a process with threads cannot have a namespace of its own, and some library starts one.
     import train
-    from rlmpc.errors import run_command
+    from rlmpc.run.command import run_command
 
     try:
         run_command(train.main)

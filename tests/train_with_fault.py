@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 import train
-from rlmpc.errors import run_command
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.rollout.collector import Collector
+from rlmpc.run.command import run_command
 
 CALLS = {"rollout": (Collector, "_count_episodes", 2 * 24 + 5), "update": (OnPolicyLearner, "descend", 2 * 20 + 7)}
 """Where -> class, method and number of the call, with the default agent's steps and minibatches."""

@@ -9,39 +9,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from rlmpc.errors import UserError, nearest
-
-
-def split_override(argument: str) -> tuple[str, str]:
-    """`key=value` at the first `=`, so that a value may hold more of them.
-
-    Raises:
-        UserError: if there is no `=` or no key.
-    """
-    key, equals, text = argument.partition("=")
-    if not equals or not key.strip():
-        raise UserError(f"'{argument}' is not an override; write key=value, for example seed=3")
-    return key.strip(), text
-
-
-def parse_value(key: str, text: str) -> Any:
-    """A YAML scalar, list or mapping.
-
-    Raises:
-        UserError: if `text` is not YAML.
-    """
-    try:
-        config = OmegaConf.from_dotlist([f"value={text}"])
-        return OmegaConf.to_container(config, resolve=False)["value"]  # type: ignore[index, call-overload]
-    except (OmegaConfBaseException, ValueError) as error:
-        raise UserError(f"the value of '{key}' cannot be read: {text!r}") from error
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
-            raise UserError(f"the value of '{key}' is not valid YAML: {text!r}") from error
-        raise
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any, cast
 import torch
 
 from rlmpc.config.overrides import flatten, override_object, value_at
-from rlmpc.config.schema import TaskCfg
-from rlmpc.envs.launch import starting_simulator
+from rlmpc.config.train import TaskCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
 from rlmpc.errors import UserError
@@ -63,7 +62,7 @@ def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
     if task.simulator == "toy":
         groups = toy_schema(cfg.history).groups
         return {group: {term.name: term.history for term in terms} for group, terms in groups.items()}
-    from rlmpc.envs.isaaclab_env import configured_terms
+    from rlmpc.envs.isaaclab.env import configured_terms
 
     return configured_terms(cfg)
 
@@ -93,7 +92,7 @@ def make_env(
     seed: int,
     value_group: str,
     log_file: Path | None,
-    report: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> VecEnv:
     """The environment of `task`, running; everything that compiles on first use has been compiled.
 
@@ -105,13 +104,14 @@ def make_env(
         seed: of everything random in it.
         value_group: observation group of the value function, which terminal observations must hold.
         log_file: takes what the simulator prints while it starts; None drops it.
-        report: called with short sentences about the start.
+        say: called with short sentences about the start.
     """
     if task.simulator == "toy":
         return ToyEnv(cfg, num_envs, device, seed)
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.start import starting_simulator
 
-    with starting_simulator(log_file, report):
+    with starting_simulator(log_file, say):
         env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))
@@ -119,11 +119,11 @@ def make_env(
 
 
 def make_measurable_env(
-    task: TaskCfg, cfg: Any, num_envs: int, device: torch.device, seed: int, report: Callable[[str], None]
+    task: TaskCfg, cfg: Any, num_envs: int, device: torch.device, seed: int, say: Callable[[str], None]
 ) -> MeasurableEnv:
     """As `make_env`, to play in: nothing is kept of what the simulator prints, and values are of no interest."""
     any_group = next(iter(observation_terms(task, cfg)))
-    env = make_env(task, cfg, num_envs, device, seed, any_group, None, report)
+    env = make_env(task, cfg, num_envs, device, seed, any_group, None, say)
     return cast(MeasurableEnv, env)
 
 
@@ -150,6 +150,6 @@ def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> 
 def _isaaclab_config(task: TaskCfg) -> Any:
     if importlib.util.find_spec("isaaclab") is None:
         raise UserError(f"task '{task.name}' needs Isaac Lab, which is not installed; task=toy runs without it")
-    from rlmpc.envs.isaaclab_env import load_env_cfg
+    from rlmpc.envs.isaaclab.env import load_env_cfg
 
     return load_env_cfg(task.env_id)

@@ -15,30 +15,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.contract import Contract, differences
+from rlmpc.config.setting import check_settings, setting
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.differences import differences
+from rlmpc.contract.episode import Trial
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.obs_schema import ObsSchema, ObsTerm
 
 
 @dataclass
 class ToyEnvCfg:
     """Numbers of the toy task; positions in m, times in s."""
 
-    step_dt: float = 0.05
-    episode_length_s: float = 5.0
-    arena_half_size: float = 2.0
+    step_dt: float = setting(0.05, above=0)
+    episode_length_s: float = setting(5.0, above=0)
+    arena_half_size: float = setting(2.0, above=0)
     """Distance from the centre at which the point is lost (a true end of the episode)."""
     max_accel: float = 4.0
-    gain_range: tuple[float, float] = (0.7, 1.3)
-    drag_range: tuple[float, float] = (0.1, 0.6)
-    max_wind: float = 2.5
+    gain_range: tuple[float, float] = setting((0.7, 1.3), least=0)
+    drag_range: tuple[float, float] = setting((0.1, 0.6), least=0)
+    max_wind: float = setting(2.5, least=0, below="max_accel")
     """Largest component of a constant acceleration that every environment has of its own, m/s^2."""
-    position_noise: float = 0.01
-    history: int = 10
+    position_noise: float = setting(0.01, least=0)
+    history: int = setting(10, least=1)
     """Frames of position and action in every group."""
-    num_levels: int = 5
+    num_levels: int = setting(5, least=1)
     """The target of level k lies within (k + 1) / num_levels of the reachable square."""
     promote_error: float = 0.15
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""
@@ -52,22 +54,13 @@ class ToyEnvCfg:
         """Refuse numbers that make no environment.
 
         Raises:
-            ValueError: with what is accepted.
+            UserError: with what is accepted.
         """
-        for name in ("history", "num_levels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("step_dt", "episode_length_s", "arena_half_size"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        if not self.position_noise >= 0.0:
-            raise ValueError(f"position_noise must be at least 0, not {self.position_noise}")
+        check_settings(self, "env.")
         for name in ("gain_range", "drag_range"):
             low, high = getattr(self, name)
-            if not 0.0 <= low <= high:
-                raise ValueError(f"{name} must be two rising numbers of at least 0, not {(low, high)}")
-        if not 0.0 <= self.max_wind < self.max_accel:
-            raise ValueError(f"max_wind must lie in [0, max_accel), not {self.max_wind}")
+            if low > high:
+                raise UserError(f"'env.{name}' must be two rising numbers, not {(low, high)}")
 
 
 def toy_schema(frames: int) -> ObsSchema:
@@ -195,24 +188,20 @@ class ToyEnv:
         means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
         return means | {"curriculum/level": (self.level.sum().float(), count)}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Curriculum levels, on the only kind of ground."""
+    def curriculum(self) -> dict[str, Any]:
+        """Levels, on the only kind of ground."""
         return {"levels": self.level.clone(), "kinds": torch.zeros_like(self.level)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the levels of a state of any number of environments, from the next episode on."""
-        self.level.copy_(levels_for(state, self.num_envs))
+    def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
+        """Take over the levels of any number of environments, from the next episode on; there are no counters."""
+        self.level.copy_(levels_for(curriculum, self.num_envs))
 
-    def load_curriculum(self, state: dict[str, Any]) -> None:
-        """The same: there are no counters."""
-        self.load_state_dict(state)
-
-    def exact_state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""
         return {path: tensor.clone() for path, tensor in self._tensors().items()} | {"rng": self._rng.get_state()}
 
-    def load_exact_state(self, state: dict[str, Any]) -> None:
-        """Restore what `exact_state` gave; see the contract."""
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what `state` gave; see the contract."""
         tensors = self._tensors()
         expected = tensors | {"rng": self._rng.get_state()}
         there, here = ({path: list(values.shape) for path, values in side.items()} for side in (state, expected))

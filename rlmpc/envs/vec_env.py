@@ -34,9 +34,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlmpc.contract import Contract
-from rlmpc.evaluation.episode import Trial
-from rlmpc.obs_schema import ObsSchema
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
+from rlmpc.contract.observations import ObsSchema
 
 Obs = dict[str, Tensor]
 
@@ -57,22 +57,27 @@ class Step:
     """
 
     @cached_property
-    def ended(self) -> Tensor:
-        """(N,) bool: `obs` is the first of another episode."""
-        return self.terminated | self.truncated | self.faulty
+    def done(self) -> Tensor:
+        """(N,) bool: an episode ended."""
+        return self.terminated | self.truncated
 
     @cached_property
-    def is_finite(self) -> Tensor:
-        """(N,) bool: whether `obs` is."""
+    def restarts(self) -> Tensor:
+        """(N,) bool: `obs` is the first of another episode."""
+        return self.done | self.faulty
+
+    @cached_property
+    def obs_is_finite(self) -> Tensor:
+        """(N,) bool."""
         return finite_rows(self.obs)
 
     @cached_property
-    def usable(self) -> Tensor:
-        """(N,) bool: what the step led to can be learned from; neither faulty nor followed by something not finite."""
-        usable = self.is_finite & ~self.faulty
+    def valid(self) -> Tensor:
+        """(N,) bool: the step can be learned from; neither it nor what it led to is other than finite."""
+        valid = self.obs_is_finite & ~self.faulty
         if self.terminal_obs is not None:
-            usable &= finite_rows(self.terminal_obs) | ~self.truncated
-        return usable
+            valid &= finite_rows(self.terminal_obs) | ~self.truncated
+        return valid
 
 
 class VecEnv(Protocol):
@@ -117,27 +122,28 @@ class VecEnv(Protocol):
         """
         ...
 
-    def state_dict(self) -> dict[str, Any]:
-        """Curriculum and counters, as tensors and plain values; where there are levels, `levels` and `kinds` (N,)."""
+    def curriculum(self) -> dict[str, Any]:
+        """Levels, ranges and counters as tensors and plain values; `levels` and `kinds` (N,) where there are any."""
         ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave, of any number of environments; takes effect with the next `reset`."""
-        ...
+    def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
+        """Take over what `curriculum` gave for any number of environments, from the next `reset` on.
 
-    def load_curriculum(self, state: dict[str, Any]) -> None:
-        """Take over only the curriculum of what `state_dict` gave, whatever the number of environments it came from."""
-        ...
-
-    def exact_state(self) -> dict[str, Any]:
-        """All that decides how the environments go on, physics included: path -> tensor of its own or plain value.
-
-        Random numbers that an environment draws from the process' generators (`rlmpc.random_state`) are not part of it.
+        Args:
+            curriculum: levels, ranges and counters.
+            counters: whether the counters go on too, as in a run that is resumed; a new run starts its own.
         """
         ...
 
-    def load_exact_state(self, state: dict[str, Any]) -> None:
-        """Go on, with the next `step`, where `exact_state` was taken; to the bit on a CPU.
+    def state(self) -> dict[str, Any]:
+        """All that decides how the environments go on, physics included: path -> tensor of its own or plain value.
+
+        Random numbers that an environment draws from the process' generators are not part of it.
+        """
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on, with the next `step`, where `state` was taken; to the bit on a CPU.
 
         Raises:
             ValueError: before anything is changed, if it is of other environments: lines of what differs.
@@ -215,7 +221,7 @@ def round_seed(seed: int, round_number: int) -> int:
 
 
 def levels_for(state: dict[str, Any], num_envs: int) -> Tensor:
-    """Levels of N environments, sorted by kind of ground, out of what `VecEnv.state_dict` gave.
+    """Levels of N environments, sorted by kind of ground, out of what `VecEnv.curriculum` gave.
 
     Args:
         state: `levels` and `kinds` of M environments, (M,) each.
@@ -234,6 +240,6 @@ def levels_for(state: dict[str, Any], num_envs: int) -> Tensor:
 
 
 def merged_states(states: list[dict[str, Any]]) -> dict[str, Any]:
-    """What `VecEnv.state_dict` gave on several ranks as the state of one; counters are the first rank's."""
+    """What `VecEnv.curriculum` gave on several ranks as the state of one; counters are the first rank's."""
     levels = {name: torch.cat([state[name] for state in states]) for name in ("levels", "kinds") if name in states[0]}
     return {**states[0], **levels}

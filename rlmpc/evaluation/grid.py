@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError, nearest
-from rlmpc.evaluation.episode import Trial
 
 Command = tuple[float, ...]
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.errors import UserError, nearest
-from rlmpc.evaluation.episode import Episode, Trial
 
 METRICS = {
     "success_rate": "share of the episodes that ended without a fall",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from rlmpc.evaluation.episode import Episode
+from rlmpc.contract.episode import Episode
 from rlmpc.evaluation.metrics import totals
 
 _DPI = 150

@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
+from rlmpc.contract.episode import Episode
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Episode
 from rlmpc.evaluation.metrics import METRICS, check_metrics, summarise, totals
 from rlmpc.evaluation.plots import plot_falls, plot_success, plot_tracking
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from rlmpc.envs.vec_env import MeasurableEnv, Obs, Step
-from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.contract.episode import Episode, Trial
+from rlmpc.envs.vec_env import MeasurableEnv, Step
+from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
 STEPS_PER_CHECK = 50
 """Whether any episode goes on is asked, and the device waited for, only every so often."""
@@ -21,23 +22,11 @@ NON_FINITE = "non_finite"
 """Stands for the reason of an episode whose numbers became non-finite: the policy failed there."""
 
 
-class ActingPolicy(Protocol):
-    """What playing needs of a policy."""
-
-    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Memory at the start of an episode, (N, ...) each."""
-        ...
-
-    def act(self, obs: Obs, memory: dict[str, Tensor], deterministic: bool = False) -> dict[str, Any]:
-        """At least `action` (N, A), and `memory` for the next step."""
-        ...
-
-
 def evaluate(
     env: MeasurableEnv,
     policy: ActingPolicy,
     trials: list[Trial],
-    report: Callable[[str], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Episode]:
     """Run one episode of every trial with the policy's mean actions, N at a time.
 
@@ -47,7 +36,7 @@ def evaluate(
         env: where; its seed decides how episodes start.
         policy: who acts.
         trials: any number; see `rlmpc.evaluation.grid.make_trials`.
-        report: called with a short sentence before every round of N.
+        say: called with a short sentence before every round of N.
 
     Returns:
         Episodes in the order of the trials.
@@ -56,8 +45,8 @@ def evaluate(
     num_rounds = -(-len(trials) // env.num_envs)
     for round_number in range(num_rounds):
         chunk = trials[round_number * env.num_envs :][: env.num_envs]
-        if report is not None:
-            report(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
+        if say is not None:
+            say(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
         # A last, smaller round is filled up with repeats, which nobody looks at.
         env.place((chunk * env.num_envs)[: env.num_envs], round_number)
         episodes += _episodes(env, chunk, _run_round(env, policy).tolist())
@@ -78,16 +67,15 @@ class _Sums:
 
     def add(self, measured: dict[str, Tensor], step: Step, ended_by: Tensor) -> None:
         """Count a step of the episodes that are still running."""
-        ended = step.ended
         self.steps += self.is_running
         # What is measured in an episode's last step belongs to the next episode. A product would not do: NaN x 0 = NaN.
-        goes_on = self.is_running & ~ended
+        goes_on = self.is_running & ~step.restarts
         self.measured_steps += goes_on
         self.speed += torch.where(goes_on, measured["speed"], 0.0)
         self.power += torch.where(goes_on, measured["power"], 0.0)
         self.squared_error_xy += torch.where(goes_on, measured["error_xy"].square(), 0.0)
         self.squared_error_yaw += torch.where(goes_on, measured["error_yaw"].square(), 0.0)
-        ends = self.is_running & ended
+        ends = self.is_running & step.restarts
         self.fell += ends & (step.terminated | step.faulty)
         # Where several reasons hold at once, the last one stands.
         num_reasons = ended_by.shape[1]
@@ -113,17 +101,12 @@ class _Sums:
         )
 
 
-@torch.no_grad()
 def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
     """One episode of every environment: what `_Sums.finished` gives."""
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
     sums = _Sums(env)
-    for count in range(1, env.max_episode_length + 1):
-        acted = policy.act(obs, memory, deterministic=True)
-        step = env.step(acted["action"])
-        sums.add(env.measure(), step, env.ended_by())
-        # An environment that starts again keeps its memory: it is not looked at any more.
-        obs, memory = step.obs, acted["memory"]
+    steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
+    for count, transition in enumerate(islice(steps, env.max_episode_length), 1):
+        sums.add(env.measure(), transition.step, env.ended_by())
         if count % STEPS_PER_CHECK == 0 and not sums.is_running.any():
             break
     return sums.finished(env.step_dt)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-import torch
 
 from rlmpc.envs.vec_env import FilmableEnv
-from rlmpc.evaluation.run import ActingPolicy
-from rlmpc.networks.memory import forget
+from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
 STEPS_PER_FRAME = 2
 """25 pictures a second of a robot that is controlled 50 times a second."""
 
 
-@torch.no_grad()
 def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path:
     """Film all robots side by side, or in a square, from their next reset on; where an episode ends, the next follows.
 
@@ -33,16 +31,14 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
     Raises:
         UserError: there is nothing to see, or nothing to film with.
     """
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
+    obs = env.reset()
     # Before the file is made: whoever cannot be filmed leaves none behind.
     env.pictures()
     path.parent.mkdir(parents=True, exist_ok=True)
     with iio.imopen(path, "w", plugin="pyav") as video:
         video.init_video_stream("libx264", fps=round(1.0 / (STEPS_PER_FRAME * env.step_dt)))
-        for count in range(1, steps + 1):
-            acted = policy.act(obs, memory, deterministic=True)
-            step = env.step(acted["action"])
-            obs, memory = step.obs, forget(acted["memory"], step.ended)
+        transitions = interact(env, noiseless(policy), obs, policy.initial_memory(env.num_envs))
+        for count, _ in enumerate(islice(transitions, steps), 1):
             if count % STEPS_PER_FRAME == 0:
                 video.write_frame(tiled(env.pictures().numpy()))
     return path

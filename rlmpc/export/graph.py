@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
-from rlmpc.networks.rma import RmaActorCritic
 
 EXAMPLE_ROWS = 2
 """Rows of the observations that are traced; torch takes a batch of 0 or 1 for one that never changes."""
@@ -26,23 +24,14 @@ class ActingGraph(nn.Module):
     def forward(self, obs: Obs, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
         """Action (N, A) and next memory, in the order of `memory`, for groups (N, D_g) and memories (N, ...)."""
         acted = self.policy.act(obs, memory, deterministic=True)
-        return acted["action"], {name: acted["memory"][name] for name in memory}
-
-
-def deployed(policy: GaussianPolicy, device: torch.device | str = "cpu") -> GaussianPolicy:
-    """A copy of `policy` on `device` that acts as on a robot: on what is sensed, in evaluation mode, without critic."""
-    copy = deepcopy(policy).to(device).eval()
-    copy.critic = None
-    if isinstance(copy, RmaActorCritic):
-        copy.mode = "history"
-    return copy
+        return acted.action, {name: acted.memory[name] for name in memory}
 
 
 def trace(policy: GaussianPolicy, dims: Mapping[str, int]) -> ExportedProgram:
     """The graph of a policy for any number of rows.
 
     Args:
-        policy: as `deployed` gives it.
+        policy: as `GaussianPolicy.deployed` gives it.
         dims: width D_g of each of its acting groups.
     """
     obs = {group: torch.zeros(EXAMPLE_ROWS, dims[group]) for group in policy.acting_groups}

@@ -9,19 +9,19 @@ from importlib.metadata import version
 from typing import Any
 
 import rlmpc
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema
+from rlmpc.export.deployment import ACTION, DEPLOYMENT_FORMAT, NEXT_STATE, STATE
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.obs_schema import ObsSchema
-from rlmpc.sim2sim.deployment import ACTION, FORMAT, NEXT_STATE, STATE
 
-PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
+EXPORTERS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
-def describe_export(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str, Any]:
+def metadata(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str, Any]:
     """All that `policy.json` holds.
 
     Args:
-        policy: as `deployed` gives it.
+        policy: as `GaussianPolicy.deployed` gives it.
         description: `task`, `algorithm`, `iteration`, `checkpoint_sha256` (or None), `contract`, a `Contract`, and
             `command_ranges`, lower and upper bound by axis [m/s, rad/s] (or None).
     """
@@ -30,7 +30,7 @@ def describe_export(policy: GaussianPolicy, description: Mapping[str, Any]) -> d
     sensed = replace(contract, observations=ObsSchema(groups))
     memories = {name: values.shape[1] for name, values in policy.initial_memory(1).items()}
     return {
-        "format": FORMAT,
+        "format": DEPLOYMENT_FORMAT,
         **{key: description[key] for key in ("task", "algorithm", "iteration", "checkpoint_sha256")},
         "contract": sensed.to_dict(),
         "inputs": _entries(sensed.observations.dims() | {STATE + name: width for name, width in memories.items()}),
@@ -39,7 +39,7 @@ def describe_export(policy: GaussianPolicy, description: Mapping[str, Any]) -> d
         ),
         "command_ranges": description["command_ranges"],
         "versions": {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
+        | {package: version(package) for package in EXPORTERS},
     }
 
 

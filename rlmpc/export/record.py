@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.export.graph import deployed
-from rlmpc.networks.memory import forget
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
+from rlmpc.rollout.interaction import interact, noiseless
+
+NUM_OBSERVATIONS = 1000
+"""How many an export is compared on, if nothing else is said."""
 
 MIN_STEPS = 50
 """Shortest sequence, so that what a policy remembers has had time to matter."""
 
 
-@torch.no_grad()
 def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[dict[str, Tensor]]:
     """What the policy sees while it acts, without noise, as it would on a robot.
 
@@ -32,16 +34,13 @@ def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[d
     Returns:
         The acting groups of every step, (M, D_g) each, of the first M environments; at least `num` rows in total.
     """
-    policy = deployed(policy, env.device)
+    policy = policy.deployed(env.device)
     rows = min(env.num_envs, max(1, num // MIN_STEPS))
-    obs, memory = env.reset(), policy.initial_memory(env.num_envs)
-    recorded: list[dict[str, Tensor]] = []
-    for _ in range(math.ceil(num / rows)):
-        recorded.append({group: obs[group][:rows].clone() for group in policy.acting_groups})
-        acted = policy.act(obs, memory, deterministic=True)
-        step = env.step(acted["action"])
-        obs, memory = step.obs, forget(acted["memory"], step.ended)
-    return recorded
+    steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
+    return [
+        {group: transition.obs[group][:rows].clone() for group in policy.acting_groups}
+        for transition in islice(steps, math.ceil(num / rows))
+    ]
 
 
 def plausible_observations(policy: GaussianPolicy, dims: Mapping[str, int], num: int) -> list[dict[str, Tensor]]:
@@ -55,7 +54,7 @@ def plausible_observations(policy: GaussianPolicy, dims: Mapping[str, int], num:
     Returns:
         The acting groups of `MIN_STEPS` steps, (M, D_g) each, independent Gaussians.
     """
-    policy = deployed(policy)
+    policy = policy.deployed()
     rows = math.ceil(num / MIN_STEPS)
     generator = torch.Generator().manual_seed(0)
 

@@ -14,9 +14,9 @@ from torch.export import ExportedProgram
 from torch.onnx import ONNXProgram
 
 from rlmpc.errors import UserError
-from rlmpc.export.gate import require_parity
-from rlmpc.export.graph import deployed, trace
-from rlmpc.export.metadata import describe_export, names
+from rlmpc.export.graph import trace
+from rlmpc.export.metadata import metadata, names
+from rlmpc.export.parity import require_parity
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
 ONNX_FILE, JSON_FILE, PT2_FILE = FILES = ("policy.onnx", "policy.json", "policy.pt2")
@@ -39,7 +39,7 @@ def export_policy(
     Args:
         policy: the policy; it is not changed.
         folder: where the files go; made if it does not exist.
-        description: what `describe_export` takes.
+        description: what `metadata` takes.
         observations: if given, the graph must act on them as the policy does; see `require_parity`.
 
     Returns:
@@ -55,7 +55,7 @@ def export_policy(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix=".export-") as staging:
-            onnx_path = _write(deployed(policy), Path(staging), description)
+            onnx_path = _write(policy.deployed(), Path(staging), description)
             if observations is not None:
                 require_parity(policy, onnx_path, observations)
             for name in FILES:
@@ -66,8 +66,8 @@ def export_policy(
 
 
 def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any]) -> Path:
-    """All files of a policy, as `deployed` gives it; the path of the ONNX file."""
-    data = describe_export(policy, description)
+    """All files of a policy, as `GaussianPolicy.deployed` gives it; the path of the ONNX file."""
+    data = metadata(policy, description)
     text = json.dumps(data, indent=2) + "\n"
     with warnings.catch_warnings():
         # torch warns of its own deprecations while it exports.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-Metrics = dict[str, tuple[Tensor, Tensor]]
-"""Name -> (weighted sum, weight), scalars on the device; every iteration and every rank has the same names."""
+from rlmpc.rollout.rollout import Metrics
+
+ROOT = "/rmse"
+"""Marks the name of a root mean square."""
 
 
 def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics:
@@ -18,25 +22,27 @@ def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics
     An update with a number that is not finite, as those of a skipped one are, is left out.
     """
     rows = torch.stack(list(numbers))
-    kept = rows.sum(dim=1).isfinite()
-    totals = torch.where(kept.unsqueeze(1), rows, 0.0).sum(dim=0)
-    return {name: (total, kept.sum().to(rows.dtype)) for name, total in zip(names, totals, strict=True)}
+    valid = rows.sum(dim=1).isfinite()
+    totals = torch.where(valid.unsqueeze(1), rows, 0.0).sum(dim=0)
+    return {name: (total, valid.sum().to(rows.dtype)) for name, total in zip(names, totals, strict=True)}
 
 
 class IterationMeans(Metric):
-    """Weighted means under fixed names, summed over ranks in one collective and read by the host in one transfer."""
+    """Weighted means under fixed names, added over ranks in one collective and read by the host in one transfer.
+
+    What has `ROOT` in its name is given squared, and the root of its mean comes out.
+    """
 
     full_state_update = False
-    totals: Tensor
-    weights: Tensor
+    sums: Tensor
+    """(2, K): of the weighted values, and of the weights."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=added_over_ranks)
         self.names = list(names)
-        self.add_state("totals", torch.zeros(len(names)), dist_reduce_fx="sum")
-        self.add_state("weights", torch.zeros(len(names)), dist_reduce_fx="sum")
+        self.add_state("sums", torch.zeros(2, len(names)), dist_reduce_fx="sum")
 
-    def update(self, values: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    def update(self, values: Metrics) -> None:
         """Add name -> (weighted sum, weight), scalars on this metric's device.
 
         Raises:
@@ -44,15 +50,23 @@ class IterationMeans(Metric):
         """
         if list(values) != self.names:
             raise ValueError(f"metric names changed: {sorted(set(values) ^ set(self.names))}")
-        self.totals += torch.stack([total for total, _ in values.values()])
-        self.weights += torch.stack([weight for _, weight in values.values()])
+        totals, weights = zip(*values.values(), strict=True)
+        self.sums += torch.stack([*totals, *weights]).view(2, -1)
 
     def compute(self) -> Tensor:
         """Means in the order of `names`; NaN where the weight is 0."""
-        return self.totals / self.weights
+        return self.sums[0] / self.sums[1]
 
     def to_host(self) -> dict[str, float]:
         """Means by name, without those of weight 0; then start over."""
         means = torch.atleast_1d(self.compute()).tolist()  # torchmetrics squeezes a single number
         self.reset()
-        return {name: mean for name, mean in zip(self.names, means, strict=True) if mean == mean}
+        observed = {name: mean for name, mean in zip(self.names, means, strict=True) if not math.isnan(mean)}
+        return {name: math.sqrt(mean) if ROOT in name else mean for name, mean in observed.items()}
+
+
+def added_over_ranks(values: Tensor, group: Any) -> list[Tensor]:
+    """What torchmetrics asks for instead of gathering `values` of every rank and adding them: one `all_reduce`."""
+    total = values.clone()
+    torch.distributed.all_reduce(total, group=group)
+    return [total]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rlmpc.learners.metrics import Metrics
+from rlmpc.rollout.rollout import Metrics
 
 
 class SkippedUpdates:

@@ -32,14 +32,14 @@ def imitation_loss(kind: str, student: Normal, teacher: Normal, huber_delta: flo
     return mse_loss(student.mean, teacher.mean, reduction="none").mean(dim=-1)
 
 
-def leads_to_fall(terminated: Tensor, ended: Tensor, num_steps: int) -> Tensor:
+def leads_to_fall(terminated: Tensor, done: Tensor, num_steps: int) -> Tensor:
     """Whether an episode ends in a fall with this step or one of the `num_steps - 1` after it.
 
     What follows the rollout is unknown and counts as no fall.
 
     Args:
         terminated: (T, N) bool, whether the step ended an episode in a fall.
-        ended: (T, N) bool, whether it ended an episode at all.
+        done: (T, N) bool, whether it ended an episode at all.
         num_steps: steps up to the fall, the last one included; 0 marks nothing.
 
     Returns:
@@ -51,6 +51,6 @@ def leads_to_fall(terminated: Tensor, ended: Tensor, num_steps: int) -> Tensor:
     remaining = torch.zeros_like(terminated[0], dtype=torch.long)
     for t in reversed(range(terminated.shape[0])):
         before = (remaining - 1).clamp(min=0)
-        remaining = torch.where(terminated[t], num_steps, torch.where(ended[t], 0, before))
+        remaining = torch.where(terminated[t], num_steps, torch.where(done[t], 0, before))
         marked[t] = remaining > 0
     return marked

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+FILL_STD = 1.0
+"""Fill value for a standard deviation: losses divide by it."""
+FILL_LOG_PROB = 1e3
+"""Fill value for a log-probability: the ratio of any probability to it is 0."""
+
+
+def filled(values: Tensor, weight: Tensor, value: float) -> Tensor:
+    """`values` (*S, ...) with a fill value where `weight` (*S) is 0, which keeps masked losses finite."""
+    counts = (weight > 0.0).view(*weight.shape, *[1] * (values.dim() - weight.dim()))
+    return torch.where(counts, values, value)
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from rlmpc.networks.tree import like_rows
+
 CELLS: dict[str, type[nn.GRUCell] | type[nn.LSTMCell]] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 """Kinds of memory by name."""
 
@@ -38,7 +40,7 @@ class RecurrentMemory(nn.Module):
         hidden = self.cell(x, state["hidden"])
         return hidden, {"hidden": hidden}
 
-    def unroll(self, x: Tensor, state: Mapping[str, Tensor], ended: Tensor) -> Tensor:
+    def unroll(self, x: Tensor, state: Mapping[str, Tensor], restarts: Tensor) -> Tensor:
         """Outputs (T, N, width) of T steps of inputs (T, N, D).
 
         The gradient goes back through all T steps and no further: truncated backpropagation through time.
@@ -46,10 +48,10 @@ class RecurrentMemory(nn.Module):
         Args:
             x: inputs.
             state: before the first step.
-            ended: (T, N) bool, whether an episode ended with this step, so that the next one starts from zeros.
+            restarts: (T, N) bool, whether the next input is of another episode, which starts from zeros.
         """
         outputs = []
-        keep = (~ended).unsqueeze(-1).to(x.dtype)
+        keep = (~restarts).unsqueeze(-1).to(x.dtype)
         for x_t, keep_t in zip(x, keep, strict=True):
             output, state = self(x_t, state)
             outputs.append(output)
@@ -57,6 +59,6 @@ class RecurrentMemory(nn.Module):
         return torch.stack(outputs)
 
 
-def forget(memory: Mapping[str, Tensor], ended: Tensor) -> dict[str, Tensor]:
-    """`memory` (N, ...) with zeros where an episode `ended` (N,), so that the next one starts from nothing."""
-    return {name: values.masked_fill(ended.view(-1, *[1] * (values.dim() - 1)), 0.0) for name, values in memory.items()}
+def forget(memory: Mapping[str, Tensor], restarts: Tensor) -> dict[str, Tensor]:
+    """`memory` (N, ...) with zeros where another episode starts, (N,) bool, which then starts from nothing."""
+    return {name: values.masked_fill(like_rows(restarts, values), 0.0) for name, values in memory.items()}

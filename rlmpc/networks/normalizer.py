@@ -38,18 +38,18 @@ class RunningNormalizer(nn.Module):
         return ((x - mean) / (var + self.eps).sqrt()).clamp(-self.clip, self.clip)
 
     @torch.no_grad()
-    def centred_sums(self, x: Tensor, num_left_out: Tensor | float = 0.0) -> Tensor:
+    def centred_sums(self, x: Tensor, num_invalid: Tensor | float = 0.0) -> Tensor:
         """First and second sums of `x` (..., D) about the current mean, and the sample count: (2 D + 1,) float64.
 
         Args:
-            x: samples; those that are left out are rows of zeros.
-            num_left_out: how many these are, a scalar. What they add to the sums is known, and taken off again.
+            x: samples; those that are not valid are rows of zeros.
+            num_invalid: how many these are, a scalar. What they add to the sums is known, and taken off again.
         """
         centred = (x.flatten(0, -2) - self.mean).double()
         offset = self.mean.double()
-        first = centred.sum(dim=0) + num_left_out * offset
-        second = (centred**2).sum(dim=0) - num_left_out * offset**2
-        count = centred.new_full((1,), float(centred.shape[0])) - num_left_out
+        first = centred.sum(dim=0) + num_invalid * offset
+        second = (centred**2).sum(dim=0) - num_invalid * offset**2
+        count = centred.new_full((1,), float(centred.shape[0])) - num_invalid
         return torch.cat([first, second, count])
 
     @torch.no_grad()
@@ -65,7 +65,7 @@ class RunningNormalizer(nn.Module):
         mean = self.mean + (shift * count / total).to(self.mean.dtype)
         var = (spread / total).clamp(min=0.0).to(self.var.dtype)
         # Without samples `shift` is 0 / 0, which shows here as well.
-        usable = (mean.isfinite() & var.isfinite()).all()
-        self.mean.copy_(torch.where(usable, mean, self.mean))
-        self.var.copy_(torch.where(usable, var, self.var))
-        self.count.copy_(torch.where(usable, total, self.count))
+        is_finite = (mean.isfinite() & var.isfinite()).all()
+        self.mean.copy_(torch.where(is_finite, mean, self.mean))
+        self.var.copy_(torch.where(is_finite, var, self.var))
+        self.count.copy_(torch.where(is_finite, total, self.count))

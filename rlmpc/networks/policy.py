@@ -1,14 +1,19 @@
-"""What every policy shares: action noise, a normalizer for each observation group and, to learn by reward, a critic."""
+"""What every policy shares: an actor with noise, a normalizer for each group and, to learn by reward, a critic."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from rlmpc.config.agent import AgentCfg
+from rlmpc.contract.contract import Contract
 from rlmpc.networks.distribution import GaussianHead
 from rlmpc.networks.mlp import mlp
 from rlmpc.networks.normalizer import RunningNormalizer
@@ -20,64 +25,90 @@ Memory = Mapping[str, Tensor]
 """What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
 
 
+@dataclass
+class Acted:
+    """Actions of N environments, and how they were chosen."""
+
+    action: Tensor
+    """(N, A)."""
+    log_prob: Tensor
+    """Of the action, (N,)."""
+    mean: Tensor
+    """Of the distribution that the action was drawn from, (N, A)."""
+    std: Tensor
+    """(N, A)."""
+    inferred: dict[str, Tensor]
+    """What `GaussianPolicy.infer` gave, (N, ...) each."""
+    memory: dict[str, Tensor]
+    """For the next step, (N, ...) each."""
+
+
 class GaussianPolicy(nn.Module, ABC):
     """A Gaussian actor, with or without a value function; a subclass says what the actor takes.
 
     Args:
-        actor: network from what the subclass makes of the observations to A means.
-        obs_dims: width of every observation group that the policy sees; each gets a normalizer.
-        num_actions: A.
-        critic_group: group that the critic sees; None for a policy that values nothing.
-        critic_hidden: widths of the critic's hidden layers.
-        activation: a key of `rlmpc.networks.mlp.ACTIVATIONS`.
-        init_std: standard deviation of the actions at the start.
-        min_std: floor of that standard deviation.
-        max_std: its ceiling.
-        normalize_obs: whether groups are normalised by running statistics.
+        settings: of the agent. One that learns by reward has a `critic_group` and `critic_hidden`; without them the
+            policy values nothing.
+        contract: what the policy and its environment agree upon.
+        num_inputs: width of what the actor takes.
+        more_groups: observation groups that the policy sees beside the actor's and the critic's.
     """
 
-    mode: str
-    """How the policy acts now, where it can act in several ways; a rollout records it."""
+    actor: nn.Sequential
+    teachable: dict[str, int]
+    """What a student of this policy can be taught beside its actions: name -> width."""
 
     def __init__(
-        self,
-        actor: nn.Module,
-        obs_dims: Mapping[str, int],
-        num_actions: int,
-        *,
-        critic_group: str | None,
-        critic_hidden: Sequence[int],
-        activation: str,
-        init_std: float,
-        min_std: float,
-        max_std: float,
-        normalize_obs: bool,
+        self, settings: AgentCfg, contract: Contract, num_inputs: int, more_groups: Sequence[str] = ()
     ) -> None:
         super().__init__()
-        self.groups = tuple(obs_dims)
-        self.critic_group = critic_group
-        self.actor = actor
-        self.critic = mlp(obs_dims[critic_group], critic_hidden, 1, activation) if critic_group is not None else None
-        self.noise = GaussianHead(num_actions, init_std, min_std, max_std)
-        self.normalizers = nn.ModuleDict(
-            {group: RunningNormalizer(width) for group, width in obs_dims.items()} if normalize_obs else {}
-        )
-
-    @property
-    @abstractmethod
-    def acting_groups(self) -> tuple[str, ...]:
-        """Observation groups that acting needs now; the rest of `groups` serves learning."""
-
-    @abstractmethod
-    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], Memory]:
-        """What the actor consumes besides `obs`, (N, ...) each: estimates, what it remembers; and the next memory."""
+        dims, num_actions, activation = contract.observations.dims(), contract.num_actions, settings.activation
+        self.actor_group = settings.actor_group
+        self.critic_group: str | None = getattr(settings, "critic_group", None)
+        seen = (self.actor_group, self.critic_group, *more_groups)
+        self.teachable = {}
+        self.groups = tuple(dict.fromkeys(group for group in seen if group is not None))
+        self.actor = mlp(num_inputs, settings.actor_hidden, num_actions, activation, output_gain=0.01)
+        self.critic = None
+        if self.critic_group is not None:
+            self.critic = mlp(dims[self.critic_group], getattr(settings, "critic_hidden"), 1, activation)  # noqa: B009
+        self.noise = GaussianHead(num_actions, settings.init_std, settings.min_std, settings.max_std)
+        normalized = self.groups if settings.normalize_obs else ()
+        self.normalizers = nn.ModuleDict({group: RunningNormalizer(dims[group]) for group in normalized})
 
     @abstractmethod
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
         """Action distribution for `obs` of groups (..., D_g) and what `infer` gave for them; mean is (..., A)."""
 
+    @property
+    def acting_groups(self) -> tuple[str, ...]:
+        """Observation groups that acting needs now; the rest of `groups` serves learning."""
+        return (self.actor_group,)
+
+    def on_robot(self) -> Self:
+        """From now on act as on a robot: on nothing but what it senses."""
+        return self
+
+    def in_simulation(self) -> Self:
+        """From now on act with all that is known in simulation."""
+        return self
+
+    def deployed(self, device: torch.device | str = "cpu") -> Self:
+        """A copy on `device` that acts as on a robot, in evaluation mode and without critic."""
+        copy = deepcopy(self).to(device).eval().on_robot()
+        copy.critic = None
+        return copy
+
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         """Memory at the start of an episode, zeros (N, ...) each; empty for a policy that remembers nothing."""
+        return {}
+
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What the actor takes besides `obs`, (N, ...) each: estimates, what it remembers; and the next memory."""
+        return {}, dict(memory)
+
+    def teach(self, obs: Obs) -> dict[str, Tensor]:
+        """Everything `teachable`, (N, width) each, for `obs` of groups (N, D_g)."""
         return {}
 
     def value(self, obs: Obs) -> Tensor:
@@ -85,29 +116,19 @@ class GaussianPolicy(nn.Module, ABC):
         assert self.critic is not None and self.critic_group is not None
         return self.critic(self.normalized(obs, self.critic_group)).squeeze(-1)
 
-    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> dict[str, Any]:
-        """Choose actions for N environments and record how they were chosen; rollout, play and export all act by this.
+    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> Acted:
+        """Choose actions for N environments; rollout, play and export all act by this.
 
         Args:
             obs: at least the groups of `acting_groups`, (N, D_g) each.
-            memory: what the previous step returned; `initial_memory` at the start of an episode.
+            memory: what the previous step gave; `initial_memory` at the start of an episode.
             deterministic: take the mean instead of a sample.
-
-        Returns:
-            `action` (N, A), `log_prob` (N,), `mean` (N, A), `std` (N, A), `inferred`, what `infer` gave, and the next
-            `memory`.
         """
         inferred, memory = self.infer(obs, memory)
         distribution = self.distribution(obs, inferred)
         action = distribution.mean if deterministic else distribution.sample()
-        return {
-            "action": action,
-            "log_prob": distribution.log_prob(action).sum(dim=-1),
-            "mean": distribution.mean,
-            "std": distribution.stddev,
-            "inferred": inferred,
-            "memory": memory,
-        }
+        log_prob = distribution.log_prob(action).sum(dim=-1)
+        return Acted(action, log_prob, distribution.mean, distribution.stddev, inferred, memory)
 
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
         """One group (..., D_g), or some of its columns, as the networks see it."""

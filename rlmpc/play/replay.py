@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import islice
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from rlmpc.config.schema import PlayCfg
+from rlmpc.checkpoint.fault_file import FaultFile
+from rlmpc.checkpoint.random_state import load_random_state
+from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env
-from rlmpc.envs.vec_env import VecEnv, finite_rows
+from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
-from rlmpc.fault_file import FaultFile, read_fault
-from rlmpc.random_state import load_random_state
+from rlmpc.rollout.interaction import Action, Memory, interact
 
 
-def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
-    """Replay a file and print which environments became non-finite, and when.
+def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
+    """Replay what `cfg.replay` holds and print which environments became non-finite, and when.
 
     Raises:
         UserError: if the file does not fit what it says it is of.
         RunError: if the fault does not come back.
     """
-    fault = read_fault(path)
     device = resolve_device(torch.device(fault.device).type if cfg.device == "auto" else cfg.device)
     agent = fault.config["agent"]
     value_group = agent.get("critic_group", agent["actor_group"])
@@ -37,45 +37,44 @@ def play_replay(cfg: PlayCfg, path: Path, console: Console) -> None:
             f"iteration {fault.iteration} of {cfg.task.name}: {len(fault.actions)} steps of {fault.num_envs} "
             f"environments on {device}, recorded on {fault.device}"
         )
-        there, here = first_faults(fault.faulty), first_faults(replay(env, fault, str(path)))
+        there, here = first_faults(fault.faulty), first_faults(replay(env, fault, str(cfg.replay)))
     finally:
         env.close()
     for index, step in here.items():
         console.print(f"environment {index} is not finite in step {step + 1}")
     if here != there:
         expected = ", ".join(f"environment {index} in step {step + 1}" for index, step in there.items())
-        raise RunError(f"the fault did not come back as it is in '{path}': {expected}")
+        raise RunError(f"the fault did not come back as it is in '{cfg.replay}': {expected}")
     console.print("as in the file")
 
 
-@torch.no_grad()
-def replay(env: VecEnv, fault: FaultFile, owner: str) -> Tensor:
+def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
     """Do again what was done.
 
     Args:
         env: environments like those that the file is of.
         fault: the file's content.
-        owner: what to call it.
+        source: what to call it.
 
     Returns:
-        (T, N) bool on the CPU: what cannot be learned from.
+        (T, N) bool on the CPU: which samples were not valid.
 
     Raises:
         UserError: if the state in the file is not one of these environments.
     """
     try:
-        env.load_exact_state(fault.state)
+        env.load_state(fault.state)
     except ValueError as error:
-        raise UserError(f"'{owner}' does not fit the environment that its config describes: {error}") from error
-    actions, seen = fault.actions.to(env.device), fault.seen.to(env.device)
-    faulty = []
-    for random, action in zip(fault.random, actions, strict=True):
+        raise UserError(f"'{source}' does not fit the environment that its config describes: {error}") from error
+    recorded = zip(fault.random, fault.actions.to(env.device), strict=True)
+
+    def act(obs: Obs, memory: Memory) -> Action:
+        random, action = next(recorded)
         load_random_state(random, env.device)
-        env.restart(~(seen & finite_rows({"action": action})))
-        step = env.step(action)
-        faulty.append(~step.usable)
-        seen = step.is_finite
-    return torch.stack(faulty).cpu()
+        return Action(action)
+
+    steps = interact(env, act, obs={}, memory={}, obs_is_finite=fault.seen.to(env.device))
+    return torch.stack([~transition.step.valid for transition in islice(steps, len(fault.actions))]).cpu()
 
 
 def first_faults(faulty: Tensor) -> dict[int, int]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from rlmpc.checkpoint import Checkpoint
-from rlmpc.config.schema import PlayCfg
-from rlmpc.contract import Contract
-from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.config.play import PlayCfg
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import table, write_report

@@ -8,26 +8,23 @@ from typing import Any, cast
 import torch
 from rich.console import Console
 
-from rlmpc.checkpoint import Checkpoint
-from rlmpc.config.checks import check_new_folder
-from rlmpc.config.schema import PlayCfg
-from rlmpc.contract import Contract
+from rlmpc.algorithms.restore import check_checkpoint, restore_policy
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.config.play import PlayCfg
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
 from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
-from rlmpc.evaluation.differences import command_warnings, config_differences
-from rlmpc.evaluation.episode import Trial
 from rlmpc.evaluation.grid import make_trials
+from rlmpc.evaluation.mismatch import command_warnings, config_differences
 from rlmpc.evaluation.run import evaluate
 from rlmpc.evaluation.video import film
-from rlmpc.export.record import record_observations
+from rlmpc.export.record import NUM_OBSERVATIONS, record_observations
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.play.results import FILM_STEPS, describe, describe_export, film_trials, report_episodes, results_folder
-from rlmpc.policies import check_checkpoint, restore_policy
-
-NUM_OBSERVATIONS = 1000
-"""Recorded to compare an export on."""
+from rlmpc.run.folder import check_new_folder
 
 
 def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:

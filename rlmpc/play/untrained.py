@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from rlmpc.config.schema import PlayCfg
+from rlmpc.config.play import PlayCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
-from rlmpc.envs.vec_env import VecEnv
+from rlmpc.envs.vec_env import Obs, VecEnv
+from rlmpc.rollout.interaction import Action, Memory, interact
 
 NUM_ENVS = 16
 NUM_STEPS = 500
@@ -28,7 +30,6 @@ def play_untrained(cfg: PlayCfg, console: Console) -> None:
         env.close()
 
 
-@torch.no_grad()
 def step_untrained(env: VecEnv, policy: str, num_steps: int, task: str) -> Table:
     """Run some steps; means over the episodes that ended, and over all steps.
 
@@ -38,17 +39,20 @@ def step_untrained(env: VecEnv, policy: str, num_steps: int, task: str) -> Table
         num_steps: control steps.
         task: what to call the environment.
     """
-    env.reset()
-    env.pop_metrics()
     shape = (env.num_envs, env.num_actions)
+
+    def act(obs: Obs, memory: Memory) -> Action:
+        make = torch.randn if policy == "random" else torch.zeros
+        return Action(make(shape, device=env.device))
+
+    obs = env.reset()
+    env.pop_metrics()
     reward = torch.zeros((), device=env.device)
     episodes = torch.zeros((), device=env.device)
     start = time.perf_counter()
-    for _ in range(num_steps):
-        actions = torch.randn(shape, device=env.device) if policy == "random" else torch.zeros(shape, device=env.device)
-        outcome = env.step(actions)
-        reward += outcome.reward.mean()
-        episodes += (outcome.terminated | outcome.truncated).sum()
+    for transition in islice(interact(env, act, obs, memory={}), num_steps):
+        reward += transition.step.reward.mean()
+        episodes += transition.step.done.sum()
     speed = num_steps * env.num_envs / (time.perf_counter() - start)
     table = Table(title=f"{task}, {policy} actions: {env.num_envs} environments x {num_steps} steps", min_width=60)
     table.add_column("quantity")

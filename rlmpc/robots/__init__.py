@@ -1,1 +1,1 @@
-"""Robots: measured descriptions, and how each becomes an Isaac Lab articulation."""
+"""Robots: descriptions as plain data, and how each becomes an Isaac Lab articulation."""

@@ -1,22 +1,20 @@
-"""Steps an environment with a policy and turns what happened into a training batch."""
+"""Steps an environment with a policy and keeps what happened as a rollout."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from rlmpc.contract import differences
+from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
-from rlmpc.networks.memory import forget
-from rlmpc.rollout.buffer import RolloutBuffer
+from rlmpc.networks.tree import like_rows, tree_map
 from rlmpc.rollout.faults import FaultRecorder
-
-Memory = dict[str, Tensor]
-
-KEPT = ("value", "terminal_value", "truncated")
-"""What an invalid sample still says, so that what came before it can be bootstrapped; the rest of it is zeros."""
+from rlmpc.rollout.interaction import Choice, Memory, Transition, interact
+from rlmpc.rollout.rollout import Metrics, Rollout
 
 
 class RolloutPolicy(Protocol):
@@ -24,17 +22,15 @@ class RolloutPolicy(Protocol):
 
     groups: tuple[str, ...]
     """Observation groups to keep for the update."""
-    mode: str
-    """How the policy acts during a rollout, where it can act in several ways."""
     critic_group: str | None
     """Group that `value` takes; None for a policy that values nothing."""
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         """Memory at the start of an episode, (N, ...) each; empty for a policy that remembers nothing."""
         ...
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
-        """Actions for N environments and how they were chosen: at least `action`, and `memory` for the next step."""
+    def act(self, obs: Obs, memory: Memory) -> Choice:
+        """Actions for N environments and how they were chosen, a dataclass of tensors."""
         ...
 
     def value(self, obs: Obs) -> Tensor:
@@ -59,62 +55,39 @@ class Collector:
         self.num_steps = num_steps
         self.stagger_episodes = stagger_episodes
         self.recorder = recorder
-        self._buffer = RolloutBuffer(num_steps)
+        self._storage: Rollout | None = None
         self._obs: Obs | None = None
-        self._memory: Memory = {}
+        self._memory: dict[str, Tensor] = {}
         self._episode_return = torch.zeros(env.num_envs, device=env.device)
         self._episode_length = torch.zeros(env.num_envs, device=env.device)
         self._ended = torch.zeros(4, device=env.device)
 
     @torch.no_grad()
-    def collect(self, policy: RolloutPolicy) -> dict[str, Any]:
-        """Run T steps.
+    def collect(self, policy: RolloutPolicy) -> Rollout:
+        """Run T steps; the tensors of the rollout before are written over.
 
-        A sample is valid if what was seen, what was done and what came of it is finite. One that is not holds zeros,
-        but for what lets the samples before it bootstrap: it is a truncation with the value of what was seen, or with 0
-        where that is unknown.
-
-        Returns:
-            `obs` (the policy's groups, (T, N, D_g)), all that `policy.act` returned, (T, N, ...), `reward`,
-            `terminated`, `truncated` and `valid`, (T, N), `memory` at the start of the rollout, (N, ...), the policy's
-            `mode`, and `metrics`: name -> (weighted sum, weight) as in `VecEnv.pop_metrics`. Where the policy values
-            observations, also `value` and `terminal_value` (T, N), the latter of what cut episodes ended with, and
-            `last_value` (N,), of what follows the rollout. All of it is finite.
+        A sample is valid if what was seen, what was done and what came of it is finite.
         """
         if self._obs is None:
-            self._obs = self.env.reset()
-            self._memory = policy.initial_memory(self.env.num_envs)
+            self._obs, self._memory = self.env.reset(), policy.initial_memory(self.env.num_envs)
             if self.stagger_episodes:
                 self.env.stagger_episodes()
-        obs, start = self._obs, self._memory
-        seen = finite_rows(obs)
+        memory = self._memory
+        for t, transition in enumerate(self._transitions(policy, self._obs)):
+            self._write(t, self._samples(policy, transition))
+            self._count_episodes(transition.step)
+            self._obs, self._memory = transition.step.obs, transition.memory
+        rollout = self._storage
+        assert rollout is not None
+        for part in (rollout.obs, rollout.acted, rollout.reward, rollout.terminated):
+            tree_map(lambda values: values.masked_fill_(like_rows(~rollout.valid, values), 0), part)
         if self.recorder is not None:
-            self.recorder.begin(self.env, seen)
-        for t in range(self.num_steps):
-            acted = policy.act(obs, self._memory)
-            memory, action = acted.pop("memory"), acted["action"]
-            if self.recorder is not None:
-                self.recorder.add(action)
-            self.env.restart(~(seen & finite_rows({"action": action})))
-            step = self.env.step(action)
-            valid = step.usable
-            self._buffer.write(t, {"obs": {group: obs[group] for group in policy.groups}, **acted})
-            self._buffer.write(t, {**self._outcome(obs, seen, step, valid, policy), "valid": valid})
-            self._count_episodes(step)
-            self._memory = forget(memory, step.ended | ~valid)
-            obs, seen = step.obs, step.is_finite
-        self._obs = obs
-        return self._finished(policy, obs, seen) | {"memory": start, "mode": policy.mode}
-
-    def _finished(self, policy: RolloutPolicy, obs: Obs, seen: Tensor) -> dict[str, Any]:
-        """The batch of a rollout that led to `obs`, of which the rows `seen` (N,) are finite."""
-        batch: dict[str, Any] = self._buffer.views()
-        self._buffer.leave_out(~batch["valid"], KEPT)
-        if self.recorder is not None:
-            self.recorder.finish(batch["valid"], batch["obs"])
+            self.recorder.finish(rollout.valid, rollout.obs)
+        last_value = None
         if policy.critic_group is not None:
-            batch["last_value"] = torch.where(seen, policy.value(obs), 0.0)
-        return batch | {"metrics": self._metrics(batch["reward"], batch["valid"])}
+            last_value = torch.where(finite_rows(self._obs), policy.value(self._obs), 0.0)
+        metrics = self._metrics(rollout.reward, rollout.valid)
+        return replace(rollout, last_value=last_value, memory=memory, metrics=metrics)
 
     def state_dict(self) -> dict[str, Any]:
         """What goes over from one rollout to the next; empty before the first."""
@@ -134,29 +107,59 @@ class Collector:
         lines = differences({group: list(values.shape) for group, values in state["obs"].items()}, widths)
         if lines:
             raise ValueError("its observations are others (there | here):\n  " + "\n  ".join(lines))
-        self._obs = {group: values.to(device) for group, values in state["obs"].items()}
-        self._memory = {name: values.to(device) for name, values in state["memory"].items()}
-        episodes = {name: values.to(device) for name, values in state["episodes"].items()}
-        self._episode_return, self._episode_length = episodes["return"], episodes["length"]
+        state = tree_map(lambda values: values.to(device), state)
+        self._obs, self._memory = state["obs"], state["memory"]
+        self._episode_return, self._episode_length = state["episodes"]["return"], state["episodes"]["length"]
 
-    def _outcome(self, obs: Obs, seen: Tensor, step: Step, valid: Tensor, policy: RolloutPolicy) -> dict[str, Tensor]:
-        outcome = {"reward": step.reward, "terminated": step.terminated, "truncated": step.truncated | ~valid}
-        if policy.critic_group is None:
-            return outcome
-        value = torch.where(seen, policy.value(obs), 0.0)
-        terminal_value = torch.zeros_like(value) if step.terminal_obs is None else policy.value(step.terminal_obs)
-        return {**outcome, "value": value, "terminal_value": torch.where(step.truncated & valid, terminal_value, value)}
+    def _transitions(self, policy: RolloutPolicy, obs: Obs) -> Iterator[Transition]:
+        """T steps, watched by the recorder."""
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.begin(self.env, finite_rows(obs))
+
+        def act(obs: Obs, memory: Memory) -> Choice:
+            acted = policy.act(obs, memory)
+            if recorder is not None:
+                recorder.add(acted.action)
+            return acted
+
+        steps = interact(self.env, act, obs, self._memory)
+        return (next(steps) for _ in range(self.num_steps))
+
+    def _samples(self, policy: RolloutPolicy, transition: Transition) -> Rollout:
+        """The samples (N, ...) of a step."""
+        obs, step = transition.obs, transition.step
+        value = terminal_value = None
+        if policy.critic_group is not None:
+            value = torch.where(transition.obs_is_finite, policy.value(obs), 0.0)
+            terminal_value = torch.zeros_like(value) if step.terminal_obs is None else policy.value(step.terminal_obs)
+            terminal_value = torch.where(step.truncated & step.valid, terminal_value, value)
+        return Rollout(
+            obs={group: obs[group] for group in policy.groups},
+            acted=replace(transition.acted, memory={}),
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated | ~step.valid,
+            valid=step.valid,
+            value=value,
+            terminal_value=terminal_value,
+        )
+
+    def _write(self, t: int, samples: Rollout) -> None:
+        """Copy a step's samples to row `t`. The first write allocates; addresses stay the same from then on."""
+        if self._storage is None:
+            self._storage = tree_map(lambda row: row.new_zeros(self.num_steps, *row.shape), samples)
+        tree_map(lambda rows, row: rows[t].copy_(row), self._storage, samples)
 
     def _count_episodes(self, step: Step) -> None:
         self._episode_return += step.reward
         self._episode_length += 1
-        ended = step.terminated | step.truncated
-        numbers = (self._episode_return * ended, self._episode_length * ended, step.terminated, ended)
+        numbers = (self._episode_return * step.done, self._episode_length * step.done, step.terminated, step.done)
         self._ended += torch.stack([number.sum().float() for number in numbers])
-        self._episode_return *= ~step.ended
-        self._episode_length *= ~step.ended
+        self._episode_return *= ~step.restarts
+        self._episode_length *= ~step.restarts
 
-    def _metrics(self, reward: Tensor, valid: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def _metrics(self, reward: Tensor, valid: Tensor) -> Metrics:
         total_return, total_length, falls, episodes = self._ended.unbind()
         steps = valid.sum().float()
         num_envs, num_samples = (steps.new_tensor(float(number)) for number in (valid.shape[1], valid.numel()))

@@ -8,10 +8,11 @@ from typing import Any, cast
 import lightning as L
 import torch
 
-from rlmpc.compact import compact
+from rlmpc.checkpoint.compact import compact
+from rlmpc.checkpoint.random_state import load_random_state, random_state
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.random_state import load_random_state, random_state
 from rlmpc.rollout.collector import Collector, RolloutPolicy
+from rlmpc.rollout.rollout import Rollout
 
 
 class RolloutLoader:
@@ -27,7 +28,7 @@ class RolloutLoader:
     def __len__(self) -> int:
         return 1
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Rollout]:
         yield self.datamodule.collect()
 
 
@@ -37,21 +38,21 @@ class RolloutDataModule(L.LightningDataModule):
     Args:
         env: this rank's environments.
         collector: what steps them.
-        keep_exact_state: whether checkpoints hold all that the environments are in the midst of, or their curriculum.
+        keep_state: whether checkpoints hold all that the environments are in the midst of, or their curriculum.
     """
 
-    def __init__(self, env: VecEnv, collector: Collector, keep_exact_state: bool = True) -> None:
+    def __init__(self, env: VecEnv, collector: Collector, keep_state: bool = True) -> None:
         super().__init__()
         self.env = env
         self.collector = collector
-        self.keep_exact_state = keep_exact_state
+        self.keep_state = keep_state
         self._random_state: dict[str, Any] | None = None
 
     def train_dataloader(self) -> RolloutLoader:
         """The loader of the rollout; see `RolloutLoader`."""
         return RolloutLoader(self)
 
-    def collect(self) -> dict[str, Any]:
+    def collect(self) -> Rollout:
         """One rollout with the policy of the learner that the trainer holds."""
         assert self.trainer is not None
         if self._random_state is not None:
@@ -59,9 +60,7 @@ class RolloutDataModule(L.LightningDataModule):
             self._random_state = None
         return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
-    def transfer_batch_to_device(
-        self, batch: dict[str, Any], device: torch.device, dataloader_idx: int
-    ) -> dict[str, Any]:
+    def transfer_batch_to_device(self, batch: Rollout, device: torch.device, dataloader_idx: int) -> Rollout:
         """The rollout already lies where the learner is."""
         return batch
 
@@ -78,17 +77,17 @@ class RolloutDataModule(L.LightningDataModule):
         """What this rank is in the midst of.
 
         Returns:
-            `num_envs`, `env` (the curriculum), `random` (the random generators), `kept_exact_state`, and if so `exact`
+            `num_envs`, `env` (the curriculum), `random` (the random generators), `kept_state`, and if so `exact`
             (the environments' exact state) and `rollout` (what goes over from one rollout to the next).
         """
         state = {
             "num_envs": self.env.num_envs,
-            "env": self.env.state_dict(),
+            "env": self.env.curriculum(),
             "random": random_state(self.env.device),
-            "kept_exact_state": self.keep_exact_state,
+            "kept_state": self.keep_state,
         }
-        if self.keep_exact_state:
-            exact = compact(self.env.exact_state(), self.env.num_envs)
+        if self.keep_state:
+            exact = compact(self.env.state(), self.env.num_envs)
             state |= {"exact": exact, "rollout": self.collector.state_dict()}
         return state
 
@@ -99,9 +98,9 @@ class RolloutDataModule(L.LightningDataModule):
             ValueError: if the exact state is of other environments.
         """
         if "env" in state:
-            self.env.load_state_dict(state["env"])
+            self.env.load_curriculum(state["env"])
         if {"exact", "rollout"} <= state.keys():
-            self.env.load_exact_state(state["exact"])
+            self.env.load_state(state["exact"])
             self.collector.load_state_dict(state["rollout"])
         if "random" in state:
             # Now, to see that it is one; and once more before the first rollout, since what is built until then draws

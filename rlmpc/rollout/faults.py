@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.compact import compact
+from rlmpc.checkpoint.compact import compact
+from rlmpc.checkpoint.random_state import random_state
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.random_state import random_state
 
 MAX_SHOWN = 16
 """Faulty environments whose observations are kept; the others can be seen in the replay."""
@@ -36,7 +36,7 @@ class FaultRecorder:
             env: the environments.
             seen: (N,) bool, whether what is acted upon first is finite.
         """
-        self._start = {"state": env.exact_state(), "seen": seen}
+        self._start = {"state": env.state(), "seen": seen}
         self._random, self._actions = [], []
 
     def add(self, action: Tensor) -> None:
@@ -62,7 +62,7 @@ class FaultRecorder:
         """The last rollout as plain data on the CPU.
 
         Returns:
-            `state`, what `VecEnv.exact_state` gave at its start; `seen` (N,), whether what was seen then is finite;
+            `state`, what `VecEnv.state` gave at its start; `seen` (N,), whether what was seen then is finite;
             `random`, the state of the generators before each of T steps; `actions` (T, N, A); `faulty` (T, N); and of a
             few faulty environments `shown` (K,) and their `obs`, groups (T, K, D_g).
         """

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError, nearest
-
-ACTION_LIMIT = 100.0
-"""Bound of raw actions, as in training."""
 
 SERVED = ("joint_pos", "gait_cycle")
 """Names of the action terms that this simulation carries out."""
@@ -46,28 +45,28 @@ class Actions:
     """The action terms of a contract in their order.
 
     Args:
-        terms: the contract's `actions`.
-        joints: the contract's `joints`.
-        control_dt: seconds between two actions.
+        contract: says what they are, and the limit of raw actions.
 
     Raises:
         UserError: for a term that this simulation does not carry out.
     """
 
-    def __init__(self, terms: Sequence[Mapping[str, Any]], joints: Mapping[str, Any], control_dt: float) -> None:
+    def __init__(self, contract: Contract) -> None:
+        joints = contract.joints
+        self._limit = math.inf if contract.action_limit is None else contract.action_limit
         self._default_pos = np.array(joints["default_pos"])
         self._joint_terms: list[tuple[slice, list[int], np.ndarray, np.ndarray]] = []
         self.clock: GaitClock | None = None
         self._clock_column = 0
         start = 0
-        for term in terms:
+        for term in contract.actions:
             columns = slice(start, start + term["dim"])
             start = columns.stop
             if term["name"] == "joint_pos":
                 joint_ids = [joints["names"].index(name) for name in term["joints"]]
                 self._joint_terms.append((columns, joint_ids, np.array(term["scale"]), np.array(term["offset"])))
             elif term["name"] == "gait_cycle":
-                self.clock, self._clock_column = GaitClock(term, control_dt), columns.start
+                self.clock, self._clock_column = GaitClock(term, contract.control_dt), columns.start
             else:
                 raise UserError(
                     f"action '{term['name']}' of the policy is not carried out in MuJoCo; it serves "
@@ -87,7 +86,7 @@ class Actions:
 
         Entries that are not finite count as 0.
         """
-        self.raw = np.clip(np.where(np.isfinite(raw), raw, 0.0), -ACTION_LIMIT, ACTION_LIMIT)
+        self.raw = np.clip(np.where(np.isfinite(raw), raw, 0.0), -self._limit, self._limit)
         targets = self._default_pos.copy()
         for columns, joint_ids, scale, offset in self._joint_terms:
             targets[joint_ids] = offset + scale * self.raw[columns]

@@ -6,25 +6,20 @@ import math
 
 import numpy as np
 
-from rlmpc.evaluation.episode import Episode, Trial
-from rlmpc.sim2sim.deployment import Deployment
-from rlmpc.sim2sim.ground import TILE_HALF_SIZE_M
-from rlmpc.sim2sim.simulation import Simulation
+from rlmpc.contract.episode import Episode, Trial
+from rlmpc.export.deployment import Deployment
+from rlmpc.sim2sim.simulation import Simulation, world_of
 from rlmpc.sim2sim.walker import Walker, check_trial
-
-MAX_TILT_RAD = 0.8
-MIN_HEIGHT_M = -5.0
-"""Of the root; both as in training."""
 
 FALLS = ("non_finite", "bad_orientation", "fell_below")
 """Reasons for an episode's end that are no success."""
 
 
-def evaluate(
+def evaluate_in_mujoco(
     deployment: Deployment,
     trials: list[Trial],
     seed: int,
-    episode_length_s: float = 12.0,
+    episode_length_s: float | None = None,
     episodes_per_trial: int = 1,
 ) -> list[Episode]:
     """Run every trial.
@@ -33,7 +28,7 @@ def evaluate(
         deployment: the exported policy.
         trials: grounds and commands.
         seed: of the starts, which differ from trial to trial and from episode to episode.
-        episode_length_s: after this an episode is a success.
+        episode_length_s: after this an episode is a success; None: after what it was in training.
         episodes_per_trial: episodes of one trial differ by heading, velocity and gait phase at their start.
 
     Returns:
@@ -42,9 +37,11 @@ def evaluate(
     Raises:
         UserError: for a trial or policy that MuJoCo does not serve.
     """
-    num_steps = round(episode_length_s / deployment.contract.control_dt)
+    world = world_of(deployment.contract)
+    length_s = world.episode_length_s if episode_length_s is None else episode_length_s
+    num_steps = round(length_s / deployment.contract.control_dt)
     for trial in trials:
-        check_trial(trial)
+        check_trial(trial, world)
     episodes = []
     for index, trial in enumerate(trials):
         walker = Walker(deployment, trial)
@@ -55,7 +52,7 @@ def evaluate(
 
 
 def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_steps: int) -> Episode:
-    """One episode of at most `num_steps` control steps, from a start that `rng` draws.
+    """Run one episode of at most `num_steps` control steps, from a start that `rng` draws.
 
     The step that ends it is not measured, because Isaac Lab cannot measure it either: there, the robot stands at the
     start of the next episode by then.
@@ -88,20 +85,22 @@ def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_step
 
 
 def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
-    """What ends the episode now, a fall before anything else; None while it goes on."""
+    """Return what ends the episode now, a fall before anything else; None while it goes on."""
+    world = simulation.world
+    tilt = math.acos(min(max(-simulation.gravity_b[2], -1.0), 1.0))
     if not simulation.is_finite:
         return "non_finite"
-    if math.acos(min(max(-simulation.gravity_b[2], -1.0), 1.0)) > MAX_TILT_RAD:
+    if world.max_tilt_rad is not None and tilt > world.max_tilt_rad:
         return "bad_orientation"
-    if simulation.root_pos[2] < MIN_HEIGHT_M:
+    if world.min_height_m is not None and simulation.root_pos[2] < world.min_height_m:
         return "fell_below"
-    if np.abs(simulation.root_pos[:2]).max() > TILE_HALF_SIZE_M:
+    if (np.abs(simulation.root_pos[:2]) > 0.5 * np.array(world.terrain.tile_size_m)).any():
         return "left_tile"
     return "time_out" if is_time_out else None
 
 
 def velocity_errors(simulation: Simulation) -> tuple[float, float]:
-    """Errors of the velocity in the plane [m/s], in the frame of the heading, and of the world's yaw rate [rad/s]."""
+    """Return the errors of the velocity in the plane [m/s], heading frame, and of the world's yaw rate [rad/s]."""
     yaw = simulation.root_yaw
     turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
     velocity = turn @ simulation.root_lin_vel_w[:2]
@@ -110,5 +109,5 @@ def velocity_errors(simulation: Simulation) -> tuple[float, float]:
 
 
 def _root_mean_square(errors: list[float]) -> float:
-    """0 for an episode that ended in its first step, of which nothing was measured."""
+    """Return 0 for an episode that ended in its first step, of which nothing was measured."""
     return math.sqrt(sum(error**2 for error in errors) / len(errors)) if errors else 0.0

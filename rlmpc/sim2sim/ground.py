@@ -1,31 +1,27 @@
-"""The ground as boxes: flat, or the stairs that the policies were trained on.
+"""The ground as boxes: flat, or the stairs that the policy was trained on.
 
-Stairs surround the start on all four sides in square rings, as in the training terrain: a tile of 8 m x 8 m with level
-ground at height 0 around it. The numbers are those of `rlmpc/tasks/terrains.py`, which cannot be imported without the
-training simulator; a test compares the two.
+Stairs surround the start on all four sides in square rings, as in Isaac Lab's pyramid stairs: one tile, with level
+ground at height 0 around it. A test compares the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from rlmpc.contract.world import Terrain
 from rlmpc.errors import UserError, nearest
 
-TERRAINS: tuple[str, ...] = ("flat", "stairs_up", "stairs_down")
-"""Kinds of ground, named by what a robot meets that starts in the middle."""
+FLAT = "flat"
+"""A kind of ground that is always there."""
 
-NUM_LEVELS = 10
-"""Levels of difficulty of the stairs."""
+_DIRECTIONS = {"inverted_pyramid_stairs_terrain": -1.0, "pyramid_stairs_terrain": 1.0}
+"""Shapes of stairs. Who starts in a pit climbs, who starts on a hill descends."""
 
-TILE_HALF_SIZE_M = 4.0
-"""From the middle to the edge of the tile."""
+_NUMBERS = {"step_height_range", "step_width", "platform_width", "holes", "border_width"}
+"""What is said of stairs."""
 
-STEP_WIDTH_M = 0.3
-STEP_HEIGHT_RANGE_M = (0.01, 0.17)
-PLATFORM_WIDTH_M = {"stairs_up": 1.5, "stairs_down": 1.25}
-"""Least width of the square in the middle that is wanted; whole steps make it narrower."""
-
-_BORDER_WIDTH_M = 8.0
 _THICKNESS_M = 1.0
 """Of the lowest piece of ground."""
 
@@ -48,41 +44,54 @@ class Ground:
     """[m] height of the ground in the middle of the tile, where episodes start."""
 
 
-def step_height(level: int) -> float:
-    """Height of a step [m]; training draws it from the interval of the level, this is the middle."""
-    low, high = STEP_HEIGHT_RANGE_M
-    return low + (level + 0.5) / NUM_LEVELS * (high - low)
+def served_kinds(terrain: Terrain) -> tuple[str, ...]:
+    """Return the kinds of ground that can be built here: flat, and the training's stairs that fill square tiles."""
+    width, length = terrain.tile_size_m
+    stairs = [name for name, kind in terrain.kinds.items() if width == length and _is_served(kind)]
+    return tuple(dict.fromkeys((FLAT, *stairs)))
 
 
-def make_ground(terrain: str, level: int) -> Ground:
-    """The ground of one kind and level; flat ground is the same on all levels.
+def _is_served(kind: Mapping[str, Any]) -> bool:
+    is_complete = kind.get("shape") in _DIRECTIONS and kind.keys() >= _NUMBERS
+    return is_complete and not kind["holes"] and kind["border_width"] == 0.0
+
+
+def make_ground(terrain: Terrain, kind: str, level: int) -> Ground:
+    """Build the ground of one kind and level; flat ground is the same on all levels.
 
     Raises:
-        UserError: for an unknown kind or level.
+        UserError: The kind or the level is unknown.
     """
-    if terrain not in TERRAINS:
-        raise UserError(
-            f"terrain '{terrain}' is not known to MuJoCo; accepted: {', '.join(TERRAINS)}{nearest(terrain, TERRAINS)}"
-        )
-    if not 0 <= level < NUM_LEVELS:
-        raise UserError(f"level {level} does not exist; accepted: 0 to {NUM_LEVELS - 1}")
-    if terrain == "flat":
-        return Ground((_box((0.0, 0.0), (_outer_edge(), _outer_edge()), 0.0, -_THICKNESS_M),), 0.0)
-    # Who starts in a pit climbs, who starts on a hill descends.
-    return _stairs(-step_height(level) if terrain == "stairs_up" else step_height(level), PLATFORM_WIDTH_M[terrain])
+    kinds = served_kinds(terrain)
+    if kind not in kinds:
+        raise UserError(f"terrain '{kind}' is not known to MuJoCo; accepted: {', '.join(kinds)}{nearest(kind, kinds)}")
+    if not 0 <= level < terrain.num_levels:
+        raise UserError(f"level {level} does not exist; accepted: 0 to {terrain.num_levels - 1}")
+    if kind == FLAT:
+        x, y = (0.5 * side + terrain.border_width_m for side in terrain.tile_size_m)
+        return Ground((_box((0.0, 0.0), (x, y), 0.0, -_THICKNESS_M),), 0.0)
+    return _stairs(terrain, kind, level)
 
 
-def _outer_edge() -> float:
-    return TILE_HALF_SIZE_M + _BORDER_WIDTH_M
+def step_height(terrain: Terrain, kind: str, level: int) -> float:
+    """Return the height of a step [m]; training draws it from the interval of the level, this is the middle."""
+    easiest, hardest = terrain.difficulty_range
+    difficulty = easiest + (level + 0.5) / terrain.num_levels * (hardest - easiest)
+    low, high = terrain.kinds[kind]["step_height_range"]
+    return low + difficulty * (high - low)
 
 
-def _stairs(rise: float, platform_width: float) -> Ground:
-    """Rings that rise (or fall, if negative) by `rise` from one to the next towards the middle."""
-    num_rings = int((2.0 * TILE_HALF_SIZE_M - platform_width) // (2.0 * STEP_WIDTH_M)) + 1
-    edges = [TILE_HALF_SIZE_M - STEP_WIDTH_M * ring for ring in range(num_rings + 1)]
+def _stairs(terrain: Terrain, kind: str, level: int) -> Ground:
+    """Build rings that rise (or fall) by one step from one to the next towards the middle."""
+    numbers = terrain.kinds[kind]
+    rise = _DIRECTIONS[numbers["shape"]] * step_height(terrain, kind, level)
+    step_width, half_tile = numbers["step_width"], 0.5 * terrain.tile_size_m[0]
+    # Whole steps make the platform narrower than it is wanted.
+    num_rings = int((2.0 * half_tile - numbers["platform_width"]) // (2.0 * step_width)) + 1
+    edges = [half_tile - step_width * ring for ring in range(num_rings + 1)]
     origin_height = (num_rings + 1) * rise
     bottom = min(0.0, origin_height) - _THICKNESS_M
-    boxes = _ring(_outer_edge(), TILE_HALF_SIZE_M, 0.0, bottom)
+    boxes = _ring(half_tile + terrain.border_width_m, half_tile, 0.0, bottom)
     for ring in range(num_rings):
         boxes += _ring(edges[ring], edges[ring + 1], (ring + 1) * rise, bottom)
     boxes.append(_box((0.0, 0.0), (edges[-1], edges[-1]), origin_height, bottom))
@@ -90,7 +99,7 @@ def _stairs(rise: float, platform_width: float) -> Ground:
 
 
 def _ring(outer: float, inner: float, top: float, bottom: float) -> list[Box]:
-    """Four boxes between the squares of half width `outer` and `inner` [m]."""
+    """Build four boxes between the squares of half width `outer` and `inner` [m]."""
     middle, half_width = 0.5 * (outer + inner), 0.5 * (outer - inner)
     along_x = [_box((0.0, side * middle), (outer, half_width), top, bottom) for side in (-1.0, 1.0)]
     along_y = [_box((side * middle, 0.0), (half_width, inner), top, bottom) for side in (-1.0, 1.0)]

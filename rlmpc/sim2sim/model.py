@@ -1,4 +1,4 @@
-"""The robot and the ground as a MuJoCo model, with the physics settings that the policies were trained with."""
+"""The robot and the ground as a MuJoCo model, with the physics settings that the policy was trained with."""
 
 # MuJoCo fills its module from compiled ones, which pyright cannot see into.
 # pyright: reportAttributeAccessIssue=false
@@ -12,12 +12,11 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from rlmpc.contract.world import World
 from rlmpc.errors import UserError
-from rlmpc.robots.g1.description import Body, CollisionShape, load_description
+from rlmpc.robots.description import Body, CollisionShape
+from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.ground import Ground
-
-NUM_SUBSTEPS = 4
-"""Physics steps in one control step, as in training."""
 
 GROUND_GROUP = 0
 """Geom group of the ground; the robot's geoms are in `ROBOT_GROUP`."""
@@ -25,9 +24,6 @@ ROBOT_GROUP = 1
 
 _FRICTION = 1.0
 """Nominal friction of the robot, which alone decides that of a contact."""
-
-_CONTACT_STIFFNESS, _CONTACT_DAMPING = 1.6e5, 1100.0
-"""[N/m, N s/m] of the ground, as in `rlmpc/tasks/physics.py`."""
 
 _LIMIT_STIFFNESS, _LIMIT_DAMPING = 1.0e4, 10.0
 """[N m/rad, N m s/rad] of the joints' stops: Newton's defaults, which the training keeps."""
@@ -40,14 +36,18 @@ _SHAPES = {
 _COLOURS = {"sphere": (0.2, 0.2, 0.2, 1.0), "capsule": (0.7, 0.7, 0.7, 1.0), "box": (0.2, 0.2, 0.2, 1.0)}
 
 
-def build_model(joints: Mapping[str, Any], control_dt: float, ground: Ground) -> mujoco.MjModel:
-    """A floating robot with position drives above the ground.
+def build_model(
+    robot: Robot, joints: Mapping[str, Any], control_dt: float, world: World, ground: Ground
+) -> mujoco.MjModel:
+    """Build a floating robot with position drives above the ground.
 
     Bodies, inertias, limits and collision shapes are the robot description's, drives those of the policy's contract.
 
     Args:
+        robot: what to build.
         joints: the contract's `joints`: `names`, and `stiffness`, `damping`, `armature`, `effort_limit` in that order.
         control_dt: seconds between two actions.
+        world: number of physics steps in a control step, and how stiff contacts are.
         ground: what to stand on.
 
     Returns:
@@ -56,42 +56,52 @@ def build_model(joints: Mapping[str, Any], control_dt: float, ground: Ground) ->
     Raises:
         UserError: the joints are not those of the robot.
     """
-    _check_joints(joints["names"])
+    _check_joints(robot, joints["names"])
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
-    _set_physics(spec, control_dt / NUM_SUBSTEPS)
+    _set_physics(spec, control_dt, world)
     _set_light(spec)
-    _add_ground(spec, ground)
+    contact = _solref(world.contact_stiffness, world.contact_damping)
+    _add_ground(spec, ground, contact)
     parents: dict[str | None, mujoco.MjsBody] = {None: spec.worldbody}
-    for body in load_description().bodies:
-        parents[body.name] = _add_body(parents[body.parent], body)
+    for body in robot.description.bodies:
+        parents[body.name] = _add_body(parents[body.parent], body, contact)
     _add_drives(spec, joints)
     model = spec.compile()
     _set_stops(model)
     return model
 
 
-def _check_joints(names: list[str]) -> None:
-    ours = load_description().joint_names
+def _check_joints(robot: Robot, names: list[str]) -> None:
+    ours = robot.description.joint_names
     if sorted(names) != sorted(ours):
         unknown, missing = sorted(set(names) - set(ours)), sorted(set(ours) - set(names))
         raise UserError(
-            f"the policy was made for another robot: MuJoCo has {len(ours)} joints and the policy {len(names)}; "
+            f"the policy was made for another robot: {robot.name} has {len(ours)} joints and the policy {len(names)}; "
             f"unknown here: {unknown or 'none'}, missing there: {missing or 'none'}"
         )
 
 
-def _set_physics(spec: mujoco.MjSpec, dt: float) -> None:
-    spec.option.timestep = dt
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    spec.option.impratio = 1.0
+def _set_physics(spec: mujoco.MjSpec, control_dt: float, world: World) -> None:
+    spec.option.timestep = control_dt / world.num_substeps
+    spec.option.gravity = world.gravity
+    spec.option.integrator = _choice(mujoco.mjtIntegrator, "mjINT", world.integrator)
+    spec.option.cone = _choice(mujoco.mjtCone, "mjCONE", world.cone)
+    spec.option.impratio = world.impratio
     # A state that is not finite must end the episode; MuJoCo would start afresh and say nothing.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
 
+def _choice(kind: Any, prefix: str, name: str) -> Any:
+    """Return one of MuJoCo's constants by its name in MJCF, which is also that of Isaac Lab's solver."""
+    known = {constant.removeprefix(f"{prefix}_").lower(): constant for constant in kind.__members__}
+    if name not in known:
+        raise UserError(f"MuJoCo has no '{name}', which the policy was trained with; it has {', '.join(known)}")
+    return kind.__members__[known[name]]
+
+
 def _set_light(spec: mujoco.MjSpec) -> None:
-    """Sky and lights for films; MuJoCo's own are black and dark."""
+    """Add sky and lights for films; MuJoCo's own are black and dark."""
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -111,7 +121,7 @@ def _set_light(spec: mujoco.MjSpec) -> None:
     )
 
 
-def _add_ground(spec: mujoco.MjSpec, ground: Ground) -> None:
+def _add_ground(spec: mujoco.MjSpec, ground: Ground, contact: tuple[float, float]) -> None:
     spec.add_texture(
         name="ground",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
@@ -132,11 +142,11 @@ def _add_ground(spec: mujoco.MjSpec, ground: Ground) -> None:
             group=GROUND_GROUP,
             contype=0,
             conaffinity=1,
-            solref=_solref(_CONTACT_STIFFNESS, _CONTACT_DAMPING),
+            solref=contact,
         )
 
 
-def _add_body(parent: mujoco.MjsBody, body: Body) -> mujoco.MjsBody:
+def _add_body(parent: mujoco.MjsBody, body: Body, contact: tuple[float, float]) -> mujoco.MjsBody:
     added = parent.add_body(
         name=body.name,
         pos=body.pos,
@@ -158,11 +168,11 @@ def _add_body(parent: mujoco.MjsBody, body: Body) -> mujoco.MjsBody:
             range=(body.joint.lower, body.joint.upper),
         )
     for shape in body.collision:
-        _add_shape(added, shape)
+        _add_shape(added, shape, contact)
     return added
 
 
-def _add_shape(body: mujoco.MjsBody, shape: CollisionShape) -> None:
+def _add_shape(body: mujoco.MjsBody, shape: CollisionShape, contact: tuple[float, float]) -> None:
     body.add_geom(
         name=shape.name,
         type=_SHAPES[shape.kind],
@@ -176,7 +186,7 @@ def _add_shape(body: mujoco.MjsBody, shape: CollisionShape) -> None:
         conaffinity=0,
         friction=(_FRICTION, 0.005, 0.0001),
         priority=1,
-        solref=_solref(_CONTACT_STIFFNESS, _CONTACT_DAMPING),
+        solref=contact,
     )
 
 
@@ -192,7 +202,7 @@ def _add_drives(spec: mujoco.MjSpec, joints: Mapping[str, Any]) -> None:
 
 
 def _set_stops(model: mujoco.MjModel) -> None:
-    """Stiffness and damping of the joint limits; MuJoCo's constraints take both relative to the inertia at the joint.
+    """Set stiffness and damping of the joint limits; MuJoCo takes both relative to the inertia at the joint.
 
     See "Solver parameters" in MuJoCo's documentation: a constraint's force per unit of reference acceleration is
     1 / (inverse inertia x (1 - impedance)).
@@ -205,5 +215,5 @@ def _set_stops(model: mujoco.MjModel) -> None:
 
 
 def _solref(stiffness: float, damping: float) -> tuple[float, float]:
-    """MuJoCo's time constant [s] and damping ratio of a spring and damper given per unit of mass."""
+    """Return MuJoCo's time constant [s] and damping ratio of a spring and damper given per unit of mass."""
     return 2.0 / damping, 0.5 * damping / math.sqrt(stiffness)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsTerm
 from rlmpc.errors import UserError, nearest
-from rlmpc.obs_schema import ObsTerm
 from rlmpc.sim2sim.scanner import scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 
@@ -79,7 +79,8 @@ class Observer:
 
 
 def _check_term(term: ObsTerm, group: str, simulation: Simulation) -> None:
-    served = [name for name in SENSORS if name != "gait_phase" or simulation.actions.clock is not None]
+    has_not = {"gait_phase": simulation.actions.clock is None, "height_scan": simulation.world.height_scanner is None}
+    served = [name for name in SENSORS if not has_not.get(name, False)]
     if term.name not in served:
         raise UserError(
             f"observation '{term.name}' of group '{group}' cannot be sensed in MuJoCo; it serves "

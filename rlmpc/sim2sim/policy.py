@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rlmpc.sim2sim.deployment import ACTION, NEXT_STATE, STATE, Deployment
+from rlmpc.export.deployment import ACTION, NEXT_STATE, STATE, Deployment
 
 
 class Policy:

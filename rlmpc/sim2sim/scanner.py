@@ -1,4 +1,4 @@
-"""The height scan of the task `phase_1_scan_rl`, with MuJoCo's rays."""
+"""The height scan, with MuJoCo's rays."""
 
 # MuJoCo fills its module from compiled ones, which pyright cannot see into.
 # pyright: reportAttributeAccessIssue=false
@@ -10,47 +10,42 @@ import math
 import mujoco
 import numpy as np
 
+from rlmpc.contract.world import HeightScanner
 from rlmpc.sim2sim.model import GROUND_GROUP
 from rlmpc.sim2sim.simulation import Simulation
 
-_MOUNT_BODY = "torso_link"
-_OFFSET_M = (0.2, 0.0, 0.43)
-"""From the torso; turns with its yaw only, like the grid. These numbers are the sensor's in the task's config."""
-
-_RESOLUTION_M = 0.05
-_NUM_X, _NUM_Y = 27, 9
-_MAX_DISTANCE_M = 7.0
-
-
-def _grid() -> np.ndarray:
-    """Horizontal positions of the rays about the sensor (243, 2) [m]; x, forward, runs fastest."""
-    x = (np.arange(_NUM_X) - 0.5 * (_NUM_X - 1)) * _RESOLUTION_M
-    y = (np.arange(_NUM_Y) - 0.5 * (_NUM_Y - 1)) * _RESOLUTION_M
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
-_GRID = _grid()
 _DOWN = np.array([0.0, 0.0, -1.0])
 _GROUND_ONLY = (np.arange(mujoco.mjNGROUP) == GROUND_GROUP).astype(np.uint8)
 
 
 def scan_heights(simulation: Simulation) -> np.ndarray:
-    """Closeness of the ground below each ray, (243,): 1 - min(d, 7 m) / 7 m, where d is the distance [m]; misses 0."""
-    model, data = simulation.model, simulation.data
+    """Return the closeness of the ground below each ray, (R,): 1 - min(d, d_max) / d_max, misses 0.
+
+    d is the distance [m] from the ray's start to the ground, and d_max how far a ray sees.
+    """
+    scanner = simulation.world.height_scanner
+    assert scanner is not None
     # A step leaves positions of bodies where they were before it.
-    mujoco.mj_kinematics(model, data)
-    torso = data.body(_MOUNT_BODY)
-    forward = torso.xmat.reshape(3, 3)[:, 0]
+    mujoco.mj_kinematics(simulation.model, simulation.data)
+    body = simulation.data.body(scanner.body)
+    forward = body.xmat.reshape(3, 3)[:, 0]
     yaw = math.atan2(forward[1], forward[0])
     turn = np.array([[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]])
-    starts = np.empty((len(_GRID), 3))
-    starts[:, :2] = torso.xpos[:2] + (_GRID + _OFFSET_M[:2]) @ turn.T
-    starts[:, 2] = torso.xpos[2] + _OFFSET_M[2]
+    grid = _grid(scanner) + scanner.offset_m[:2]
+    heights = np.full((len(grid), 1), body.xpos[2] + scanner.offset_m[2])
+    starts = np.hstack([body.xpos[:2] + grid @ turn.T, heights])
     distances = np.array([_ray(simulation, start) for start in starts])
-    is_hit = (distances >= 0.0) & (distances <= _MAX_DISTANCE_M)
-    return np.where(is_hit, 1.0 - distances / _MAX_DISTANCE_M, 0.0)
+    is_hit = (distances >= 0.0) & (distances <= scanner.max_distance_m)
+    return np.where(is_hit, 1.0 - distances / scanner.max_distance_m, 0.0)
+
+
+def _grid(scanner: HeightScanner) -> np.ndarray:
+    """Return the horizontal positions of the rays about the sensor (R, 2) [m]; x, forward, runs fastest."""
+    # Isaac Lab's rule: from one edge on, as far as the resolution goes.
+    x, y = (np.arange(-0.5 * size, 0.5 * size + 1e-9, scanner.resolution_m) for size in scanner.size_m)
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
 def _ray(simulation: Simulation, start: np.ndarray) -> float:
-    """Distance [m] from the start (3,) straight down to the ground; negative where there is none."""
+    """Return the distance [m] from the start (3,) straight down to the ground; negative where there is none."""
     return mujoco.mj_ray(simulation.model, simulation.data, start, _DOWN, _GROUND_ONLY, True, -1, None)

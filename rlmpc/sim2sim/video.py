@@ -14,11 +14,11 @@ import mujoco
 import numpy as np
 from mujoco.rendering.classic import gl_context
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.robots.g1.description import load_description
-from rlmpc.sim2sim.deployment import Deployment
+from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.evaluate import end_reason
+from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker
 
 WIDTH, HEIGHT = 640, 480
@@ -28,7 +28,7 @@ _CAMERA_DISTANCE_M = 3.5
 _CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG = 135.0, -18.0
 
 
-def film(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int) -> Path:
+def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int) -> Path:
     """Film a trial at the control rate; when an episode ends by itself, the next one starts.
 
     Args:
@@ -52,7 +52,7 @@ def film(deployment: Deployment, trial: Trial, path: Path, steps: int, seed: int
         walker.start(rng)
         for _ in range(steps):
             walker.step()
-            video.write_frame(picture(renderer, walker.simulation.data))
+            video.write_frame(picture(renderer, walker.simulation))
             if end_reason(walker.simulation, is_time_out=False) is not None:
                 walker.start(rng)
     return path
@@ -77,12 +77,12 @@ def make_renderer(model: mujoco.MjModel) -> mujoco.Renderer:
         ) from error
 
 
-def picture(renderer: mujoco.Renderer, data: mujoco.MjData) -> np.ndarray:
-    """The robot from a camera that follows it, (HEIGHT, WIDTH, 3) uint8."""
+def picture(renderer: mujoco.Renderer, simulation: Simulation) -> np.ndarray:
+    """Draw the robot from a camera that follows it, (HEIGHT, WIDTH, 3) uint8."""
     camera = mujoco.MjvCamera()
     camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-    camera.trackbodyid = data.body(load_description().bodies[0].name).id
+    camera.trackbodyid = simulation.data.body(simulation.robot.root).id
     camera.distance = _CAMERA_DISTANCE_M
     camera.azimuth, camera.elevation = _CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG
-    renderer.update_scene(data, camera)
+    renderer.update_scene(simulation.data, camera)
     return renderer.render()

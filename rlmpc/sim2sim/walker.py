@@ -6,17 +6,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
+from rlmpc.contract.world import World
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import Deployment
-from rlmpc.sim2sim.ground import make_ground
+from rlmpc.export.deployment import Deployment
+from rlmpc.sim2sim.ground import FLAT, make_ground
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.policy import Policy
-from rlmpc.sim2sim.simulation import Simulation
+from rlmpc.sim2sim.simulation import Simulation, world_of
 
 
-def check_trial(trial: Trial) -> None:
+def check_trial(trial: Trial, world: World) -> None:
     """Refuse a trial without a velocity command, or on ground that MuJoCo does not have.
 
     Raises:
@@ -24,7 +25,7 @@ def check_trial(trial: Trial) -> None:
     """
     if len(trial.command) != 3:
         raise UserError(f"the command {list(trial.command)} is not vx, vy and yaw rate")
-    make_ground(trial.terrain, trial.level)
+    make_ground(world.terrain, trial.terrain, trial.level)
 
 
 def check_served(contract: Contract, groups: Iterable[str]) -> None:
@@ -35,9 +36,9 @@ def check_served(contract: Contract, groups: Iterable[str]) -> None:
         groups: observation groups that it reads.
 
     Raises:
-        UserError: for another robot, or an action or observation that there is not.
+        UserError: for an unknown robot, or an action or observation that there is not.
     """
-    Observer(contract, groups, Simulation(contract, "flat", 0))
+    Observer(contract, groups, Simulation(contract, FLAT, 0))
 
 
 class Walker:
@@ -52,7 +53,7 @@ class Walker:
     """
 
     def __init__(self, deployment: Deployment, trial: Trial) -> None:
-        check_trial(trial)
+        check_trial(trial, world_of(deployment.contract))
         self.simulation = Simulation(deployment.contract, trial.terrain, trial.level)
         self._observer = Observer(deployment.contract, deployment.groups, self.simulation)
         self._policy = Policy(deployment)

@@ -1,7 +1,7 @@
 """Tasks: environment configurations and the terms they are made of.
 
 Importing this package registers every task with gymnasium and nothing else: the configurations are named as
-``"module:Class"`` strings, so that Isaac Lab is imported only when a task is made. Each task has a training and a play
+`"module:Class"` strings, so that Isaac Lab is imported only when a task is made. Each task has a training and a play
 variant; a flat variant of it is for quick checks.
 """
 
@@ -9,13 +9,7 @@ import gymnasium
 
 
 def _register(task_id: str, env_cfg: str, rsl_rl_cfg: str) -> None:
-    """Registers one task under the keys that Isaac Lab's own clients look up.
-
-    Args:
-        task_id: Gymnasium id.
-        env_cfg: ``"module:Class"`` of the environment configuration.
-        rsl_rl_cfg: ``"module:Class"`` of the default agent of the rsl_rl library.
-    """
+    """Register a task, given as `"module:Class"`, under the keys that Isaac Lab's own clients look up."""
     if task_id in gymnasium.registry:
         return
     gymnasium.register(

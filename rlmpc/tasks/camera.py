@@ -24,14 +24,7 @@ _TARGET_OFFSET_M = (0.0, 0.0, -0.15)
 
 
 def with_camera(cfg: Any, num_robots: int) -> Any:
-    """Adds a camera for every robot to an environment's configuration.
-
-    Args:
-        cfg: Configuration of a locomotion environment; it is changed.
-        num_robots: How many robots it will have.
-
-    Returns:
-        ``cfg``.
+    """Add a camera for every robot to an environment's configuration, which is changed and returned.
 
     Raises:
         UserError: For a number of robots that is not filmed.
@@ -54,17 +47,13 @@ def with_camera(cfg: Any, num_robots: int) -> Any:
 
 
 def take_pictures(scene: InteractiveScene, robot: str) -> torch.Tensor:
-    """Moves every camera to its robot and draws.
-
-    Args:
-        scene: Scene with a camera.
-        robot: Name of the articulation to follow.
+    """Move every camera to its robot, an articulation by its name, and draw.
 
     Returns:
-        Pictures of shape (N, height, width, 3), uint8, on the host.
+        Pictures (N, height, width, 3), uint8, on the host.
 
     Raises:
-        UserError: If the scene has no camera.
+        UserError: The scene has no camera.
     """
     if CAMERA not in scene.sensors:
         raise UserError("this environment has no camera, so there is nothing to film with")

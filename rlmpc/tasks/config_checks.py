@@ -1,7 +1,7 @@
 """What an environment's configuration needs to make a simulation; refused before anything starts.
 
 Sections that must be there, numbers that must be positive, ranges in order, observations that come out flat, and
-terrain on which every kind has a place. References between terms are checked in ``references.py``.
+terrain on which every kind has a place. References between terms are checked in `references.py`.
 """
 
 import dataclasses
@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg
 from isaaclab.terrains import TerrainGeneratorCfg
+
+from rlmpc.tasks.terrains import columns_of_kinds
 
 _GENERATOR = "scene.terrain.terrain_generator"
 
@@ -45,6 +46,7 @@ _REQUIRED = (
 """Fields that cannot be None unless a section around them, of those that can, is."""
 
 _POSITIVE = (
+    "action_limit",
     "decimation",
     "episode_length_s",
     "sim.dt",
@@ -80,10 +82,7 @@ _FLAT_LAYOUT = {
 
 
 def check_sections(cfg: Any) -> None:
-    """Refuses a configuration without a section that the simulation needs, with one that has no term, or without tiles.
-
-    Args:
-        cfg: Configuration of an environment.
+    """Refuse a configuration without a section that the simulation needs, with one that has no term, or without tiles.
 
     Raises:
         ValueError: With the section.
@@ -102,10 +101,7 @@ def check_sections(cfg: Any) -> None:
 
 
 def check_numbers(cfg: Any) -> None:
-    """Refuses numbers out of the range in which they mean something, and ranges that end before they begin.
-
-    Args:
-        cfg: Configuration of an environment, with all sections that it needs.
+    """Refuse numbers out of the range in which they mean something, and ranges that end before they begin.
 
     Raises:
         ValueError: With the number and what is accepted.
@@ -125,10 +121,7 @@ def check_numbers(cfg: Any) -> None:
 
 
 def check_observations(observations: Any) -> None:
-    """Refuses observation groups that would not be one flat vector, term by term, each from oldest to newest frame.
-
-    Args:
-        observations: Observation groups of an environment.
+    """Refuse observation groups that would not be one flat vector, term by term, each from oldest to newest frame.
 
     Raises:
         ValueError: With the field and the value it must have.
@@ -142,12 +135,9 @@ def check_observations(observations: Any) -> None:
 
 
 def check_terrain(generator: TerrainGeneratorCfg) -> None:
-    """Refuses kinds of terrain that cannot be built or would have no place in the grid.
+    """Refuse kinds of terrain that cannot be built or would have no place in the grid.
 
-    Isaac Lab gives columns to kinds by their shares, rounded, and leaves a kind without a column out in silence.
-
-    Args:
-        generator: Terrain of an environment; a kind of our own checks itself with its method ``check``.
+    Isaac Lab leaves a kind without a column out in silence. A kind of our own checks itself with its method `check`.
 
     Raises:
         ValueError: With the kind.
@@ -158,14 +148,12 @@ def check_terrain(generator: TerrainGeneratorCfg) -> None:
         check = getattr(kind, "check", None)
         if check is not None:
             check()
-    proportions = np.array([kind.proportion for kind in generator.sub_terrains.values()])
-    if not proportions.sum() > 0.0:
+    wanted = [name for name, kind in generator.sub_terrains.items() if kind.proportion > 0.0]
+    if not wanted:
         raise ValueError("terrain needs at least one kind with a proportion above 0")
-    # The rule of Isaac Lab's generator, with its tolerance.
-    starts = np.arange(generator.num_cols) / generator.num_cols + 0.001
-    placed = np.searchsorted(np.cumsum(proportions / proportions.sum()), starts, side="right")
-    for index, name in enumerate(generator.sub_terrains):
-        if generator.curriculum and proportions[index] > 0.0 and index not in placed:
+    placed = columns_of_kinds(generator) if generator.curriculum else wanted
+    for name in wanted:
+        if name not in placed:
             raise ValueError(
                 f"{_GENERATOR}.num_cols of {generator.num_cols} leaves no column for the terrain {name}; "
                 "give it more columns, or leave the kind out with a proportion of 0"
@@ -173,7 +161,7 @@ def check_terrain(generator: TerrainGeneratorCfg) -> None:
 
 
 def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Those of some fields whose section this configuration has and has not switched off, with their values."""
+    """Yield those of some fields whose section this configuration has and has not switched off, with their values."""
     for path in paths:
         *parents, name = path.split(".")
         owner = cfg
@@ -184,7 +172,7 @@ def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _ranges(node: Any, path: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Pairs of numbers below a part of the configuration that are lower and upper ends, as their paths say."""
+    """Yield pairs of numbers below a part of the configuration that are lower and upper ends, as their paths say."""
     if isinstance(node, tuple | list):
         is_pair = len(node) == 2 and all(isinstance(number, int | float) for number in node)
         if is_pair and ("range" in path or "distribution" in path):

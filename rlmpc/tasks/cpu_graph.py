@@ -1,4 +1,4 @@
-"""Replays a physics step on the CPU as a recorded Warp graph.
+"""Replay a physics step on the CPU as a recorded Warp graph.
 
 Isaac Lab captures graphs on CUDA only. On a CPU core most of an eager step is Python launching several hundred small
 kernels; Warp can record and replay those launches on the CPU as well, with bit-identical results and about half the
@@ -15,8 +15,8 @@ from isaaclab_newton.physics import NewtonMJWarpManager
 class NewtonCpuGraphManager(NewtonMJWarpManager):
     """MuJoCo-Warp physics that is recorded once on the CPU and replayed from then on.
 
-    It overrides private methods of a pinned Isaac Lab, so ``cpu_graph=False`` on the environment configuration returns
-    to the stock manager. With implicit actuators only, Isaac Lab steps through ``_simulate_physics_only``, once per
+    It overrides private methods of a pinned Isaac Lab, so `cpu_graph=False` on the environment configuration returns
+    to the stock manager. With implicit actuators only, Isaac Lab steps through `_simulate_physics_only`, once per
     physics step; that is what is recorded. On CUDA everything is left to Isaac Lab.
     """
 
@@ -28,7 +28,7 @@ class NewtonCpuGraphManager(NewtonMJWarpManager):
 
     @classmethod
     def _simulate_physics_only(cls) -> None:
-        """Advances physics by one step: eagerly at first, later by replaying the recording."""
+        """Advance physics by one step: eagerly at first, later by replaying the recording."""
         if "cuda" in PhysicsManager._device:
             super()._simulate_physics_only()
         elif cls._num_eager_steps < cls._EAGER_STEPS:
@@ -44,13 +44,13 @@ class NewtonCpuGraphManager(NewtonMJWarpManager):
 
     @classmethod
     def _invalidate_graph(cls) -> None:
-        """Drops the recording when the solver is rebuilt: it refers to the old arrays."""
+        """Drop the recording when the solver is rebuilt: it refers to the old arrays."""
         super()._invalidate_graph()
         cls._drop_recording()
 
     @classmethod
     def clear(cls) -> None:
-        """Drops the recording with the rest of the simulation's state."""
+        """Drop the recording with the rest of the simulation's state."""
         super().clear()
         cls._drop_recording()
 

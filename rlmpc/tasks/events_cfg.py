@@ -8,8 +8,8 @@ import math
 from isaaclab.managers import EventTermCfg, SceneEntityCfg
 from isaaclab.utils import configclass
 
-from rlmpc.robots.g1.articulation import TORSO_BODY
 from rlmpc.tasks import mdp
+from rlmpc.tasks.robot_parts import RobotPartCfg
 
 
 @configclass
@@ -32,7 +32,7 @@ class EventsCfg:
         func=mdp.randomize_rigid_body_mass,
         mode="startup",
         params={
-            "asset_cfg": SceneEntityCfg("robot", body_names=TORSO_BODY),
+            "asset_cfg": RobotPartCfg(part="torso"),
             "mass_distribution_params": (0.8, 1.2),
             "operation": "scale",
         },
@@ -41,7 +41,7 @@ class EventsCfg:
         func=mdp.randomize_rigid_body_com,
         mode="startup",
         params={
-            "asset_cfg": SceneEntityCfg("robot", body_names=TORSO_BODY),
+            "asset_cfg": RobotPartCfg(part="torso"),
             "com_range": dict.fromkeys(("x", "y", "z"), (-0.05, 0.05)),
         },
     )

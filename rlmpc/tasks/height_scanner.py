@@ -7,19 +7,19 @@ from isaaclab_newton.sensors.ray_caster.legacy_ray_caster import LegacyRayCaster
 
 
 class HeightScanner(LegacyRayCaster):
-    """Casts rays against the mesh of the ground alone.
+    """A ray caster against the mesh of the ground alone.
 
     Newton's own ray caster walks the whole scene instead and is slower. Both overrides touch private methods of a
     pinned Isaac Lab.
     """
 
     def _initialize_warp_meshes(self) -> None:
-        """Reads the ground of this simulation: the class keeps meshes by path, those of closed simulations too."""
+        """Read the ground of this simulation: the class keeps meshes by path, those of closed simulations too."""
         for path in self.cfg.mesh_prim_paths:
             BaseRayCaster.meshes.pop((path, self._device), None)
         super()._initialize_warp_meshes()
 
     def _update_ray_infos(self, env_mask: wp.array) -> None:
-        """Places the rays: after a reset within a step, bodies are moved only when somebody asks for them."""
+        """Place the rays: after a reset within a step, bodies are moved only when somebody asks for them."""
         NewtonManager.forward()
         super()._update_ray_infos(env_mask)

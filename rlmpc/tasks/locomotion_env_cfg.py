@@ -1,8 +1,9 @@
-"""Base environment of the locomotion tasks: a G1 that tracks a velocity command over a grid of terrain tiles.
+"""Base environment of the locomotion tasks: a robot that tracks a velocity command over a grid of terrain tiles.
 
-A task derives from :class:`LocomotionEnvCfg`, gives it a terrain and overrides what differs.
+A task derives from `LocomotionEnvCfg`, gives it a terrain and overrides what differs.
 """
 
+from collections.abc import Callable
 from dataclasses import MISSING
 
 import isaaclab.sim as sim_utils
@@ -13,10 +14,12 @@ from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg
 from isaaclab.terrains import TerrainGeneratorCfg, TerrainImporterCfg
-from isaaclab.utils import clone, configclass, replace
+from isaaclab.utils import clone, configclass
 from isaaclab_newton.physics import NewtonCfg
 
-from rlmpc.robots.g1.articulation import ACTION_SCALE, G1_CFG
+from rlmpc.robots.articulation import DescribedRobotCfg, articulation_cfg
+from rlmpc.robots.robot import Robot
+from rlmpc.robots.table import robot_named
 from rlmpc.tasks import mdp
 from rlmpc.tasks.config_checks import check_numbers, check_observations, check_sections, check_terrain
 from rlmpc.tasks.events_cfg import EventsCfg
@@ -24,6 +27,7 @@ from rlmpc.tasks.observations_cfg import ObservationsCfg
 from rlmpc.tasks.physics import PHYSICS_CFG, select_manager
 from rlmpc.tasks.references import check_references
 from rlmpc.tasks.rewards_cfg import RewardsCfg
+from rlmpc.tasks.robot_parts import check_exchange, use_parts
 from rlmpc.tasks.stepping_stones import SteppingStonesCfg
 
 
@@ -40,7 +44,8 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
     )
     """Ground. Its own friction has no effect: the robot's collision shapes have priority over it."""
 
-    robot: ArticulationCfg = replace(G1_CFG, prim_path="{ENV_REGEX_NS}/Robot")
+    robot: ArticulationCfg = MISSING  # pyright: ignore[reportAssignmentType]
+    """Made from the environment's `robot`."""
 
     contact_forces = ContactSensorCfg(
         prim_path="{ENV_REGEX_NS}/Robot/[^/]*",
@@ -53,11 +58,11 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
 
 @configclass
 class ActionsCfg:
-    """29 joint position targets around the default pose [rad], then one action for the gait period."""
+    """Position targets of all joints around the default pose [rad], then one action for the gait period."""
 
-    joint_pos = mdp.JointPositionActionCfg(
-        asset_name="robot", joint_names=[".*"], scale=ACTION_SCALE, use_default_offset=True
-    )
+    joint_pos = mdp.JointPositionActionCfg(asset_name="robot", joint_names=[".*"], use_default_offset=True)
+    """Its scale is the robot's."""
+
     gait_cycle = mdp.GaitCycleActionCfg()
 
 
@@ -116,6 +121,12 @@ class CurriculumCfg:
 class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
     """The whole MDP except the terrain: 50 Hz control over 200 Hz physics, episodes of 12 s."""
 
+    robot: str = "g1_29dof"
+    """Name of the robot in `rlmpc.robots.table`. What terms say of its parts, its pose and its scales follows."""
+
+    action_limit: float = 100.0
+    """Bound of raw actions; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
+
     cpu_graph: bool = True
     """Whether physics on the CPU is replayed as a recorded graph. Without effect on CUDA, where Isaac Lab does it."""
 
@@ -133,17 +144,28 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
     curriculum: CurriculumCfg = CurriculumCfg()
 
     def __post_init__(self) -> None:
-        """Derives the dependent fields of the default configuration."""
+        """Derive the dependent fields of the default configuration."""
+        self.use_robot(robot_named(self.robot))
         self.finalize()
 
+    def use_robot(self, robot: Robot) -> None:
+        """Put a robot into the scene and point everything at its parts; terms about parts that it lacks go.
+
+        It is called once when the configuration is made, and again by `finalize` when `robot` was overridden.
+        """
+        self.scene.robot = articulation_cfg(robot)
+        self.actions.joint_pos.scale = dict(robot.description.action_scale)
+        use_parts(self, robot)
+
     def finalize(self) -> None:
-        """Derives the fields that depend on others. Idempotent; call it again after overriding fields.
+        """Derive the fields that depend on others. Idempotent; call it again after overriding fields.
 
         Raises:
             ValueError: For sections that are missing, numbers that make no simulation, and terms that are switched off
                 while others read them; with what is accepted.
         """
         check_sections(self)
+        self._exchange_robot()
         check_numbers(self)
         check_observations(self.observations)
         check_references(self)
@@ -164,10 +186,30 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         select_manager(self.sim.physics, self.cpu_graph)
 
     def play_mode(self) -> None:
-        """Turns training into playing: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
+        """Turn training into playing: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
         super().play_mode()
         self.events.push = None
         self.curriculum.terrain_levels = None
         self.curriculum.command_ranges = None
         self.scene.terrain.max_init_terrain_level = None
         self.commands.base_velocity.ranges = clone(self.commands.base_velocity.limits)
+
+    def _exchange_robot(self) -> None:
+        """Use another robot than so far, if `robot` says so."""
+        spawn = self.scene.robot.spawn
+        assert isinstance(spawn, DescribedRobotCfg)
+        if spawn.robot != self.robot:
+            robot = robot_named(self.robot)
+            check_exchange(robot_named(spawn.robot), robot)
+            self.use_robot(robot)
+
+
+def in_play_mode[Task: LocomotionEnvCfg](task: type[Task]) -> Callable[[], Task]:
+    """Return what makes the configuration of a task in play mode, for the gymnasium id of its play variant."""
+
+    def make() -> Task:
+        cfg = task()
+        cfg.play_mode()
+        return cfg
+
+    return make

@@ -27,12 +27,7 @@ PHYSICS_CFG = NewtonCfg(
 
 
 def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
-    """Chooses the class that steps physics, in place.
-
-    Args:
-        physics: Physics configuration of one environment.
-        cpu_graph: Whether a simulation on the CPU replays its steps as a recorded graph.
-    """
+    """Choose the class that steps physics; with `cpu_graph`, the CPU replays its steps as a recorded graph."""
     manager = (
         "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "isaaclab_newton.physics:NewtonMJWarpManager"
     )

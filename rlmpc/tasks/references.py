@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg, RewardTermCfg, SceneEntityCfg
+from isaaclab.managers import ManagerTermBaseCfg, RewardTermCfg, SceneEntityCfg
 
-_READERS = ("observations", "rewards", "terminations", "events", "curriculum")
-"""Parts of an environment's configuration whose terms have parameters."""
+from rlmpc.tasks.terms import terms
 
 _SECTION_OF_PARAMETER = {
     "command_name": "commands",
@@ -18,18 +17,15 @@ _SECTION_OF_PARAMETER = {
 
 
 def check_references(cfg: Any) -> None:
-    """Refuses a configuration in which a term reads another one that is switched off.
+    """Refuse a configuration in which a term reads another one that is switched off.
 
     The simulation would end in a traceback, or, for a reward of weight 0, silently read zeros.
-
-    Args:
-        cfg: Configuration of an environment.
 
     Raises:
         ValueError: With what is missing, and the overrides that switch off whatever reads it.
     """
     readers: dict[str, list[str]] = {}
-    for reader, term in _terms(cfg):
+    for reader, _, _, term in terms(cfg):
         for section, name in _references(term):
             if not _is_on(getattr(getattr(cfg, section), name, None)):
                 readers.setdefault(f"env.{section}.{name}", []).append(f"env.{reader}=null")
@@ -38,19 +34,8 @@ def check_references(cfg: Any) -> None:
         raise ValueError(f"{missing} is switched off but still read; switch its readers off too: {' '.join(overrides)}")
 
 
-def _terms(cfg: Any) -> Iterator[tuple[str, ManagerTermBaseCfg]]:
-    """Terms that are not None, with their paths."""
-    sections = [(name, getattr(cfg, name)) for name in _READERS if getattr(cfg, name) is not None]
-    for path, section in sections:
-        for name, term in vars(section).items():
-            if isinstance(term, ObservationGroupCfg):
-                sections.append((f"{path}.{name}", term))
-            elif isinstance(term, ManagerTermBaseCfg):
-                yield f"{path}.{name}", term
-
-
 def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
-    """What a term reads: part of the configuration and name in it."""
+    """Yield what a term reads: part of the configuration and name in it."""
     for parameter, value in term.params.items():
         if isinstance(value, SceneEntityCfg):
             yield "scene", value.name
@@ -60,5 +45,5 @@ def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
 
 
 def _is_on(term: object) -> bool:
-    """Whether there is something to read; a reward of weight 0 is not even computed."""
+    """Return whether there is something to read; a reward of weight 0 is not even computed."""
     return term is not None and not (isinstance(term, RewardTermCfg) and term.weight == 0.0)

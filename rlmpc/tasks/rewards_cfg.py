@@ -2,29 +2,19 @@
 
 import math
 
-from isaaclab.managers import RewardTermCfg, SceneEntityCfg
+from isaaclab.managers import RewardTermCfg
 from isaaclab.utils import configclass
 
-from rlmpc.robots.g1.articulation import (
-    ANKLE_BODIES,
-    ANKLE_JOINTS,
-    ANKLE_PITCH_JOINTS,
-    ARM_JOINTS,
-    FOOT_BODIES,
-    HIP_ROLL_YAW_JOINTS,
-    WAIST_JOINTS,
-)
 from rlmpc.tasks import mdp
+from rlmpc.tasks.robot_parts import RobotPartCfg
 
 _TRACKING_STD = math.sqrt(0.25)
 """Width of both tracking kernels [m/s, rad/s]."""
 
 
-def _deviation(joints: list[str], weight: float) -> RewardTermCfg:
-    """Penalty on the sum of absolute distances of some joints from the default pose [rad]."""
-    return RewardTermCfg(
-        func=mdp.joint_deviation_l1, weight=weight, params={"asset_cfg": SceneEntityCfg("robot", joint_names=joints)}
-    )
+def _deviation(part: str, weight: float) -> RewardTermCfg:
+    """Return a penalty on the sum of absolute distances of some joints from the default pose [rad]."""
+    return RewardTermCfg(func=mdp.joint_deviation_l1, weight=weight, params={"asset_cfg": RobotPartCfg(part=part)})
 
 
 @configclass
@@ -54,14 +44,14 @@ class RewardsCfg:
     ankle_torque = RewardTermCfg(
         func=mdp.joint_torques_mean_l2,
         weight=-0.005,
-        params={"asset_cfg": SceneEntityCfg("robot", joint_names=ANKLE_JOINTS)},
+        params={"asset_cfg": RobotPartCfg(part="ankles")},
     )
 
     flat_orientation = RewardTermCfg(func=mdp.flat_orientation_l2, weight=-15.0)
-    arm_deviation = _deviation(ARM_JOINTS, -0.45)
-    waist_deviation = _deviation(WAIST_JOINTS, -1.0)
-    hip_deviation = _deviation(HIP_ROLL_YAW_JOINTS, -1.1)
-    ankle_pitch_deviation = _deviation(ANKLE_PITCH_JOINTS, -0.05)
+    arm_deviation = _deviation("arms", -0.45)
+    waist_deviation = _deviation("waist", -1.0)
+    hip_deviation = _deviation("hip_roll_yaw", -1.1)
+    ankle_pitch_deviation = _deviation("ankle_pitch", -0.05)
 
     gait_period = RewardTermCfg(
         # At rate 4.6 / s a period off by 0.5 s earns a tenth.
@@ -75,7 +65,7 @@ class RewardsCfg:
         params={
             "action_name": "gait_cycle",
             "command_name": "base_velocity",
-            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=FOOT_BODIES),
+            "sensor_cfg": RobotPartCfg(name="contact_forces", part="feet"),
             "stance_share": 0.55,
             "min_command": 0.1,
         },
@@ -84,16 +74,15 @@ class RewardsCfg:
         func=mdp.feet_slide,
         weight=-0.2,
         params={
-            "asset_cfg": SceneEntityCfg("robot", body_names=FOOT_BODIES),
-            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=FOOT_BODIES),
+            "asset_cfg": RobotPartCfg(part="feet"),
+            "sensor_cfg": RobotPartCfg(name="contact_forces", part="feet"),
         },
     )
     undesired_contacts = RewardTermCfg(
         func=mdp.undesired_contacts,
         weight=-1.0,
         params={
-            # Every body but the ankles; force threshold in N.
-            "sensor_cfg": SceneEntityCfg("contact_forces", body_names=f"(?!{ANKLE_BODIES}).*"),
-            "threshold": 1.0,
+            "sensor_cfg": RobotPartCfg(name="contact_forces", part="off_ground"),
+            "threshold": 1.0,  # N
         },
     )

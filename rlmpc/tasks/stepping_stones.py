@@ -17,21 +17,20 @@ _Span = tuple[float, float]
 
 
 def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[trimesh.Trimesh], np.ndarray]:
-    """Builds one tile: stones around a platform, on a floor far below.
+    """Build one tile: stones around a platform, on a floor far below.
 
     Gaps have vertical walls and exactly the width that the difficulty asks for. Outside the rows of the platform, the
     stones of neighbouring rows are shifted against each other at random.
 
     Args:
         difficulty: From 0 (wide stones, narrow gaps) to 1.
-        cfg: Configuration of the terrain.
 
     Returns:
-        Closed boxes which do not overlap, in a tile from (0, 0) to ``cfg.size`` [m], and the centre of the platform's
+        Closed boxes which do not overlap, in a tile from (0, 0) to `cfg.size` [m], and the centre of the platform's
         top, shape (3,) [m].
 
     Raises:
-        ValueError: See :meth:`SteppingStonesCfg.check`.
+        ValueError: See `SteppingStonesCfg.check`.
     """
     cfg.check()
     stone, gap = (float(np.interp(difficulty, (0.0, 1.0), ends)) for ends in (cfg.stone_width, cfg.gap_width))
@@ -60,7 +59,7 @@ def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[t
 
 
 def _fill(low: float, high: float, stone: float, gap: float, rng: np.random.Generator) -> list[_Span]:
-    """Fills a stretch with whole stones and a cut one at either end, so that it begins and ends with a stone.
+    """Fill a stretch with whole stones and a cut one at either end, so that it begins and ends with a stone.
 
     What the whole stones leave over is shared by the cut ones at random.
     """
@@ -74,7 +73,7 @@ def _fill(low: float, high: float, stone: float, gap: float, rng: np.random.Gene
 
 
 def _box(x: _Span, y: _Span, z: _Span) -> trimesh.Trimesh:
-    """A closed box between coordinates [m]."""
+    """Return a closed box between coordinates [m]."""
     return trimesh.creation.box(bounds=np.array([x, y, z]).T)
 
 
@@ -103,7 +102,7 @@ class SteppingStonesCfg(SubTerrainBaseCfg):
     """Set by Isaac Lab's terrain generator, to its own."""
 
     def check(self) -> None:
-        """Refuses lengths that leave no room for stones, at any difficulty, or build boxes inside out.
+        """Refuse lengths that leave no room for stones, at any difficulty, or build boxes inside out.
 
         Raises:
             ValueError: With the lengths and what is accepted.

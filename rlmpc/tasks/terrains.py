@@ -1,5 +1,6 @@
 """Terrains: grids of square tiles, one column a kind, one row a level of difficulty."""
 
+import numpy as np
 from isaaclab.terrains import (
     MeshInvertedPyramidStairsTerrainCfg,
     MeshPlaneTerrainCfg,
@@ -46,7 +47,7 @@ SCAN_TERRAIN_CFG = replace(
         ),
     },
 )
-"""The kinds of ``BLIND_TERRAIN_CFG`` and stepping stones, in eight levels; heights and widths in m."""
+"""The kinds of `BLIND_TERRAIN_CFG` and stepping stones, in eight levels; heights and widths in m."""
 
 FLAT_TERRAIN_CFG = TerrainGeneratorCfg(
     size=TILE_SIZE_M,
@@ -58,3 +59,18 @@ FLAT_TERRAIN_CFG = TerrainGeneratorCfg(
     sub_terrains={"flat": MeshPlaneTerrainCfg(convert_to_heightfield=True)},
 )
 """One flat tile."""
+
+
+def columns_of_kinds(generator: TerrainGeneratorCfg) -> dict[str, list[int]]:
+    """Return the columns of the grid by kind of ground; all under the name `mixed` where kinds are scattered.
+
+    Isaac Lab gives columns to kinds by their shares, rounded. A kind that comes away without one is left out.
+    """
+    if not generator.curriculum:
+        return {"mixed": list(range(generator.num_cols))}
+    shares = np.array([kind.proportion for kind in generator.sub_terrains.values()])
+    # The rule of Isaac Lab's generator, with its tolerance.
+    starts = np.arange(generator.num_cols) / generator.num_cols + 0.001
+    kinds = np.searchsorted(np.cumsum(shares / shares.sum()), starts, side="right")
+    columns = {name: np.flatnonzero(kinds == index).tolist() for index, name in enumerate(generator.sub_terrains)}
+    return {name: places for name, places in columns.items() if places}

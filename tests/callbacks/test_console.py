@@ -20,7 +20,7 @@ def run_table():
         table.on_train_start(trainer, None)
         for iteration in range(iterations):
             trainer.current_epoch = iteration
-            table.on_train_epoch_end(trainer, SimpleNamespace(report=reports(iteration)))
+            table.on_train_epoch_end(trainer, SimpleNamespace(numbers=reports(iteration)))
         return text.getvalue().splitlines()
 
     return run

@@ -11,21 +11,21 @@ import pytest
 import torch
 
 from callbacks.export import ExportPolicy
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.ppo.learner import PpoLearner
+from rlmpc.algorithms.rma.learner import RmaLearner
+from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.export.gate import check_parity
+from rlmpc.export.parity import check_parity
 from rlmpc.export.record import record_observations
-from rlmpc.learners.make import make_learner
-from rlmpc.learners.teacher import TeacherLearner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 
 
-def train(iterations: int, folder: Path | None) -> TeacherLearner:
+def train(iterations: int, folder: Path | None) -> PpoLearner:
     """`rma` on the toy environment, exported to `folder` every second iteration."""
     L.seed_everything(1, verbose=False)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
-    learner = make_learner(compose_train(["task=toy", "agent=rma"]).agent, env.contract)
+    learner = RmaLearner.start(compose_train(["task=toy", "agent=rma"])[0].agent, env, None, print)
     description = {"task": "toy", "algorithm": "rma", "contract": env.contract, "command_ranges": None}
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=iterations, logger=False, enable_checkpointing=False,
@@ -37,7 +37,7 @@ def train(iterations: int, folder: Path | None) -> TeacherLearner:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> tuple[TeacherLearner, Path]:
+def trained(tmp_path_factory) -> tuple[PpoLearner, Path]:
     """Three iterations, and where they were exported."""
     folder = tmp_path_factory.mktemp("run") / "exports"
     return train(3, folder), folder

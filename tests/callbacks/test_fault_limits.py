@@ -11,10 +11,10 @@ import torch
 import train
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
-from rlmpc.config.compose import compose_train
+from rlmpc.algorithms.make import make_learner
+from rlmpc.command_line.compose import compose_train
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.errors import RunError
-from rlmpc.learners.make import make_learner
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from tests.same_run import curve

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from callbacks.faults import FaultDump
+from rlmpc.checkpoint.fault_file import read_fault
 from rlmpc.errors import RunError
-from rlmpc.fault_file import read_fault
 from rlmpc.rollout.faults import FaultRecorder
 
 RUN = {
@@ -21,7 +21,7 @@ RUN = {
 def recorder() -> FaultRecorder:
     """A rollout of two steps in three environments, the last of which was faulty in the second step."""
     recorder = FaultRecorder()
-    recorder.begin(SimpleNamespace(exact_state=lambda: {"level": torch.zeros(3)}), torch.ones(3, dtype=torch.bool))
+    recorder.begin(SimpleNamespace(state=lambda: {"level": torch.zeros(3)}), torch.ones(3, dtype=torch.bool))
     for _ in range(2):
         recorder.add(torch.zeros(3, 2))
     recorder.finish(torch.tensor([[True] * 3, [True, True, False]]), {"policy": torch.arange(6.0).view(2, 3, 1)})
@@ -30,7 +30,7 @@ def recorder() -> FaultRecorder:
 
 def end_iteration(dump: FaultDump, iteration: int = 1, share: float = 0.1, rank: int = 0, world_size: int = 1) -> None:
     trainer: Any = SimpleNamespace(current_epoch=iteration - 1, global_rank=rank, world_size=world_size)
-    dump.on_train_batch_end(trainer, SimpleNamespace(report={"fault/samples": share}), None, None, 0)
+    dump.on_train_batch_end(trainer, SimpleNamespace(numbers={"fault/samples": share}), None, None, 0)
 
 
 def names(folder) -> list[str]:

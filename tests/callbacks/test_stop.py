@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import train
+from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.errors import RunError
-from rlmpc.learners.teacher import TeacherLearner
-from rlmpc.stopping import StopSignals
+from rlmpc.run.stopping import StopSignals
 
 SMALL = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=4", "logger=[]", "trainer.max_epochs=9"]
 FOUND_AT_SLURM = {
@@ -65,7 +65,7 @@ def saved(folder: str = "run") -> list[str]:
 
 @pytest.mark.parametrize(
     ("owner", "method", "number"),
-    [(ToyEnv, "step", 2 * 4 + 2), (TeacherLearner, "descend", 2 * 20 + 7)],
+    [(ToyEnv, "step", 2 * 4 + 2), (PpoLearner, "descend", 2 * 20 + 7)],
     ids=["in a rollout", "in an update"],
 )
 @pytest.mark.parametrize(("signum", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -95,7 +95,7 @@ def test_a_run_that_was_stopped_goes_on_from_there(command, stopping, at_call):
 def test_a_signal_before_training_ends_at_once_with_all_closed_and_nothing_saved(command, stopping, monkeypatch):
     closed = []
     monkeypatch.setattr(ToyEnv, "close", lambda self: closed.append(True))
-    monkeypatch.setattr(train, "build_learner", lambda *_: sends(signal.SIGTERM)())
+    monkeypatch.setattr("rlmpc.run.trainer.make_trainer", lambda *_: sends(signal.SIGTERM)())
     code, _, _ = command(train.main, *SMALL, "run.dir=run")
     assert code == 143
     assert closed == [True]

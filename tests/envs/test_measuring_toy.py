@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from rlmpc.contract.episode import Trial
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.envs.vec_env import round_seed
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
 
 
 def test_trials_decide_the_levels_of_the_next_episodes(toy_env: ToyEnv):

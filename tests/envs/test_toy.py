@@ -115,7 +115,7 @@ def test_an_environment_goes_on_exactly_where_another_was_left(toy_env: ToyEnv):
     run_episode(toy_env, steer)
     toy_env.step(steer(toy_env))
     other = ToyEnv(toy_env.cfg, 16, "cpu", seed=9)
-    other.load_exact_state(toy_env.exact_state())
+    other.load_state(toy_env.state())
     for _ in range(130):
         step, twin = toy_env.step(steer(toy_env)), other.step(steer(other))
         assert all(torch.equal(values, twin.obs[group]) for group, values in step.obs.items())
@@ -128,7 +128,7 @@ def test_an_environment_goes_on_exactly_where_another_was_left(toy_env: ToyEnv):
 
 def test_an_exact_state_is_a_copy(toy_env: ToyEnv):
     toy_env.reset()
-    state = toy_env.exact_state()
+    state = toy_env.state()
     before = {path: values.clone() for path, values in state.items()}
     toy_env.step(torch.ones(16, 2))
     assert all(torch.equal(values, state[path]) for path, values in before.items())
@@ -137,21 +137,21 @@ def test_an_exact_state_is_a_copy(toy_env: ToyEnv):
 def test_an_exact_state_of_other_environments_is_refused_and_changes_nothing(toy_env: ToyEnv):
     toy_env.reset()
     other = ToyEnv(ToyEnvCfg(history=3), 8, "cpu", seed=9)
-    before = other.exact_state()
+    before = other.state()
     with pytest.raises(ValueError, match=r"position: 1 of 2 entries, the first at 0: 16 \| 8"):
-        other.load_exact_state(toy_env.exact_state())
-    assert all(torch.equal(values, before[path]) for path, values in other.exact_state().items())
+        other.load_state(toy_env.state())
+    assert all(torch.equal(values, before[path]) for path, values in other.state().items())
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"position_noise": -1.0}, "position_noise must be at least 0, not -1.0"),
-        ({"gain_range": (1.3, 0.7)}, "gain_range must be two rising numbers of at least 0"),
-        ({"drag_range": (-0.1, 0.6)}, "drag_range must be two rising numbers of at least 0"),
-        ({"history": 0}, "history must be at least 1, not 0"),
-        ({"step_dt": 0.0}, "step_dt must be above 0, not 0.0"),
-        ({"max_wind": 5.0}, "max_wind must lie in"),
+        ({"position_noise": -1.0}, "'env.position_noise' must be at least 0, not -1.0"),
+        ({"gain_range": (1.3, 0.7)}, "'env.gain_range' must be two rising numbers"),
+        ({"drag_range": (-0.1, 0.6)}, "every entry of 'env.drag_range' must be at least 0"),
+        ({"history": 0}, "'env.history' must be at least 1, not 0"),
+        ({"step_dt": 0.0}, "'env.step_dt' must be above 0, not 0.0"),
+        ({"max_wind": 5.0}, "'env.max_wind' must be at least 0 and below 'env.max_accel' = 4.0, not 5.0"),
     ],
 )
 def test_numbers_that_make_no_toy_are_refused(changes: dict, sentence: str):
@@ -167,7 +167,7 @@ def test_an_environment_is_restarted_within_the_next_step_and_only_then(toy_env:
     toy_env.restart(mask)
     step = toy_env.step(torch.full((16, 2), 0.5))
     assert step.faulty.equal(mask)
-    assert step.ended.equal(mask)
+    assert step.restarts.equal(mask)
     assert not (step.terminated | step.truncated).any()
     assert (step.reward == 0.0).equal(mask)
     assert toy_env.episode_length.tolist() == [2] * 3 + [0] + [2] * 12
@@ -186,7 +186,7 @@ def test_a_state_or_reward_that_is_not_finite_is_faulty_and_heals(toy_env: ToyEn
     step = toy_env.step(torch.full((16, 2), 0.5))
     assert step.faulty.tolist() == [False] * 3 + [True] + [False] * 12
     assert not step.terminated[3]
-    assert step.is_finite.all()
+    assert step.obs_is_finite.all()
     assert all(tensor.isfinite().all() for tensor in toy_env._tensors().values())
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
-from rlmpc.evaluation.episode import Episode, Trial
+from rlmpc.rollout.interaction import Action
 
 
 class Steering:
@@ -21,11 +20,11 @@ class Steering:
     def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
         return {"count": torch.zeros(num_envs)}
 
-    def act(self, obs: dict, memory: dict, deterministic: bool = False) -> dict[str, Any]:
+    def act(self, obs: dict, memory: dict, deterministic: bool = False) -> Action:
         assert deterministic
         self.memories.append(memory["count"])
         action = self.strength * (self.env.target - self.env.position) - 1.5 * self.env.velocity
-        return {"action": action, "memory": {"count": memory["count"] + 1}}
+        return Action(action, {"count": memory["count"] + 1})
 
 
 @pytest.fixture

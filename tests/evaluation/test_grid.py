@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, make_trials
 
 AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")

@@ -9,8 +9,8 @@ import math
 import pytest
 from rich.console import Console
 
+from rlmpc.contract.episode import Episode, Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Episode, Trial
 from rlmpc.evaluation.report import FILES, METRICS, check_folder, check_metrics, summarise, table, totals, write_report
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
 from rlmpc.evaluation.video import film
+from rlmpc.rollout.interaction import Action
 
 pytestmark = pytest.mark.sim
 
@@ -22,7 +23,7 @@ NUM_FRAMES = 20
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory) -> np.ndarray:
     """A film of two robots that sink to their knees, on stairs and on boxes, (20, height, width, 3)."""
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv, load_env_cfg
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv, load_env_cfg
     from rlmpc.tasks import camera
 
     cfg = camera.with_camera(load_env_cfg("RLMPC-Blind-G1-Play-v0"), 2)
@@ -32,7 +33,7 @@ def frames(tmp_path_factory) -> np.ndarray:
     env.place([Trial("stairs_up", 1, (0.5, 0.0, 0.0)), Trial("random_boxes", 1, (0.5, 0.0, 0.0))])
     idle = SimpleNamespace(
         initial_memory=lambda num_envs: {},
-        act=lambda obs, memory, deterministic: {"action": torch.zeros(2, 30), "memory": {}},
+        act=lambda obs, memory, deterministic: Action(torch.zeros(2, 30)),
     )
     path: Path = tmp_path_factory.mktemp("film") / "below" / "robots.mp4"
     assert film(env, idle, path, 2 * NUM_FRAMES) == path

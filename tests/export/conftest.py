@@ -11,14 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlmpc.config.compose import compose_train
-from rlmpc.contract import Contract
+from rlmpc.algorithms.student.policy import StudentPolicy
+from rlmpc.algorithms.student.settings import StudentCfg
+from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.command_line.train import compose_train
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.networks.student import StudentPolicy
-from rlmpc.obs_schema import ObsSchema, ObsTerm
-from rlmpc.policies import make_policy as policy_of
 
 TOY = Contract(0.05, toy_schema(10), ({"name": "push", "dim": 2, "scale": 4.0},))
 
@@ -83,7 +84,7 @@ def fresh_policy(kind: str) -> GaussianPolicy:
     torch.manual_seed(0)
     contract = contract_of(kind)
     if kind in ("ppo", "rma"):
-        policy = policy_of(compose_train(["task=toy", f"agent={kind}"]).agent, contract)
+        policy = ALGORITHMS[kind].policy()(compose_train(["task=toy", f"agent={kind}"])[0].agent, contract)
     else:
         policy = student(contract, *STUDENTS[kind])
     with torch.no_grad():
@@ -95,11 +96,8 @@ def fresh_policy(kind: str) -> GaussianPolicy:
 
 
 def student(contract: Contract, memory: str, width: int, hidden: tuple[int, ...]) -> StudentPolicy:
-    return StudentPolicy(
-        contract.observations.dims(), contract.num_actions, actor_group="policy", critic_group=None,
-        actor_hidden=hidden, critic_hidden=(), activation="elu", memory=memory, memory_width=width,
-        predictions={"velocity": 3}, init_std=1.0, min_std=0.05, max_std=2.0, normalize_obs=True,
-    )  # fmt: skip
+    settings = StudentCfg(actor_hidden=list(hidden), memory=memory, memory_width=width, init_std=1.0)
+    return StudentPolicy(settings, contract, {"velocity": 3})
 
 
 def random_observations(contract: Contract) -> list[dict[str, Tensor]]:

@@ -23,7 +23,7 @@ def test_a_policy_with_two_latents_is_recorded_as_it_acts_on_a_robot(make_policy
     policy = make_policy("rma")
     recorded = record_observations(toy(), policy, 50)
     assert recorded[0].keys() == {"policy"}
-    assert policy.mode == "privileged"
+    assert not policy.acts_on_history
 
 
 def test_what_is_recorded_is_what_the_policy_saw_while_it_acted_without_noise(make_policy, toy):
@@ -34,7 +34,7 @@ def test_what_is_recorded_is_what_the_policy_saw_while_it_acted_without_noise(ma
         assert torch.equal(recorded[t]["policy"], obs["policy"])
         with torch.no_grad():
             acted = policy.act(obs, memory, deterministic=True)
-        obs, memory = env.step(acted["action"]).obs, acted["memory"]
+        obs, memory = env.step(acted.action).obs, acted.memory
 
 
 def test_memory_starts_from_nothing_where_an_episode_ended(make_policy, toy, monkeypatch):

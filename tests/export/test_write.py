@@ -10,18 +10,17 @@ import onnx
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.export import write
-from rlmpc.export.graph import deployed
+from rlmpc.export.deployment import load_deployment
 from rlmpc.export.write import FILES, export_policy
-from rlmpc.sim2sim.deployment import load_deployment
 
 
 def test_the_reader_of_deployed_policies_accepts_every_kind(exported):
     deployment = load_deployment(exported.folder)
     widths = {"state." + name: values.shape[1] for name, values in exported.policy.initial_memory(1).items()}
-    group = deployed(exported.policy).acting_groups[0]
+    group = exported.policy.deployed().acting_groups[0]
     assert deployment.inputs == {group: exported.contract.observations.dims()[group], **widths}
     assert deployment.outputs == {"action": exported.contract.num_actions} | {
         f"next_{name}": width for name, width in widths.items()
@@ -34,7 +33,7 @@ def test_the_reader_of_deployed_policies_accepts_every_kind(exported):
 def test_the_json_file_says_where_the_policy_comes_from_and_what_it_senses(exports):
     rma = exports("rma")
     data = json.loads((rma.folder / "policy.json").read_text())
-    assert (data["format"], data["checkpoint_sha256"]) == (1, "ab")
+    assert (data["format"], data["checkpoint_sha256"]) == (2, "ab")
     assert data["versions"]["torch"] == torch.__version__.split("+")[0]
     contract = Contract.from_dict(data["contract"])
     assert contract.observations.groups == {"policy": rma.contract.observations.groups["policy"]}
@@ -71,23 +70,23 @@ def test_no_file_names_a_folder_of_the_machine_that_exported(exports):
 def test_torch_runs_its_file_with_named_observations_and_memories(exports, kind: str):
     exported = exports(kind)
     program = torch.export.load(exported.folder / "policy.pt2").module()
-    policy = deployed(exported.policy)
+    policy = exported.policy.deployed()
     obs = {group: exported.observations[0][group] for group in policy.acting_groups}
     memory = {name: values + 0.1 for name, values in policy.initial_memory(20).items()}
     with torch.no_grad():
         action, after = program(obs, memory)
         acted = policy.act(obs, memory, deterministic=True)
-    torch.testing.assert_close(action, acted["action"], atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(action, acted.action, atol=1e-5, rtol=0.0)
     assert after.keys() == memory.keys()
     for name, values in after.items():
-        torch.testing.assert_close(values, acted["memory"][name], atol=1e-5, rtol=0.0)
+        torch.testing.assert_close(values, acted.memory[name], atol=1e-5, rtol=0.0)
 
 
 @pytest.mark.slow
 def test_the_policy_is_left_as_it_was(exports, make_policy):
     policy = exports("rma").policy
     twin = make_policy("rma").state_dict()
-    assert (policy.mode, policy.training) == ("privileged", True)
+    assert (policy.acts_on_history, policy.training) == (False, True)
     assert policy.state_dict().keys() == twin.keys()
     assert all(torch.equal(values, twin[name]) for name, values in policy.state_dict().items())
 
@@ -118,14 +117,15 @@ def test_a_place_that_cannot_be_written_is_refused(make_policy, description, tmp
 
 @pytest.mark.slow
 def test_a_graph_that_differs_from_the_policy_leaves_no_files(exports, description, tmp_path, monkeypatch):
-    def off_by_a_little(policy):
-        copy = deployed(policy)
+    original = write._write
+
+    def write_off_by_a_little(policy, *arguments):
         with torch.no_grad():
-            copy.actor[-1].bias += 1e-4
-        return copy
+            policy.actor[-1].bias += 1e-4
+        return original(policy, *arguments)
 
     gru = exports("gru")
-    monkeypatch.setattr(write, "deployed", off_by_a_little)
+    monkeypatch.setattr(write, "_write", write_off_by_a_little)
     with pytest.raises(UserError, match=r"'policy\.onnx' differs from the policy by up to 0\.0001; accepted: 1e-05"):
         export_policy(gru.policy, tmp_path, description(), gru.observations)
     assert list(tmp_path.iterdir()) == []

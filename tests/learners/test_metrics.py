@@ -27,3 +27,9 @@ def test_other_names_are_refused():
     means = IterationMeans(["a"])
     with pytest.raises(ValueError, match="b"):
         means.update({"b": pair(1.0, 1.0)})
+
+
+def test_the_root_of_a_mean_of_squares_comes_out():
+    means = IterationMeans(["estimator/rmse_x", "a"])
+    means.update({"estimator/rmse_x": pair(18.0, 2.0), "a": pair(18.0, 2.0)})
+    assert means.to_host() == {"estimator/rmse_x": 3.0, "a": 9.0}

@@ -24,22 +24,22 @@ def started(cell: RecurrentMemory) -> dict[str, torch.Tensor]:
 
 def ends(*where: tuple[int, int]) -> torch.Tensor:
     """(T, N) bool, true at the steps and environments given."""
-    ended = torch.zeros(STEPS, ENVS, dtype=torch.bool)
+    restarts = torch.zeros(STEPS, ENVS, dtype=torch.bool)
     for step, env in where:
-        ended[step, env] = True
-    return ended
+        restarts[step, env] = True
+    return restarts
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_unrolling_gives_what_stepping_with_resets_gives(kind: str):
-    cell, x, ended = memory(kind), inputs(), ends((0, 0), (2, 1), (3, 1), (5, 2))
+    cell, x, restarts = memory(kind), inputs(), ends((0, 0), (2, 1), (3, 1), (5, 2))
     state = start = started(cell)
     stepped = []
     for t in range(STEPS):
         output, state = cell(x[t], state)
         stepped.append(output)
-        state = forget(state, ended[t])
-    torch.testing.assert_close(cell.unroll(x, start, ended), torch.stack(stepped), rtol=0.0, atol=1e-14)
+        state = forget(state, restarts[t])
+    torch.testing.assert_close(cell.unroll(x, start, restarts), torch.stack(stepped), rtol=0.0, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_an_episode_starts_from_zero_memory_as_done_by_hand(kind: str, expected:
         # The candidate is the third block of rows of both cells' input weights.
         cell.cell.weight_ih[2] = 1.0
     ones = torch.ones(4, 1, 1, dtype=torch.float64)
-    ended = torch.tensor([[False], [True], [False], [False]])
-    assert cell.unroll(ones, cell.initial(1), ended).flatten().tolist() == pytest.approx(expected)
+    restarts = torch.tensor([[False], [True], [False], [False]])
+    assert cell.unroll(ones, cell.initial(1), restarts).flatten().tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -83,7 +83,7 @@ def test_a_new_memory_is_zero_and_has_a_row_for_every_environment(kind: str, nam
         assert not values.any()
 
 
-def test_only_environments_whose_episode_ended_forget_whatever_the_shape():
+def test_only_environments_where_another_episode_starts_forget_whatever_the_shape():
     state = {"hidden": torch.ones(3, 2), "picture": torch.ones(3, 2, 2)}
     kept = forget(state, torch.tensor([False, True, False]))
     assert kept["hidden"].tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]

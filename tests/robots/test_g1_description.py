@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from rlmpc.robots.g1.description import Actuator, RobotDescription, load_description, quat_rotate
+from rlmpc.robots.description import Actuator, RobotDescription, quat_rotate
+from rlmpc.robots.g1.config import G1 as ROBOT
 
-G1 = load_description()
+G1 = ROBOT.description
 
 
 def describe(**changes: object) -> RobotDescription:

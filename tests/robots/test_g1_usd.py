@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from rlmpc.robots.g1.description import load_description
+from rlmpc.robots.g1.config import G1 as ROBOT
 
 Usd = pytest.importorskip("pxr.Usd")
 UsdGeom = pytest.importorskip("pxr.UsdGeom")
 UsdPhysics = pytest.importorskip("pxr.UsdPhysics")
 
-from rlmpc.robots.g1 import usd  # noqa: E402 - needs pxr, so only after the skips
+from rlmpc.robots import usd  # noqa: E402 - needs pxr, so only after the skips
 
-G1 = load_description()
+G1 = ROBOT.description
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,10 +13,14 @@ from torch import Tensor
 
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.rollout.collector import KEPT, Collector, Memory
+from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.interaction import Memory
+from rlmpc.rollout.rollout import Rollout
 
 NUM_ENVS, NUM_STEPS, BROKEN, WHEN = 64, 12, 5, 4
 NAN = float("nan")
+BOOTSTRAPPED = ("/value", "/terminal_value", "/truncated")
+"""What a sample that is not valid still says."""
 
 
 class BreakingEnv(ToyEnv):
@@ -37,11 +43,18 @@ class BreakingEnv(ToyEnv):
         return step
 
 
+@dataclass
+class Wandered:
+    action: Tensor
+    log_prob: Tensor
+    before: Tensor
+    memory: dict[str, Tensor]
+
+
 class Wanderer:
     """Pushes at random, counts its steps in its memory and values an observation by a number that it holds."""
 
     groups = ("policy", "critic")
-    mode = "direct"
     critic_group = "critic"
 
     def __init__(self, breaks_action: bool = False) -> None:
@@ -49,21 +62,16 @@ class Wanderer:
         self.breaks_action = breaks_action
         self.num_steps = 0
 
-    def initial_memory(self, num_envs: int) -> Memory:
+    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         return {"seen": torch.zeros(num_envs, 2)}
 
-    def act(self, obs: Obs, memory: Memory) -> dict[str, Any]:
+    def act(self, obs: Obs, memory: Memory) -> Wandered:
         action = 0.3 * torch.randn(NUM_ENVS, 2, generator=self.generator)
         if self.breaks_action and self.num_steps == WHEN:
             action[BROKEN, 1] = NAN
         self.num_steps += 1
         seen = memory["seen"] + torch.stack([torch.ones(NUM_ENVS), obs["policy"][:, 0]], dim=1)
-        return {
-            "action": action,
-            "log_prob": -action.square().sum(dim=1),
-            "before": memory["seen"][:, 0],
-            "memory": {"seen": seen},
-        }
+        return Wandered(action, -action.square().sum(dim=1), memory["seen"][:, 0], {"seen": seen})
 
     def value(self, obs: Obs) -> Tensor:
         return obs["critic"].sum(dim=1)
@@ -90,31 +98,26 @@ FAULTS = {
 }
 
 
-def rollouts(env: ToyEnv, policy: Wanderer, num: int = 1) -> list[dict[str, Any]]:
+def rollouts(env: ToyEnv, policy: Wanderer, num: int = 1) -> list[Rollout]:
     collector = Collector(env, NUM_STEPS, stagger_episodes=True)
-    return [copied(collector.collect(policy)) for _ in range(num)]
+    return [deepcopy(collector.collect(policy)) for _ in range(num)]
 
 
-def copied(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: copied(value) for name, value in tree.items()}
-    return tree.clone() if isinstance(tree, Tensor) else tree
+def tensors(batch: Rollout) -> dict[str, Tensor]:
+    """All tensors of a rollout but its metrics, by path."""
+    return by_path(replace(batch, metrics={}))
 
 
-def tensors(tree: dict[str, Any], path: str = "") -> dict[str, Tensor]:
-    """All tensors of a batch but its metrics, by path."""
-    found: dict[str, Tensor] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict) and name != "metrics":
-            found |= tensors(value, f"{path}{name}/")
-        elif isinstance(value, Tensor):
-            found[path + name] = value
-    return found
+def by_path(tree: Any, path: str = "") -> dict[str, Tensor]:
+    if isinstance(tree, Tensor):
+        return {path: tree}
+    parts = tree if isinstance(tree, dict) else vars(tree) if is_dataclass(tree) else {}
+    return {p: values for name, part in parts.items() for p, values in by_path(part, f"{path}/{name}").items()}
 
 
-def samples(batch: dict[str, Any]) -> dict[str, Tensor]:
-    """All tensors (T, N, ...) of a batch, by path."""
-    return {path: values for path, values in tensors(batch).items() if path != "last_value" and "memory" not in path}
+def samples(batch: Rollout) -> dict[str, Tensor]:
+    """All tensors (T, N, ...) of a rollout, by path."""
+    return {path: values for path, values in tensors(batch).items() if path != "/last_value" and "memory" not in path}
 
 
 @pytest.fixture(params=list(FAULTS))
@@ -126,12 +129,12 @@ def fault(request) -> tuple[BreakingEnv, Wanderer, list[int]]:
 def test_the_faulty_samples_are_left_out_and_no_others(fault):
     env, policy, steps = fault
     batch, after = rollouts(env, policy, num=2)
-    assert (~batch["valid"]).nonzero().tolist() == [[step, BROKEN] for step in steps]
-    assert after["valid"].all()
-    metrics = batch["metrics"]
+    assert (~batch.valid).nonzero().tolist() == [[step, BROKEN] for step in steps]
+    assert after.valid.all()
+    metrics = batch.metrics
     assert metrics["fault/envs"] == (1.0, NUM_ENVS)
     assert metrics["fault/samples"] == (len(steps), NUM_ENVS * NUM_STEPS)
-    assert after["metrics"]["fault/envs"] == (0.0, NUM_ENVS)
+    assert after.metrics["fault/envs"] == (0.0, NUM_ENVS)
 
 
 def test_all_that_is_stored_is_finite_and_what_is_left_out_is_zero(fault):
@@ -140,7 +143,7 @@ def test_all_that_is_stored_is_finite_and_what_is_left_out_is_zero(fault):
     for name, values in tensors(batch).items():
         assert values.isfinite().all(), name
     for name, values in samples(batch).items():
-        assert (values[steps, BROKEN] == 0).all() or name in KEPT, name
+        assert (values[steps, BROKEN] == 0).all() or name in BOOTSTRAPPED, name
 
 
 def test_the_other_environments_are_the_same_to_the_bit_as_without_the_fault(fault):
@@ -160,24 +163,24 @@ def test_a_fault_cuts_the_episode_with_the_value_of_what_was_seen(fault):
     env, policy, steps = fault
     expected = rollouts(BreakingEnv(), Wanderer())[0]
     batch = rollouts(env, policy)[0]
-    assert batch["truncated"][steps, BROKEN].all()
-    assert not batch["terminated"][steps, BROKEN].any()
-    assert batch["value"][WHEN, BROKEN] == expected["value"][WHEN, BROKEN]
-    assert batch["terminal_value"][WHEN, BROKEN] == expected["value"][WHEN, BROKEN]
+    assert batch.truncated[steps, BROKEN].all()
+    assert not batch.terminated[steps, BROKEN].any()
+    assert batch.value[WHEN, BROKEN] == expected.value[WHEN, BROKEN]
+    assert batch.terminal_value[WHEN, BROKEN] == expected.value[WHEN, BROKEN]
     # Nothing is known of an observation that is not finite, although the group that values it may be.
-    assert batch["value"][steps[1:], BROKEN].tolist() == [0.0] * len(steps[1:])
+    assert batch.value[steps[1:], BROKEN].tolist() == [0.0] * len(steps[1:])
 
 
 def test_the_memory_is_forgotten_at_a_fault(fault):
     env, policy, steps = fault
     first, second = rollouts(env, policy, num=2)
-    ended = first["terminated"] | first["truncated"]
+    ended = first.terminated | first.truncated
     age = 0.0
     for step in range(NUM_STEPS):
         if step not in steps:
-            assert first["before"][step, BROKEN] == age
+            assert first.acted.before[step, BROKEN] == age
         age = 0.0 if ended[step, BROKEN] else age + 1.0
-    assert second["memory"]["seen"].isfinite().all()
+    assert second.memory["seen"].isfinite().all()
 
 
 def test_an_episode_with_a_fault_counts_in_no_mean(fault):
@@ -185,15 +188,15 @@ def test_an_episode_with_a_fault_counts_in_no_mean(fault):
     batches = rollouts(env, policy, num=3)
     age, length, count = torch.zeros(NUM_ENVS), 0.0, 0.0
     for batch in batches:
-        for terminated, truncated, valid in zip(batch["terminated"], batch["truncated"], batch["valid"], strict=True):
+        for terminated, truncated, valid in zip(batch.terminated, batch.truncated, batch.valid, strict=True):
             age += 1
             ended = (terminated | truncated) & valid
             length, count = length + float(age[ended].sum()), count + int(ended.sum())
             age[ended | ~valid] = 0
-    assert sum(float(batch["metrics"]["episode/length"][1]) for batch in batches) == count
-    assert sum(float(batch["metrics"]["episode/length"][0]) for batch in batches) == length
-    assert sum(float(batch["metrics"]["termination/time_out"][1]) for batch in batches) == count
-    for name, numbers in batches[0]["metrics"].items():
+    assert sum(float(batch.metrics["episode/length"][1]) for batch in batches) == count
+    assert sum(float(batch.metrics["episode/length"][0]) for batch in batches) == length
+    assert sum(float(batch.metrics["termination/time_out"][1]) for batch in batches) == count
+    for name, numbers in batches[0].metrics.items():
         assert torch.stack([torch.as_tensor(number) for number in numbers]).isfinite().all(), name
 
 
@@ -201,16 +204,16 @@ def test_a_fault_in_the_last_observation_of_a_rollout_leaves_the_last_value_fini
     env = BreakingEnv(after=break_observation)
     env.num_steps = WHEN - NUM_STEPS + 1
     first, second = rollouts(env, Wanderer(), num=2)
-    assert first["last_value"][BROKEN] == 0.0
-    assert (~first["valid"]).nonzero().tolist() == [[NUM_STEPS - 1, BROKEN]]
-    assert (~second["valid"]).nonzero().tolist() == [[0, BROKEN]]
+    assert first.last_value[BROKEN] == 0.0
+    assert (~first.valid).nonzero().tolist() == [[NUM_STEPS - 1, BROKEN]]
+    assert (~second.valid).nonzero().tolist() == [[0, BROKEN]]
 
 
 def test_half_of_the_environments_broken_are_half_the_share():
     def break_half(env: ToyEnv) -> None:
         env.velocity[::2] = NAN
 
-    metrics = rollouts(BreakingEnv(before=break_half), Wanderer())[0]["metrics"]
+    metrics = rollouts(BreakingEnv(before=break_half), Wanderer())[0].metrics
     assert metrics["fault/envs"] == (NUM_ENVS / 2, NUM_ENVS)
 
 
@@ -218,7 +221,7 @@ def test_a_time_out_whose_last_observation_is_not_finite_is_left_out():
     env = BreakingEnv(after=lambda step: step.terminal_obs["critic"].fill_(NAN))
     env.stagger_episodes = lambda: env.episode_length.copy_(torch.arange(NUM_ENVS) % env.max_episode_length)
     batch = rollouts(env, Wanderer())[0]
-    left_out = ~batch["valid"][WHEN]
+    left_out = ~batch.valid[WHEN]
     assert left_out.any() and not left_out.all()
-    assert batch["truncated"][WHEN].equal(left_out)
-    assert batch["terminal_value"].isfinite().all()
+    assert batch.truncated[WHEN].equal(left_out)
+    assert batch.terminal_value.isfinite().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rlmpc.contract import Contract
-from rlmpc.robots.g1.description import load_description
+from rlmpc.contract.contract import Contract
+from rlmpc.robots.g1.config import G1
+from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.simulation import Simulation
-
-NUM_ACTIONS = 30
 
 
 def term(name: str, dim: int, history: int = 1, scale: Any = 1.0, clip: list[float] | None = None) -> dict[str, Any]:
     return {"name": name, "dim": dim, "history": history, "scale": scale, "clip": clip}
 
 
-def g1_joints() -> dict[str, Any]:
-    robot = load_description()
+def joints_of(robot: Robot) -> dict[str, Any]:
+    robot = robot.description
     drives = [robot.actuator_by_joint[name] for name in robot.joint_names]
     fields = ("stiffness", "damping", "armature", "effort_limit")
     return {
@@ -34,24 +34,55 @@ def g1_joints() -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def contract_data() -> dict[str, Any]:
-    """The contract as plain data, for a test to change."""
-    robot, joints = load_description(), g1_joints()
+def stairs(shape: str, platform_width: float) -> dict[str, Any]:
+    numbers = {"step_height_range": [0.01, 0.17], "step_width": 0.3, "border_width": 0.0, "holes": False}
+    return {"shape": shape, "platform_width": platform_width, **numbers}
+
+
+WORLD = {
+    "num_substeps": 4,
+    "gravity": [0.0, 0.0, -9.81],
+    "integrator": "implicitfast",
+    "cone": "pyramidal",
+    "impratio": 1.0,
+    "contact_stiffness": 1.6e5,
+    "contact_damping": 1100.0,
+    "heading_noise_rad": math.radians(10.0),
+    "max_start_velocity": 0.1,
+    "episode_length_s": 12.0,
+    "max_tilt_rad": 0.8,
+    "min_height_m": -5.0,
+    "terrain": {
+        "kinds": {
+            "stairs_up": stairs("inverted_pyramid_stairs_terrain", 1.5),
+            "stairs_down": stairs("pyramid_stairs_terrain", 1.25),
+            "random_boxes": {"shape": "random_grid_terrain", "grid_width": 0.75},
+        },
+        "num_levels": 10,
+        "difficulty_range": [0.0, 1.0],
+        "tile_size_m": [8.0, 8.0],
+        "border_width_m": 8.0,
+    },
+}
+
+
+def contract_of(robot: Robot) -> dict[str, Any]:
+    joints, num_joints = joints_of(robot), len(robot.description.joints)
+    scanner = {"offset_m": [0.2, 0.0, 0.43], "size_m": [1.3, 0.4], "resolution_m": 0.05, "max_distance_m": 7.0}
     sensed = [
-        term("joint_pos", 29, 10),
-        term("joint_vel", 29, 10, 0.05),
+        term("joint_pos", num_joints, 10),
+        term("joint_vel", num_joints, 10, 0.05),
         term("base_ang_vel", 3, 5, 0.2),
         term("projected_gravity", 3, 5),
         term("velocity_command", 3, 5),
-        term("last_action", 30, 5),
+        term("last_action", num_joints + 1, 5),
         term("gait_phase", 4),
     ]
     joint_pos = {
         "name": "joint_pos",
-        "dim": 29,
-        "joints": list(robot.joint_names),
-        "scale": [robot.action_scale[name] for name in robot.joint_names],
+        "dim": num_joints,
+        "joints": joints["names"],
+        "scale": list(robot.description.action_scale.values()),
         "offset": joints["default_pos"],
     }
     gait_cycle = {
@@ -63,7 +94,28 @@ def contract_data() -> dict[str, Any]:
         "leg_offsets": [0.0, 0.5],
     }
     observations = {"policy": sensed, "critic": [term("base_lin_vel", 3), *sensed]}
-    return {"control_dt": 0.02, "observations": observations, "actions": [joint_pos, gait_cycle], "joints": joints}
+    agreed = {
+        "control_dt": 0.02,
+        "observations": observations,
+        "actions": [joint_pos, gait_cycle],
+        "joints": joints,
+        "robot": robot.name,
+        "action_limit": 100.0,
+        "world": WORLD | {"height_scanner": {"body": robot.torso, **scanner}},
+    }
+    return json.loads(json.dumps(agreed))
+
+
+@pytest.fixture
+def contract_data() -> dict[str, Any]:
+    """The contract as plain data, for a test to change."""
+    return contract_of(G1)
+
+
+@pytest.fixture
+def biped_contract(biped) -> Contract:
+    """The contract of a policy of the second robot."""
+    return Contract.from_dict(contract_of(biped))
 
 
 @pytest.fixture
@@ -79,23 +131,23 @@ def simulation(contract) -> Simulation:
     return simulation
 
 
-def still_graph(width: int) -> onnx.ModelProto:
+def still_graph(width: int, num_actions: int) -> onnx.ModelProto:
     """Answers zeros, whatever it sees."""
-    zeros = numpy_helper.from_array(np.zeros((width, NUM_ACTIONS), np.float32), "zeros")
+    zeros = numpy_helper.from_array(np.zeros((width, num_actions), np.float32), "zeros")
     node = helper.make_node("MatMul", ["policy", "zeros"], ["action"])
-    return _model([node], {"policy": width}, {"action": NUM_ACTIONS}, [zeros])
+    return _model([node], {"policy": width}, {"action": num_actions}, [zeros])
 
 
-def counting_graph(width: int) -> onnx.ModelProto:
+def counting_graph(width: int, num_actions: int) -> onnx.ModelProto:
     """Answers how many steps it has seen before, which it keeps in a memory."""
-    one = numpy_helper.from_array(np.ones((1, NUM_ACTIONS), np.float32), "one")
-    nothing = numpy_helper.from_array(np.zeros((width, NUM_ACTIONS), np.float32), "nothing")
+    one = numpy_helper.from_array(np.ones((1, num_actions), np.float32), "one")
+    nothing = numpy_helper.from_array(np.zeros((width, num_actions), np.float32), "nothing")
     nodes = [
         helper.make_node("MatMul", ["policy", "nothing"], ["silence"]),
         helper.make_node("Add", ["silence", "state.h"], ["action"]),
         helper.make_node("Add", ["state.h", "one"], ["next_state.h"]),
     ]
-    inputs, outputs = {"policy": width, "state.h": NUM_ACTIONS}, {"action": NUM_ACTIONS, "next_state.h": NUM_ACTIONS}
+    inputs, outputs = {"policy": width, "state.h": num_actions}, {"action": num_actions, "next_state.h": num_actions}
     return _model(nodes, inputs, outputs, [one, nothing])
 
 
@@ -113,17 +165,17 @@ def _model(nodes: list, inputs: dict[str, int], outputs: dict[str, int], constan
 def export(tmp_path, contract_data) -> Callable[..., Path]:
     """Writes an exported policy of a graph and gives its folder; the JSON file says what the graph says."""
 
-    def write(graph: Callable[[int], onnx.ModelProto] = still_graph, **changes: Any) -> Path:
+    def write(graph: Callable[[int, int], onnx.ModelProto] = still_graph, **changes: Any) -> Path:
         data = changes.pop("contract", contract_data)
         width = sum(entry["dim"] * entry["history"] for entry in data["observations"]["policy"])
-        model = graph(width)
+        model = graph(width, sum(term["dim"] for term in data["actions"]))
         sides = {"inputs": model.graph.input, "outputs": model.graph.output}
         shapes = {
             side: [{"name": v.name, "shape": ["N", v.type.tensor_type.shape.dim[1].dim_value]} for v in values]
             for side, values in sides.items()
         }
         ranges = {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.5, 0.5], "ang_vel_z": [-2.0, 2.0]}
-        about = {"format": 1, "task": "blind_rl", "algorithm": "ppo", "iteration": 7, "checkpoint_sha256": "0"}
+        about = {"format": 2, "task": "blind_rl", "algorithm": "ppo", "iteration": 7, "checkpoint_sha256": "0"}
         described = about | {"contract": data, "command_ranges": ranges} | shapes | changes
         folder = tmp_path / "exported"
         folder.mkdir(exist_ok=True)
@@ -135,5 +187,5 @@ def export(tmp_path, contract_data) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def counting() -> Callable[[int], onnx.ModelProto]:
+def counting() -> Callable[[int, int], onnx.ModelProto]:
     return counting_graph

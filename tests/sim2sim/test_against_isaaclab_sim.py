@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.contract import Contract
-from rlmpc.robots.g1.description import quat_rotate
+from rlmpc.contract.contract import Contract
+from rlmpc.robots.description import quat_rotate
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.simulation import Simulation
 
@@ -59,7 +59,7 @@ def smooth_actions() -> np.ndarray:
 
 def flat_env() -> Any:
     """One robot on flat ground, nothing random about its physics and its start but the heading's quarter."""
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
     from rlmpc.tasks.blind_rl.env_cfg import BlindFlatPlayEnvCfg
 
     cfg = BlindFlatPlayEnvCfg()
@@ -162,23 +162,22 @@ def test_the_observer_gives_what_isaac_lab_gives_for_the_same_states(recording, 
     assert np.abs(there.command).max() > 0.05
 
 
-def test_numbers_that_are_repeated_here_are_those_of_the_training():
-    from rlmpc.envs.isaaclab_env import ACTION_LIMIT
-    from rlmpc.sim2sim import actions, evaluate, model, scanner
-    from rlmpc.sim2sim import simulation as start
-    from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
+def test_the_contract_carries_the_numbers_of_the_training(recording):
+    from rlmpc.tasks.blind_rl.env_cfg import BlindFlatPlayEnvCfg
 
-    cfg = ScanEnvCfg()
-    reset, ends, shape = cfg.events.reset_root.params, cfg.terminations, cfg.sim.physics.default_shape_cfg
-    sensor = cfg.scene.height_scanner
-    assert actions.ACTION_LIMIT == ACTION_LIMIT
-    assert (reset["heading_noise_rad"], reset["max_velocity"]) == (start.HEADING_NOISE_RAD, start.MAX_START_VELOCITY)
-    assert ends.bad_orientation.params["limit_angle"] == evaluate.MAX_TILT_RAD
-    assert ends.fell_below.params["minimum_height"] == evaluate.MIN_HEIGHT_M
-    assert cfg.decimation == model.NUM_SUBSTEPS
-    assert (shape.ke, shape.kd) == (model._CONTACT_STIFFNESS, model._CONTACT_DAMPING)
-    assert (sensor.offset.pos, sensor.max_distance) == (scanner._OFFSET_M, scanner._MAX_DISTANCE_M)
-    assert sensor.prim_path.endswith(scanner._MOUNT_BODY)
+    cfg, contract = BlindFlatPlayEnvCfg(), recording.contract
+    world, ground, shape = contract.world, cfg.scene.terrain.terrain_generator, cfg.sim.physics.default_shape_cfg
+    assert (contract.robot, contract.action_limit) == (cfg.robot, cfg.action_limit)
+    assert (world.heading_noise_rad, world.max_start_velocity) == (0.0, 0.0)
+    assert world.max_tilt_rad == cfg.terminations.bad_orientation.params["limit_angle"]
+    assert world.min_height_m == cfg.terminations.fell_below.params["minimum_height"]
+    assert (world.num_substeps, world.episode_length_s) == (cfg.decimation, cfg.episode_length_s)
+    assert (world.contact_stiffness, world.contact_damping) == (shape.ke, shape.kd)
+    assert (world.cone, world.impratio) == (cfg.sim.physics.solver_cfg.cone, cfg.sim.physics.solver_cfg.impratio)
+    assert (world.integrator, tuple(world.gravity)) == (cfg.sim.physics.solver_cfg.integrator, cfg.sim.gravity)
+    assert world.height_scanner is None
+    assert (world.terrain.num_levels, tuple(world.terrain.tile_size_m)) == (ground.num_rows, ground.size)
+    assert world.terrain.kinds["flat"]["shape"] == "flat_terrain"
 
 
 def test_the_stops_of_the_joints_are_as_stiff_as_newtons(recording, simulation):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rlmpc.errors import UserError
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.export.deployment import load_deployment
 
 
 def edit(folder, change) -> None:
@@ -71,8 +71,8 @@ def test_json_of_something_else_is_refused(export):
 
 
 def test_another_format_is_refused(export):
-    with pytest.raises(UserError, match="has format 2; this version reads format 1"):
-        load_deployment(export(format=2))
+    with pytest.raises(UserError, match="has format 1; this version reads format 2"):
+        load_deployment(export(format=1))
 
 
 @pytest.mark.parametrize("key", ["inputs", "outputs", "command_ranges", "task"])
@@ -91,6 +91,9 @@ def test_a_missing_entry_is_named(export, key: str):
         (lambda c: c["actions"][0]["joints"].__setitem__(0, "tail"), r"joints that are not listed: \['tail'\]"),
         (lambda c: c["actions"][0].pop("offset"), "it has no 'offset'"),
         (lambda c: c["observations"]["policy"][2].update(scale=[1.0, 2.0]), r"3 entries .* \{'base_ang_vel': 2\}"),
+        (lambda c: c["world"].pop("max_tilt_rad"), "missing 1 required .*'max_tilt_rad'"),
+        (lambda c: c["world"]["terrain"].pop("num_levels"), "missing 1 required .*'num_levels'"),
+        (lambda c: c["world"].update(num_substeps=0), r"must be above 0, but there are \{'num_substeps': 0\}"),
         (lambda c: c["observations"]["policy"][0].update(colour="red"), "unexpected keyword argument 'colour'"),
     ],
 )

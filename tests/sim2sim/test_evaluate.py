@@ -9,11 +9,13 @@ import sys
 import numpy as np
 import pytest
 
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
-from rlmpc.evaluation.episode import Trial
-from rlmpc.sim2sim.deployment import load_deployment
-from rlmpc.sim2sim.evaluate import end_reason, evaluate, velocity_errors
+from rlmpc.export.deployment import load_deployment
+from rlmpc.sim2sim.evaluate import end_reason, evaluate_in_mujoco, velocity_errors
 from rlmpc.sim2sim.policy import Policy
+from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker
 
 STAND = Trial("flat", 0, (0.0, 0.0, 0.0))
@@ -21,7 +23,7 @@ FORWARD = Trial("stairs_up", 3, (0.5, 0.0, 0.0))
 
 
 def test_a_robot_that_holds_still_falls_within_seconds(export):
-    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0)
     assert episode.trial == STAND
     assert (episode.reason, episode.fell) == ("bad_orientation", True)
     assert 0.5 < episode.length_s < 4.0
@@ -31,22 +33,27 @@ def test_a_robot_that_holds_still_falls_within_seconds(export):
     assert episode.energy_j > 1.0
 
 
+def test_a_policy_of_another_robot_of_the_table_plays(export, biped_contract):
+    (episode,) = evaluate_in_mujoco(load_deployment(export(contract=biped_contract.to_dict())), [FORWARD], seed=0)
+    assert episode.fell and episode.length_s > 0.3
+
+
 def test_an_episode_that_lasts_is_a_success(export):
-    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0, episode_length_s=0.3)
+    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0, episode_length_s=0.3)
     assert (episode.reason, episode.fell) == ("time_out", False)
     assert episode.length_s == pytest.approx(0.3)
 
 
 def test_episodes_come_in_the_order_of_trials_and_differ_within_one(export):
     deployment = load_deployment(export())
-    episodes = evaluate(deployment, [STAND, FORWARD], seed=0, episode_length_s=0.2, episodes_per_trial=3)
+    episodes = evaluate_in_mujoco(deployment, [STAND, FORWARD], seed=0, episode_length_s=0.2, episodes_per_trial=3)
     assert [episode.trial for episode in episodes] == [STAND] * 3 + [FORWARD] * 3
     assert len({episode.energy_j for episode in episodes}) == 6
 
 
 def test_a_seed_repeats_its_episodes_and_another_gives_others(export):
     deployment = load_deployment(export())
-    first, again, other = (evaluate(deployment, [FORWARD], seed, episode_length_s=0.2) for seed in (4, 4, 5))
+    first, again, other = (evaluate_in_mujoco(deployment, [FORWARD], seed, episode_length_s=0.2) for seed in (4, 4, 5))
     assert first == again
     assert first != other
 
@@ -62,7 +69,7 @@ def test_neither_memory_nor_histories_outlive_an_episode(export, counting, monke
         return action
 
     monkeypatch.setattr(Policy, "act", record)
-    evaluate(load_deployment(export(counting)), [STAND], seed=0, episode_length_s=0.06, episodes_per_trial=2)
+    evaluate_in_mujoco(load_deployment(export(counting)), [STAND], seed=0, episode_length_s=0.06, episodes_per_trial=2)
     assert done == [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]
     # 10 frames of joint positions, then of joint velocities: one frame fills the history at an episode's start.
     histories = np.stack(seen)[:, :580].reshape(6, 2, 10, 29)
@@ -73,14 +80,14 @@ def test_the_policy_is_given_the_command_of_the_trial(export, monkeypatch):
     seen = []
     act = Policy.act
     monkeypatch.setattr(Policy, "act", lambda policy, obs: seen.append(obs["policy"]) or act(policy, obs))
-    evaluate(load_deployment(export()), [FORWARD], seed=0, episode_length_s=0.04)
+    evaluate_in_mujoco(load_deployment(export()), [FORWARD], seed=0, episode_length_s=0.04)
     # Behind 29 x 10 positions, 29 x 10 velocities, 3 x 5 angular velocities and 3 x 5 directions of gravity.
     np.testing.assert_allclose(np.stack(seen)[:, 610:625], [[0.5, 0.0, 0.0] * 5] * 2)
 
 
 def test_measures_of_an_episode_are_those_of_all_steps_but_the_last(export):
     deployment = load_deployment(export())
-    (episode,) = evaluate(deployment, [FORWARD], seed=3, episode_length_s=0.06)
+    (episode,) = evaluate_in_mujoco(deployment, [FORWARD], seed=3, episode_length_s=0.06)
     walker = Walker(deployment, FORWARD)
     walker.start(np.random.default_rng([3, 0, 0]))
     errors, metres, joules = [], 0.0, 0.0
@@ -108,14 +115,29 @@ def test_the_reasons_for_an_end_are_told_apart(simulation):
     assert end_reason(simulation, is_time_out=True) == "non_finite"
 
 
+def test_limits_are_those_of_the_training_and_may_be_absent(contract_data):
+    contract_data["world"] |= {"max_tilt_rad": 0.5, "min_height_m": None}
+    simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
+    simulation.data.qpos[2] = -100.0
+    assert end_reason(simulation, is_time_out=False) is None
+    simulation.data.qpos[3:7] = (math.cos(0.26), 0.0, math.sin(0.26), 0.0)
+    assert end_reason(simulation, is_time_out=False) == "bad_orientation"
+
+
+def test_an_episode_lasts_as_long_as_in_training_unless_told_otherwise(export, contract_data):
+    contract_data["world"]["episode_length_s"] = 0.1
+    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0)
+    assert (episode.reason, episode.length_s) == ("time_out", pytest.approx(0.1))
+
+
 def test_a_tilt_just_below_the_limit_is_no_fall(simulation):
     simulation.data.qpos[3:7] = (math.cos(0.395), math.sin(0.395), 0.0, 0.0)
     assert end_reason(simulation, is_time_out=False) is None
 
 
-def test_leaving_the_tile_is_a_success(export, monkeypatch):
-    monkeypatch.setattr("rlmpc.sim2sim.evaluate.TILE_HALF_SIZE_M", 0.01)
-    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+def test_leaving_the_tile_is_a_success(export, contract_data):
+    contract_data["world"]["terrain"]["tile_size_m"] = [0.02, 0.02]
+    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0)
     assert (episode.reason, episode.fell) == ("left_tile", False)
     assert episode.distance_m > 0.01
 
@@ -125,7 +147,7 @@ def test_an_episode_that_breaks_down_is_a_fall_with_finite_numbers(export, monke
         walker.simulation.data.qvel[:] = np.nan
 
     monkeypatch.setattr(Walker, "step", break_down)
-    (episode,) = evaluate(load_deployment(export()), [STAND], seed=0)
+    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0)
     assert (episode.reason, episode.fell) == ("non_finite", True)
     assert all(math.isfinite(n) for n in (episode.distance_m, episode.rmse_xy, episode.rmse_yaw, episode.energy_j))
 
@@ -149,7 +171,7 @@ def test_velocity_errors_are_in_the_frame_of_the_heading(simulation):
 def test_all_trials_are_checked_before_the_first_runs(export, monkeypatch, trial: Trial, message: str):
     monkeypatch.setattr(Walker, "step", lambda walker: pytest.fail("ran"))
     with pytest.raises(UserError, match=message):
-        evaluate(load_deployment(export()), [STAND, trial], seed=0)
+        evaluate_in_mujoco(load_deployment(export()), [STAND, trial], seed=0)
 
 
 def test_neither_the_training_simulator_nor_torch_is_needed(export, tmp_path):
@@ -157,12 +179,12 @@ def test_neither_the_training_simulator_nor_torch_is_needed(export, tmp_path):
         "import sys\nfrom pathlib import Path\n"
         "for name in ('isaaclab', 'isaaclab_newton', 'newton', 'warp', 'mujoco_warp', 'torch', 'lightning'):\n"
         "    sys.modules[name] = None\n"
-        "from rlmpc.evaluation.episode import Trial\n"
+        "from rlmpc.contract.episode import Trial\n"
         "from rlmpc.sim2sim import video\n"
-        "from rlmpc.sim2sim.deployment import load_deployment\n"
-        "from rlmpc.sim2sim.evaluate import evaluate\n"
+        "from rlmpc.export.deployment import load_deployment\n"
+        "from rlmpc.sim2sim.evaluate import evaluate_in_mujoco\n"
         "deployment = load_deployment(Path(sys.argv[1]))\n"
-        "print(evaluate(deployment, [Trial('stairs_up', 2, (0.5, 0.0, 0.0))], 0, 0.1)[0].reason)\n"
+        "print(evaluate_in_mujoco(deployment, [Trial('stairs_up', 2, (0.5, 0.0, 0.0))], 0, 0.1)[0].reason)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(export())], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "time_out"

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rlmpc.contract.world import Terrain
 from rlmpc.errors import UserError
-from rlmpc.sim2sim import ground as ground_module
-from rlmpc.sim2sim.ground import NUM_LEVELS, TERRAINS, Ground, make_ground
+from rlmpc.sim2sim.ground import Ground, make_ground, served_kinds, step_height
+
+KINDS = ("flat", "stairs_up", "stairs_down")
+
+
+@pytest.fixture
+def terrain(contract) -> Terrain:
+    return contract.world.terrain
 
 
 def heights(ground: Ground, points: np.ndarray) -> np.ndarray:
@@ -21,19 +30,30 @@ def random_points(half_size: float, count: int = 500) -> np.ndarray:
     return np.random.default_rng(0).uniform(-half_size, half_size, (count, 2))
 
 
-def test_flat_ground_is_level_on_every_level():
-    assert make_ground("flat", 0) == make_ground("flat", 9)
-    assert (heights(make_ground("flat", 0), random_points(11.9)) == 0.0).all()
+def test_flat_ground_and_the_stairs_of_the_training_are_served(terrain):
+    assert served_kinds(terrain) == KINDS
+    assert served_kinds(replace(terrain, kinds={"flat": {"shape": "flat_terrain"}})) == ("flat",)
+    with_holes = {"steps": terrain.kinds["stairs_up"] | {"holes": True}}
+    assert served_kinds(replace(terrain, kinds=with_holes)) == ("flat",)
+    assert served_kinds(replace(terrain, kinds={"steps": {"shape": "pyramid_stairs_terrain"}})) == ("flat",)
+    assert served_kinds(replace(terrain, tile_size_m=[8.0, 6.0])) == ("flat",)
 
 
-def test_steps_of_the_easiest_and_the_hardest_level_have_the_heights_in_the_middle_of_their_intervals():
-    assert ground_module.step_height(0) == pytest.approx(0.018)
-    assert ground_module.step_height(9) == pytest.approx(0.162)
+def test_flat_ground_is_level_on_every_level(terrain):
+    assert make_ground(terrain, "flat", 0) == make_ground(terrain, "flat", 9)
+    assert (heights(make_ground(terrain, "flat", 0), random_points(11.9)) == 0.0).all()
 
 
-@pytest.mark.parametrize(("terrain", "num_rings", "sign"), [("stairs_up", 11, 1.0), ("stairs_down", 12, -1.0)])
-def test_who_walks_outward_meets_equal_steps_every_thirty_centimetres(terrain: str, num_rings: int, sign: float):
-    ground = make_ground(terrain, 9)
+def test_steps_of_the_easiest_and_the_hardest_level_have_the_heights_in_the_middle_of_their_intervals(terrain):
+    assert step_height(terrain, "stairs_up", 0) == pytest.approx(0.018)
+    assert step_height(terrain, "stairs_up", 9) == pytest.approx(0.162)
+    harder = replace(terrain, num_levels=1, difficulty_range=[0.5, 1.0])
+    assert step_height(harder, "stairs_up", 0) == pytest.approx(0.01 + 0.75 * 0.16)
+
+
+@pytest.mark.parametrize(("kind", "num_rings", "sign"), [("stairs_up", 11, 1.0), ("stairs_down", 12, -1.0)])
+def test_who_walks_outward_meets_equal_steps_every_thirty_centimetres(terrain, kind: str, num_rings: int, sign: float):
+    ground = make_ground(terrain, kind, 9)
     edge = 4.0 - 0.3 * num_rings
     on_steps = np.array([[0.0, 0.0]] + [[edge + 0.3 * step + 0.15, 0.0] for step in range(num_rings + 1)])
     for path in (on_steps, -on_steps, on_steps[:, ::-1], -on_steps[:, ::-1]):
@@ -43,34 +63,35 @@ def test_who_walks_outward_meets_equal_steps_every_thirty_centimetres(terrain: s
     assert heights(ground, on_steps[-1:])[0] == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("terrain", TERRAINS)
-def test_every_point_of_the_ground_belongs_to_one_box(terrain: str):
-    boxes = make_ground(terrain, 4).boxes
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_point_of_the_ground_belongs_to_one_box(terrain, kind: str):
+    boxes = make_ground(terrain, kind, 4).boxes
     for point in random_points(11.9, count=300):
         owners = [box for box in boxes if (np.abs(point - box.centre[:2]) < box.half_size[:2]).all()]
         assert len(owners) == 1
 
 
-def test_unknown_terrains_and_levels_are_refused():
+def test_unknown_terrains_and_levels_are_refused(terrain):
     with pytest.raises(UserError, match=r"'stairs_upp'.*accepted: flat, stairs_up.*did you mean 'stairs_up'"):
-        make_ground("stairs_upp", 0)
-    for level in (-1, NUM_LEVELS):
+        make_ground(terrain, "stairs_upp", 0)
+    for level in (-1, 10):
         with pytest.raises(UserError, match="accepted: 0 to 9"):
-            make_ground("flat", level)
+            make_ground(terrain, "flat", level)
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("terrain", ["stairs_up", "stairs_down"])
+@pytest.mark.parametrize("kind", ["stairs_up", "stairs_down"])
 @pytest.mark.parametrize("level", [0, 5, 9])
-def test_stairs_are_those_that_isaac_lab_generates(terrain: str, level: int):
-    from rlmpc.tasks.terrains import BLIND_TERRAIN_CFG, TILE_SIZE_M
+def test_stairs_are_those_that_isaac_lab_generates(kind: str, level: int):
+    from rlmpc.envs.isaaclab.contract import terrain_of
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
 
-    assert TILE_SIZE_M[0] == 2.0 * ground_module.TILE_HALF_SIZE_M
-    assert BLIND_TERRAIN_CFG.num_rows == NUM_LEVELS
-    cfg = BLIND_TERRAIN_CFG.sub_terrains[terrain].copy()
-    cfg.size = TILE_SIZE_M
-    meshes, origin = cfg.function((level + 0.5) / NUM_LEVELS, cfg)
-    ground, points = make_ground(terrain, level), random_points(3.99)
+    cfg = BlindEnvCfg()
+    cfg.finalize()
+    generator = cfg.scene.terrain.terrain_generator
+    stairs = generator.sub_terrains[kind]
+    meshes, origin = stairs.function((level + 0.5) / generator.num_rows, stairs)
+    ground, points = make_ground(terrain_of(generator), kind, level), random_points(3.99)
     generated = np.full(len(points), -np.inf)
     for mesh in meshes:
         low, high = mesh.bounds - [*origin[:2], 0.0]

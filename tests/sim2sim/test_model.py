@@ -6,17 +6,23 @@ import mujoco
 import numpy as np
 import pytest
 
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
-from rlmpc.robots.g1.description import load_description
+from rlmpc.robots.g1.config import G1 as ROBOT
 from rlmpc.sim2sim.ground import make_ground
 from rlmpc.sim2sim.model import build_model
 
-G1 = load_description()
+G1 = ROBOT.description
+
+
+def build(contract: Contract) -> mujoco.MjModel:
+    ground = make_ground(contract.world.terrain, "flat", 0)
+    return build_model(ROBOT, contract.joints, contract.control_dt, contract.world, ground)
 
 
 @pytest.fixture
 def model(contract):
-    return build_model(contract.joints, 0.02, make_ground("flat", 0))
+    return build(contract)
 
 
 def test_bodies_have_the_masses_and_centres_of_mass_of_the_description(model):
@@ -37,7 +43,7 @@ def test_joints_have_the_order_and_limits_of_the_description(model):
 def test_drives_are_those_of_the_contract(contract_data):
     joints = contract_data["joints"]
     joints["stiffness"][3], joints["damping"][4] = 77.0, 8.0
-    model = build_model(joints, 0.02, make_ground("flat", 0))
+    model = build(Contract.from_dict(contract_data))
     np.testing.assert_allclose(model.actuator_gainprm[:, 0], joints["stiffness"])
     np.testing.assert_allclose(-model.actuator_biasprm[:, 1], joints["stiffness"])
     np.testing.assert_allclose(-model.actuator_biasprm[:, 2], joints["damping"])
@@ -48,7 +54,7 @@ def test_drives_are_those_of_the_contract(contract_data):
 
 def test_drives_stand_in_the_order_of_the_contract(contract_data):
     joints = {key: list(reversed(values)) for key, values in contract_data["joints"].items()}
-    model = build_model(joints, 0.02, make_ground("flat", 0))
+    model = build(Contract.from_dict(contract_data | {"joints": joints}))
     assert [model.actuator(i).name for i in range(model.nu)] == joints["names"]
     moved = [model.joint(model.actuator_trnid[i, 0]).name for i in range(model.nu)]
     assert moved == joints["names"]
@@ -86,12 +92,30 @@ def test_the_robot_alone_decides_friction(model):
     np.testing.assert_allclose(data.contact.friction[:, 0], 0.4)
 
 
-def test_physics_runs_four_times_in_a_control_step(contract):
-    assert build_model(contract.joints, 0.04, make_ground("flat", 0)).opt.timestep == pytest.approx(0.01)
+def test_physics_runs_as_often_in_a_control_step_as_in_training(contract_data):
+    contract_data["world"]["num_substeps"] = 5
+    assert build(Contract.from_dict(contract_data)).opt.timestep == pytest.approx(0.004)
+
+
+def test_the_solver_is_that_of_the_training(contract_data):
+    contract_data["world"] |= {"cone": "elliptic", "integrator": "euler", "impratio": 2.0, "gravity": [0.0, 0.0, -1.6]}
+    option = build(Contract.from_dict(contract_data)).opt
+    assert (option.cone, option.integrator) == (mujoco.mjtCone.mjCONE_ELLIPTIC, mujoco.mjtIntegrator.mjINT_EULER)
+    assert (option.impratio, option.gravity.tolist()) == (2.0, [0.0, 0.0, -1.6])
+    contract_data["world"]["integrator"] = "semi"
+    with pytest.raises(UserError, match=r"MuJoCo has no 'semi', .*it has euler, rk4, implicit, implicitfast"):
+        build(Contract.from_dict(contract_data))
+
+
+def test_contacts_are_as_stiff_as_in_training(contract_data):
+    contract_data["world"] |= {"contact_stiffness": 1e4, "contact_damping": 200.0}
+    model = build(Contract.from_dict(contract_data))
+    # Time constant 2 / d and damping ratio d / (2 sqrt(k)).
+    np.testing.assert_allclose(model.geom_solref, [(0.01, 1.0)] * model.ngeom)
 
 
 def test_another_robot_is_refused_by_the_names_of_its_joints(contract_data):
     joints = contract_data["joints"]
     joints["names"][0] = "tail_joint"
     with pytest.raises(UserError, match=r"unknown here: \['tail_joint'\], missing there: \['left_hip_pitch_joint'\]"):
-        build_model(joints, 0.02, make_ground("flat", 0))
+        build(Contract.from_dict(contract_data))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.scanner import scan_heights
@@ -96,6 +96,13 @@ def test_a_gait_phase_without_a_gait_clock_is_refused(contract_data):
     simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
     with pytest.raises(UserError, match="'gait_phase' of group 'policy'"):
         see(simulation, contract_data, term("gait_phase", 4))
+
+
+def test_a_scan_that_training_had_not_is_refused(contract_data):
+    contract_data["world"]["height_scanner"] = None
+    simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
+    with pytest.raises(UserError, match="'height_scan' of group 'policy' cannot be sensed"):
+        see(simulation, contract_data, term("height_scan", 243))
 
 
 def test_a_term_of_another_width_is_refused(simulation, contract_data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlmpc.sim2sim.deployment import load_deployment
+from rlmpc.export.deployment import load_deployment
 from rlmpc.sim2sim.policy import Policy
 
 SEEN = {"policy": np.ones(779, np.float32)}

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.sim2sim.scanner import scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 
 pytestmark = pytest.mark.sim
 
-LEVEL = 9
 NUM_ROBOTS = 6
 
 
 @pytest.fixture(scope="module")
 def env():
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
     from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanPlayEnvCfg
 
     cfg = ScanPlayEnvCfg()
@@ -50,7 +49,7 @@ def test_scans_of_stairs_agree(env):
     assert set(kinds) == {0, 1}
     contract = Contract.from_dict(env.contract.to_dict())
     for robot, kind in enumerate(kinds):
-        simulation = Simulation(contract, ("stairs_up", "stairs_down")[kind], LEVEL)
+        simulation = Simulation(contract, ("stairs_up", "stairs_down")[kind], 0)
         put(simulation, env, robot)
         difference_m = 7.0 * np.abs(scan_heights(simulation) - scans[robot])
         assert 7.0 * np.ptp(scans[robot]) > 0.15

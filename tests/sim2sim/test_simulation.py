@@ -8,8 +8,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from rlmpc.contract import Contract
+from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError
+from rlmpc.sim2sim.observer import Observer
+from rlmpc.sim2sim.scanner import scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 
 
@@ -75,9 +77,39 @@ def test_the_yaw_rate_of_a_tilted_robot_is_the_worlds(simulation):
 
 
 def test_a_policy_without_a_robot_is_refused(contract_data):
-    contract_data["joints"] = {}
     with pytest.raises(UserError, match="moves no robot"):
-        Simulation(Contract.from_dict(contract_data), "flat", 0)
+        Simulation(Contract.from_dict(contract_data | {"joints": {}}), "flat", 0)
+
+
+def test_a_policy_that_does_not_say_where_it_was_trained_is_refused(contract_data):
+    with pytest.raises(UserError, match="does not say in which world it was trained"):
+        Simulation(Contract.from_dict(contract_data | {"world": None}), "flat", 0)
+
+
+def test_another_robot_of_the_table_stands_and_senses_its_own_joints(biped_contract):
+    simulation = Simulation(biped_contract, "flat", 0)
+    simulation.reset(np.random.default_rng(0), (0.0, 0.0, 0.0))
+    observer = Observer(biped_contract, ["policy"], simulation)
+    for _ in range(15):
+        simulation.step(np.zeros(7))
+    assert simulation.data.ncon > 0
+    assert 0.5 < simulation.root_pos[2] < 0.6
+    assert observer.observe()["policy"].shape == (204,)
+    assert scan_heights(simulation).shape == (243,)
+
+
+def test_an_unknown_robot_is_refused_by_name(contract_data):
+    with pytest.raises(UserError, match=r"unknown robot 'g1_23dof'; known: g1_29dof.*did you mean 'g1_29dof'"):
+        Simulation(Contract.from_dict(contract_data | {"robot": "g1_23dof"}), "flat", 0)
+
+
+def test_starts_are_as_random_as_in_training(contract_data):
+    contract_data["world"] |= {"heading_noise_rad": 0.0, "max_start_velocity": 0.0}
+    simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
+    simulation.reset(np.random.default_rng(1), (0.0, 0.0, 0.0))
+    quarter_turns = simulation.root_yaw / (0.5 * math.pi)
+    assert quarter_turns == pytest.approx(round(quarter_turns))
+    assert (simulation.data.qvel == 0.0).all()
 
 
 def test_a_state_that_is_not_finite_is_kept_and_leaves_no_log_file(simulation, tmp_path, monkeypatch):

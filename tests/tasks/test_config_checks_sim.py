@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlmpc.config.schema import TaskCfg
+from rlmpc.config.train import TaskCfg
 from rlmpc.errors import UserError
 
 pytestmark = pytest.mark.sim

@@ -19,7 +19,7 @@ EDGE = 1e-4
 
 @pytest.fixture(scope="module")
 def adapter():
-    from rlmpc.envs.isaaclab_env import IsaacLabEnv, load_env_cfg
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv, load_env_cfg
 
     cfg = load_env_cfg("RLMPC-Phase1-Scan-G1-v0")
     cfg.scene.terrain.terrain_generator.num_rows = NUM_ROWS
@@ -269,9 +269,9 @@ def test_vx_is_drawn_from_above_half_a_metre_per_second_once_its_limit_is_reache
     for _ in range(3):
         command.widen("lin_vel_x", 0.1)
         assert command.state_dict()["lin_vel_x"] == [0.5, 1.0]
-    saved = adapter.state_dict()
+    saved = adapter.curriculum()
     command.load_state_dict(narrow)
-    adapter.load_state_dict(saved)
+    adapter.load_curriculum(saved)
     assert command.state_dict()["lin_vel_x"] == [0.5, 1.0]
     adapter.reset()
     drawn = command.command[~command.is_standing_env, 0]

@@ -1,1 +1,1 @@
-"""Unitree G1 with 29 joints: its description as plain data, its USD prims and its Isaac Lab articulation."""
+"""Unitree G1 with 29 joints: its numbers, and what its parts are to a walker."""

@@ -1,1 +1,1 @@
-"""Task ``blind_rl``: walking over stairs and rough ground without seeing them."""
+"""Task `blind_rl`: walking over stairs and rough ground without seeing them."""

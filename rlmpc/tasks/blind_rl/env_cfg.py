@@ -1,8 +1,8 @@
-"""Environments of ``blind_rl``: training, playing, and both on flat ground."""
+"""Environments of `blind_rl`: training, playing, and both on flat ground."""
 
 from isaaclab.utils import clone, configclass
 
-from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg
+from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, in_play_mode
 from rlmpc.tasks.terrains import BLIND_TERRAIN_CFG, FLAT_TERRAIN_CFG
 
 
@@ -11,19 +11,9 @@ class BlindEnvCfg(LocomotionEnvCfg):
     """Stairs up, stairs down and random boxes, from the easiest level on."""
 
     def __post_init__(self) -> None:
-        """Chooses the terrain."""
+        """Choose the terrain."""
         super().__post_init__()
         self.scene.terrain.terrain_generator = clone(BLIND_TERRAIN_CFG)
-
-
-@configclass
-class BlindPlayEnvCfg(BlindEnvCfg):
-    """The training environment in play mode."""
-
-    def __post_init__(self) -> None:
-        """Enters play mode."""
-        super().__post_init__()
-        self.play_mode()
 
 
 @configclass
@@ -31,17 +21,11 @@ class BlindFlatEnvCfg(BlindEnvCfg):
     """Flat ground: no terrain levels; for quick checks."""
 
     def __post_init__(self) -> None:
-        """Replaces the terrain."""
+        """Replace the terrain."""
         super().__post_init__()
         self.scene.terrain.terrain_generator = clone(FLAT_TERRAIN_CFG)
         self.curriculum.terrain_levels = None
 
 
-@configclass
-class BlindFlatPlayEnvCfg(BlindFlatEnvCfg):
-    """Flat ground in play mode."""
-
-    def __post_init__(self) -> None:
-        """Enters play mode."""
-        super().__post_init__()
-        self.play_mode()
+BlindPlayEnvCfg = in_play_mode(BlindEnvCfg)
+BlindFlatPlayEnvCfg = in_play_mode(BlindFlatEnvCfg)

@@ -17,12 +17,7 @@ class GaitCycleAction(ActionTerm):
     cfg: "GaitCycleActionCfg"
 
     def __init__(self, cfg: "GaitCycleActionCfg", env: ManagerBasedEnv) -> None:
-        """Starts all clocks at phase 0 with the neutral period.
-
-        Args:
-            cfg: Configuration of the term.
-            env: Environment that owns the term.
-        """
+        """Start all clocks at phase 0 with the neutral period."""
         super().__init__(cfg, env)
         self._raw_actions = torch.zeros(self.num_envs, 1, device=self.device)
         self._period_s = torch.full((self.num_envs, 1), cfg.offset_s, device=self.device)
@@ -55,24 +50,16 @@ class GaitCycleAction(ActionTerm):
         return (self._phase + self._leg_offsets) % 1.0
 
     def process_actions(self, actions: torch.Tensor) -> None:
-        """Sets the period and advances the clock by one environment step.
-
-        Args:
-            actions: Raw actions, shape (N, 1).
-        """
+        """Set the period from raw actions (N, 1) and advance the clock by one environment step."""
         self._raw_actions[:] = actions
         torch.clamp(self.cfg.offset_s + self.cfg.scale_s * actions, *self.cfg.period_range_s, out=self._period_s)
         self._phase.add_(self._env.step_dt / self._period_s).remainder_(1.0)
 
     def apply_actions(self) -> None:
-        """Does nothing: the clock drives no actuator."""
+        """Do nothing: the clock drives no actuator."""
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Restores the neutral period and draws a random phase.
-
-        Args:
-            env_ids: Environments that were reset; all if None.
-        """
+        """Restore the neutral period and draw a random phase; everywhere if `env_ids` is None."""
         env_ids = slice(None) if env_ids is None else env_ids
         self._raw_actions[env_ids] = 0.0
         self._period_s[env_ids] = self.cfg.offset_s

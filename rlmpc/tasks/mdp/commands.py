@@ -14,19 +14,14 @@ AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
 class WideningVelocityCommand(UniformVelocityCommand):
     """Uniform velocity command (vx, vy in m/s, yaw rate in rad/s, base frame) that starts narrow.
 
-    The current ranges are ``ranges`` of the term's configuration, which the manager has copied from the environment's:
+    The current ranges are `ranges` of the term's configuration, which the manager has copied from the environment's:
     plain floats, because they change at most once an episode length and are read on the host when commands are drawn.
     """
 
     cfg: "WideningVelocityCommandCfg"
 
     def __init__(self, cfg: "WideningVelocityCommandCfg", env: ManagerBasedEnv) -> None:
-        """Starts with commands drawn at random.
-
-        Args:
-            cfg: Configuration of the term.
-            env: Environment that owns the term.
-        """
+        """Start with commands drawn at random."""
         super().__init__(cfg, env)
         self._held: torch.Tensor | None = None
 
@@ -36,14 +31,10 @@ class WideningVelocityCommand(UniformVelocityCommand):
         return self.cfg.ranges
 
     def widen(self, axis: str, step: float) -> None:
-        """Moves both ends of a range outward, as far as its limits.
+        """Move both ends of an axis's range outward by a step [m/s or rad/s], as far as its limits.
 
-        When vx has come to its upper limit, its lower end jumps to ``min_lin_vel_x_at_limit``, if that is set: a robot
+        When vx has come to its upper limit, its lower end jumps to `min_lin_vel_x_at_limit`, if that is set: a robot
         that walks fast no longer spends its time on slow commands.
-
-        Args:
-            axis: ``lin_vel_x``, ``lin_vel_y`` or ``ang_vel_z``.
-            step: How far each end moves [m/s or rad/s].
         """
         (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
         # Rounded, because 0.1 added up misses thresholds such as 0.5 by a rounding error.
@@ -53,11 +44,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         setattr(self.ranges, axis, (low, high))
 
     def hold(self, commands: torch.Tensor) -> None:
-        """Gives every environment one command for good, from its next episode on; nothing is drawn any more.
-
-        Args:
-            commands: Shape (N, 3) [m/s, m/s, rad/s], base frame.
-        """
+        """Hold one command (N, 3) [m/s, m/s, rad/s] for good, from the next episode on; nothing is drawn any more."""
         self._held = commands.to(self.vel_command_b)
 
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
@@ -70,15 +57,11 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self.is_heading_env[env_ids] = False
 
     def state_dict(self) -> dict[str, list[float]]:
-        """Returns the current ranges: ``{axis: [low, high]}``."""
+        """Return the current ranges: `{axis: [low, high]}`."""
         return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Restores the ranges that :meth:`state_dict` returned.
-
-        Args:
-            state: ``{axis: [low, high]}`` for every axis.
-        """
+        """Restore the ranges that `state_dict` returned."""
         for axis in AXES:
             low, high = state[axis]
             setattr(self.ranges, axis, (low, high))
@@ -86,7 +69,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
 
 @configclass
 class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
-    """Configuration of the widening velocity command; ``ranges`` are the ranges at the start of training."""
+    """Configuration of the widening velocity command; `ranges` are the ranges at the start of training."""
 
     class_type: type = WideningVelocityCommand
 
@@ -98,11 +81,11 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     min_lin_vel_x_at_limit: float | None = None
     """Lower end of the vx range once widening has brought its upper end to the limit [m/s]; None: it widens too.
 
-    It becomes part of the current ranges and so of a checkpoint. Playing, which draws from ``limits``, is not affected.
+    It becomes part of the current ranges and so of a checkpoint. Playing, which draws from `limits`, is not affected.
     """
 
     def check_ranges(self) -> None:
-        """Refuses start ranges, and a lowest vx, that are not inside their limits.
+        """Refuse start ranges, and a lowest vx, that are not inside their limits.
 
         Raises:
             ValueError: With the range and its limits.

@@ -10,7 +10,7 @@ from rlmpc.tasks.mdp.commands import WideningVelocityCommand
 
 
 class WidenCommandRanges(ManagerTermBase):
-    """Widens the velocity command when it is tracked well.
+    """A curriculum that widens the velocity command when it is tracked well.
 
     vx and vy widen together when the xy-tracking reward, averaged over the episodes that ended since the last check,
     exceeds a share of its maximum; yaw widens likewise by the yaw-tracking reward. There is one check an episode
@@ -21,12 +21,7 @@ class WidenCommandRanges(ManagerTermBase):
     _env: ManagerBasedRLEnv
 
     def __init__(self, cfg: CurriculumTermCfg, env: ManagerBasedRLEnv) -> None:
-        """Starts with no episode seen.
-
-        Args:
-            cfg: Configuration of the term; its params are the arguments of :meth:`__call__`.
-            env: Environment that owns the term.
-        """
+        """Start with no episode seen; the term's parameters are the arguments of `__call__`."""
         super().__init__(cfg, env)
         self._tracked = torch.zeros(2, device=self.device)
         self._num_episodes = torch.zeros((), device=self.device)
@@ -42,12 +37,9 @@ class WidenCommandRanges(ManagerTermBase):
         threshold: float = 0.8,
         step: float = 0.1,
     ) -> dict[str, float]:
-        """Adds the episodes that just ended and, once an episode length, widens the ranges.
+        """Add the episodes that just ended and, once an episode length, widen the ranges.
 
         Args:
-            env: Environment that owns the term.
-            env_ids: Environments whose episode just ended.
-            command_name: Name of a :class:`WideningVelocityCommand`.
             lin_vel_reward: Name of the xy-tracking reward, whose best value per second is its weight.
             ang_vel_reward: Name of the yaw-tracking reward.
             threshold: Share of the best reward above which a range widens.
@@ -72,7 +64,7 @@ class WidenCommandRanges(ManagerTermBase):
         return {axis: high for axis, (_, high) in command.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what was seen since the last check, for a checkpoint."""
+        """Return what was seen since the last check, for a checkpoint."""
         return {
             "tracked": self._tracked.tolist(),
             "num_episodes": self._num_episodes.tolist(),
@@ -80,17 +72,13 @@ class WidenCommandRanges(ManagerTermBase):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what :meth:`state_dict` returned.
-
-        Args:
-            state: Content of the checkpoint.
-        """
+        """Restore what `state_dict` returned."""
         self._tracked.copy_(torch.tensor(state["tracked"]))
         self._num_episodes.fill_(state["num_episodes"])
         self._last_check_step = state["last_check_step"]
 
     def _add_episodes(self, env_ids: torch.Tensor | slice, reward_names: tuple[str, str]) -> None:
-        """Accumulates the share of the best reward that the ended episodes earned."""
+        """Accumulate the share of the best reward that the ended episodes earned."""
         manager = self._env.reward_manager
         has_run = self._env.episode_length_buf[env_ids] > 0
         for index, name in enumerate(reward_names):
@@ -112,21 +100,17 @@ def terrain_levels(
     min_distance: float = 2.0,
     asset_cfg: SceneEntityCfg = SceneEntityCfg("robot"),
 ) -> torch.Tensor:
-    """Moves robots to harder or easier tiles according to how their episode ended.
+    """Move robots to harder or easier tiles according to how their episode ended.
 
     Up, if it ended only by arrival, or only by time-out while commanded to walk and after walking; down, if it ended
     only by a fall. Anything else, and a reset before the first step, changes nothing.
 
     Args:
-        env: Environment that owns the term.
-        env_ids: Environments whose episode just ended.
-        command_name: Name of the velocity command.
         arrival_termination: Name of the termination that means the robot has crossed its tile.
         time_out_termination: Name of the time-out.
         fall_termination: Name of the termination that means the robot has fallen.
         min_speed: A time-out counts only above this commanded xy speed [m/s].
         min_distance: A time-out counts only this far from the tile's centre, in the plane [m].
-        asset_cfg: Robot.
 
     Returns:
         Mean terrain level, shape ().

@@ -19,12 +19,9 @@ def push_at_speed(
     min_lin_vel_x: float,
     velocity_range: dict[str, tuple[float, float]],
 ) -> None:
-    """Pushes robots once the command curriculum has come far enough.
+    """Push robots once the command curriculum has come far enough.
 
     Args:
-        env: Environment that owns the term.
-        env_ids: Environments to push.
-        command_name: Name of a :class:`WideningVelocityCommand`.
         min_lin_vel_x: Pushes begin when the upper end of the vx range reaches this speed [m/s].
         velocity_range: Range of the velocity change per axis, world frame [m/s].
     """
@@ -40,16 +37,13 @@ def reset_root_four_headings(
     max_velocity: float,
     asset_cfg: SceneEntityCfg = SceneEntityCfg("robot"),
 ) -> None:
-    """Puts robots at the centre of their tile, facing roughly along one of the four axes.
+    """Put robots at the centre of their tile, facing roughly along one of the four axes.
 
     Stairs run along the axes, so robots meet them nearly head-on.
 
     Args:
-        env: Environment that owns the term.
-        env_ids: Environments that are reset.
         heading_noise_rad: Largest deviation from the axis [rad].
         max_velocity: Largest root velocity in each of the six components, world frame [m/s, rad/s].
-        asset_cfg: Robot.
     """
     robot = env.scene[asset_cfg.name]
     # Positions in m, quaternions XYZW.

@@ -9,19 +9,18 @@ from isaaclab.sensors.ray_caster.base_ray_caster import BaseRayCaster
 
 
 def height_scan(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg) -> torch.Tensor:
-    """Closeness of the ground below each ray of a yaw-aligned scanner: 1 - min(d, d_max) / d_max.
+    """Return the closeness of the ground below each ray of a yaw-aligned scanner: 1 - min(d, d_max) / d_max.
 
-    d is the distance [m] from the ray's start straight down to the ground and d_max the scanner's ``max_distance``. A
+    d is the distance [m] from the ray's start straight down to the ground and d_max the scanner's `max_distance`. A
     ray that hits nothing within d_max reads 0, and so does a robot whose pose is not finite.
 
     Isaac Lab turns the scanner's offset and its grid by the yaw of the body it is mounted on, never by roll or pitch:
     all rays of a robot start at one height, the body's plus the z of the offset. The order of rays is the pattern's. In
-    a ``GridPatternCfg`` x (forward) runs fastest, then y (left), both rising: of 27 x 9 rays, 0 is rear right, 26 front
+    a `GridPatternCfg` x (forward) runs fastest, then y (left), both rising: of 27 x 9 rays, 0 is rear right, 26 front
     right, 216 rear left and 242 front left.
 
     Args:
-        env: Environment that owns the term.
-        sensor_cfg: A ray caster with rays pointing down and ``ray_alignment`` "yaw".
+        sensor_cfg: A ray caster with rays pointing down and `ray_alignment` "yaw".
 
     Returns:
         Values in [0, 1], shape (N, R).

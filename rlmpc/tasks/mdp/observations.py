@@ -20,16 +20,11 @@ class PhysicsParameter(ManagerTermBase):
     """A parameter of the robot that is randomised at start-up and constant from then on.
 
     The manager creates its terms before it randomises, so the value at creation is the default. Whoever changes physics
-    later, as when a checkpoint is loaded, calls :meth:`reset` without arguments.
+    later, as when a checkpoint is loaded, calls `reset` without arguments.
     """
 
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
-        """Reads the default value.
-
-        Args:
-            cfg: Configuration of the term; ``asset_cfg`` in its params selects joints or bodies.
-            env: Environment that owns the term.
-        """
+        """Read the default value of the joints or bodies that the parameter `asset_cfg` selects."""
         super().__init__(cfg, env)
         self._asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         self._asset = env.scene[self._asset_cfg.name]
@@ -38,30 +33,19 @@ class PhysicsParameter(ManagerTermBase):
 
     @abstractmethod
     def read(self) -> torch.Tensor:
-        """Returns what the simulation holds now. Shape is (N, D)."""
+        """Return what the simulation holds now, (N, D)."""
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
-        """Turns a value into an observation; raw unless a subclass says otherwise.
-
-        Args:
-            value: What :meth:`read` returned, shape (N, D).
-
-        Returns:
-            Observation, shape (N, D).
-        """
+        """Turn what `read` returned into an observation (N, D); raw unless a subclass says otherwise."""
         return value.clone()
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Reads the simulation again when the whole environment is reset.
-
-        Args:
-            env_ids: Environments that were reset; None or a slice when it was all of them.
-        """
+        """Read the simulation again when all environments are reset: `env_ids` is None or a slice then."""
         if env_ids is None or isinstance(env_ids, slice):
             self._value = self.encode(self.read())
 
     def __call__(self, env: ManagerBasedEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-        """Returns the observation. Shape is (N, D)."""
+        """Return the observation (N, D)."""
         return self._value
 
 
@@ -76,7 +60,7 @@ class JointStiffness(_RelativeParameter):
     """Position gain of each joint, relative to its default. Shape is (N, J)."""
 
     def read(self) -> torch.Tensor:
-        """Returns the position gains [N m/rad]. Shape is (N, J)."""
+        """Return the position gains [N m/rad]. Shape is (N, J)."""
         return self._asset.data.joint_stiffness.torch[:, self._asset_cfg.joint_ids]
 
 
@@ -84,7 +68,7 @@ class JointDamping(_RelativeParameter):
     """Velocity gain of each joint, relative to its default. Shape is (N, J)."""
 
     def read(self) -> torch.Tensor:
-        """Returns the velocity gains [N m s/rad]. Shape is (N, J)."""
+        """Return the velocity gains [N m s/rad]. Shape is (N, J)."""
         return self._asset.data.joint_damping.torch[:, self._asset_cfg.joint_ids]
 
 
@@ -92,7 +76,7 @@ class BodyMass(_RelativeParameter):
     """Mass of each selected body, relative to its default. Shape is (N, B)."""
 
     def read(self) -> torch.Tensor:
-        """Returns the masses [kg]. Shape is (N, B)."""
+        """Return the masses [kg]. Shape is (N, B)."""
         return self._asset.data.body_mass.torch[:, self._asset_cfg.body_ids]
 
 
@@ -100,11 +84,11 @@ class BodyComOffset(PhysicsParameter):
     """Displacement of the centre of mass of each selected body from its default, body frame [m]. Shape is (N, 3 B)."""
 
     def read(self) -> torch.Tensor:
-        """Returns the centres of mass in their body frames [m]. Shape is (N, 3 B)."""
+        """Return the centres of mass in their body frames [m]. Shape is (N, 3 B)."""
         return self._asset.data.body_com_pos_b.torch[:, self._asset_cfg.body_ids].flatten(1)
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
-        """Returns the displacement from the default [m]. Shape is (N, 3 B)."""
+        """Return the displacement from the default [m]. Shape is (N, 3 B)."""
         return value - self._default
 
 
@@ -115,14 +99,10 @@ class FrictionCoefficient(PhysicsParameter):
     """
 
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
-        """Finds the collision shape of each body.
-
-        Args:
-            cfg: Configuration of the term; ``asset_cfg`` in its params selects the bodies.
-            env: Environment that owns the term.
+        """Find the collision shape of each body.
 
         Raises:
-            ValueError: If a body does not have exactly one collision shape.
+            ValueError: A body does not have exactly one collision shape.
         """
         asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         asset = env.scene[asset_cfg.name]
@@ -133,7 +113,7 @@ class FrictionCoefficient(PhysicsParameter):
         super().__init__(cfg, env)
 
     def read(self) -> torch.Tensor:
-        """Returns the coefficients [-]. Shape is (N, B)."""
+        """Return the coefficients [-]. Shape is (N, B)."""
         # Only Newton's manager has it.
         model = cast(Any, self._env.sim.physics_manager).get_model()
         friction = wp.to_torch(self._asset.root_view.get_attribute("shape_material_mu", model))
@@ -141,30 +121,18 @@ class FrictionCoefficient(PhysicsParameter):
 
 
 def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
-    """Sines, then cosines, of each leg's gait phase; legs in the order left, right.
-
-    Args:
-        env: Environment that owns the term.
-        action_name: Name of a :class:`GaitCycleAction`.
-
-    Returns:
-        (sin left, sin right, cos left, cos right), shape (N, 4).
-    """
+    """Return (sin left, sin right, cos left, cos right) of the legs' gait phases, (N, 4)."""
     clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
     angle = 2.0 * torch.pi * clock.leg_phase
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
 def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:
-    """Height of the root above the lower sole.
+    """Return the height of the root above the lower sole [m], (N, 1).
 
     Args:
-        env: Environment that owns the term.
         asset_cfg: Robot, with the foot bodies selected.
         sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
-
-    Returns:
-        Height [m], shape (N, 1).
     """
     data = env.scene[asset_cfg.name].data
     quat = data.body_quat_w.torch[:, asset_cfg.body_ids]
@@ -175,15 +143,11 @@ def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: fl
 
 
 def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: float = 1.0) -> torch.Tensor:
-    """Whether each selected body presses on something at the end of the step.
+    """Return 1 for each selected body that presses on something at the end of the step, else 0, (N, F).
 
     Args:
-        env: Environment that owns the term.
         sensor_cfg: Contact sensor, with the foot bodies selected.
         threshold: Normal force above which a body is in contact [N].
-
-    Returns:
-        1 in contact, else 0, shape (N, F).
     """
     sensor = cast(ContactSensor, env.scene.sensors[sensor_cfg.name])
     forces = sensor.data.net_normal_forces_w

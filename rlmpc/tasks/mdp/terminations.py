@@ -8,12 +8,7 @@ from isaaclab.managers import SceneEntityCfg
 
 
 def left_tile(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-    """Whether the root has left the square tile around the environment's origin.
-
-    Args:
-        env: Environment that owns the term; its terrain comes from a generator.
-        asset_cfg: Robot.
-    """
+    """Return whether the root has left the square tile around the environment's origin."""
     terrain = env.scene.terrain
     assert terrain is not None and terrain.cfg.terrain_generator is not None
     size = terrain.cfg.terrain_generator.size
@@ -22,14 +17,10 @@ def left_tile(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg
 
 
 def non_finite_state(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-    """Whether any joint position or velocity, or any component of the root's pose or velocity, is NaN or infinite.
+    """Return whether any joint position or velocity, or any number of the root's pose or velocity, is not finite.
 
     Physics never heals such a state by itself, and comparisons with NaN are false, so no other term would end the
     episode.
-
-    Args:
-        env: Environment that owns the term.
-        asset_cfg: Robot.
     """
     data = env.scene[asset_cfg.name].data
     state = (data.joint_pos, data.joint_vel, data.root_pose_w, data.root_vel_w)

@@ -1,10 +1,12 @@
-"""Environments of ``phase_1_scan_rl``: training and playing."""
+"""Environments of `phase_1_scan_rl`: training and playing."""
+
+from dataclasses import MISSING
 
 from isaaclab.sensors import RayCasterCfg, patterns
 from isaaclab.utils import clone, configclass
 
-from rlmpc.robots.g1.articulation import TORSO_BODY
-from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, LocomotionSceneCfg
+from rlmpc.robots.robot import Robot
+from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, LocomotionSceneCfg, in_play_mode
 from rlmpc.tasks.mdp import WideningVelocityCommandCfg
 from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg, ScanTermsCfg
 from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
@@ -16,7 +18,7 @@ class ScanSceneCfg(LocomotionSceneCfg):
 
     height_scanner = RayCasterCfg(
         class_type="rlmpc.tasks.height_scanner:HeightScanner",
-        prim_path="{ENV_REGEX_NS}/Robot/" + TORSO_BODY,
+        prim_path=MISSING,  # pyright: ignore[reportArgumentType]  # the torso, see `ScanEnvCfg.use_robot`
         mesh_prim_paths=["/World/ground"],
         # Forward of the torso and above the head [m]; turns with the torso's yaw only, like the grid.
         offset=RayCasterCfg.OffsetCfg(pos=(0.2, 0.0, 0.43)),
@@ -29,12 +31,12 @@ class ScanSceneCfg(LocomotionSceneCfg):
 
 @configclass
 class ScanPolicyCfg(PolicyCfg, ScanTermsCfg):
-    """The height scan, then what the policy of the blind task sees. 1022 values."""
+    """The height scan, then what the policy of the blind task sees. 1022 values for the G1."""
 
 
 @configclass
 class ScanPrivilegedCfg(PrivilegedCfg, ScanTermsCfg):
-    """The height scan, then everything else, without noise. 1092 values."""
+    """The height scan, then everything else, without noise. 1092 values for the G1."""
 
 
 @configclass
@@ -54,7 +56,7 @@ class ScanEnvCfg(LocomotionEnvCfg):
     observations: ScanObservationsCfg = ScanObservationsCfg()
 
     def __post_init__(self) -> None:
-        """Sets what differs from the blind task."""
+        """Set what differs from the blind task."""
         super().__post_init__()
         self.scene.terrain.terrain_generator = clone(SCAN_TERRAIN_CFG)
 
@@ -71,19 +73,18 @@ class ScanEnvCfg(LocomotionEnvCfg):
         assert self.events.push is not None
         self.events.push.interval_range_s = (0.25, 7.0)
 
+    def use_robot(self, robot: Robot) -> None:
+        """Put a robot into the scene; the scanner is mounted on its torso."""
+        super().use_robot(robot)
+        if self.scene.height_scanner is not None:
+            self.scene.height_scanner.prim_path = f"{self.scene.robot.prim_path}/{robot.torso}"
+
     def finalize(self) -> None:
-        """Derives the dependent fields; the scanner's own: one scan an environment step."""
+        """Derive the dependent fields; the scanner's own: one scan an environment step."""
         super().finalize()
         if self.scene.height_scanner is not None:
             # Half a physics step early: clocks add up in single precision and, rounded down, would skip a scan.
             self.scene.height_scanner.update_period = (self.decimation - 0.5) * self.sim.dt
 
 
-@configclass
-class ScanPlayEnvCfg(ScanEnvCfg):
-    """The training environment in play mode."""
-
-    def __post_init__(self) -> None:
-        """Enters play mode."""
-        super().__post_init__()
-        self.play_mode()
+ScanPlayEnvCfg = in_play_mode(ScanEnvCfg)

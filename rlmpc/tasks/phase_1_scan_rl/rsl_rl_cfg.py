@@ -1,4 +1,4 @@
-"""The PPO of ``blind_rl`` as an rsl_rl configuration for ``phase_1_scan_rl``."""
+"""The PPO of `blind_rl` as an rsl_rl configuration for `phase_1_scan_rl`."""
 
 from isaaclab.utils import configclass
 

@@ -1,0 +1,70 @@
+"""All that watches a training run, in the order in which it is called."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+
+from callbacks.checkpoint import IterationCheckpoint
+from callbacks.console import ConsoleTable
+from callbacks.export import ExportPolicy
+from callbacks.fault_limits import FaultLimits
+from callbacks.faults import FaultDump
+from callbacks.stop import StopBetweenIterations
+from callbacks.throughput import Throughput
+from rlmpc.config.train import TrainCfg
+from rlmpc.envs.vec_env import VecEnv
+from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.run.folder import CHECKPOINTS
+from rlmpc.run.stopping import StopSignals
+
+
+def make_callbacks(
+    cfg: TrainCfg,
+    env: VecEnv,
+    folder: Path,
+    console: Console,
+    recorder: FaultRecorder | None,
+    signals: StopSignals,
+    seed: int,
+) -> list[Callback]:
+    """The callbacks of a run.
+
+    The one that stops comes first, since others ask whether a further iteration follows. The limits come after all that
+    shows and files what happened, so that this is done when they end the run, and before its checkpoint, which is not
+    written then. Lightning itself calls checkpoints last.
+
+    Args:
+        cfg: of the run.
+        env: of this process.
+        folder: of the run.
+        console: where the table is printed.
+        recorder: of this process' collector; None dumps no faults.
+        signals: what this process has received.
+        seed: of this process.
+    """
+    every = cfg.checkpoint.every
+    callbacks: list[Callback] = [
+        StopBetweenIterations(signals),
+        Throughput(env.num_envs * cfg.agent.num_steps),
+        ConsoleTable(cfg.console.every, console),
+    ]
+    if cfg.checkpoint.export:
+        description = {
+            "task": cfg.task.name,
+            "algorithm": cfg.agent.algorithm,
+            "contract": env.contract,
+            "command_ranges": (env.curriculum().get("terms") or {}).get("base_velocity"),
+        }
+        callbacks.append(ExportPolicy(folder / "export", every, description))
+    if recorder is not None:
+        run = {"config": asdict(cfg), "num_envs": env.num_envs, "device": str(env.device), "seed": seed}
+        callbacks.append(FaultDump(recorder, folder / "faults", cfg.faults.max_dumps, run))
+    return [
+        *callbacks,
+        FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates),
+        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, asdict(cfg)),
+    ]

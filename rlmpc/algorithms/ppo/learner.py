@@ -1,0 +1,144 @@
+"""Proximal policy optimization (Schulman et al., "Proximal policy optimization algorithms", 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal, kl_divergence
+
+from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.contract.contract import Contract
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.metrics import means_of_updates
+from rlmpc.learners.minibatches import Samples, minibatches, single_steps, start_of
+from rlmpc.losses.gae import gae
+from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
+from rlmpc.losses.weighting import FILL_LOG_PROB, FILL_STD, explained_variance, filled, weighted_mean
+from rlmpc.networks.policy import Acted
+from rlmpc.rollout.rollout import Metrics, Rollout
+
+
+@dataclass
+class PpoSamples(Samples):
+    """What PPO learns from."""
+
+    acted: Acted
+    value: Tensor
+    """Of the observation, by the critic of the rollout (...,)."""
+    returns: Tensor
+    """Estimated return (...,), what the critic is taught."""
+    advantage: Tensor
+    """(...,), of mean 0 and standard deviation 1 over all ranks."""
+
+
+class PpoLearner(OnPolicyLearner):
+    """Trains the policy of an algorithm with PPO and a learning rate that follows the KL divergence.
+
+    Args:
+        agent: the algorithm's settings as a plain dict.
+        contract: what the policy and its environment agree upon, as `Contract.to_dict` gives it.
+    """
+
+    cfg: PpoCfg
+
+    def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
+        super().__init__(agent, contract)
+        algorithm = ALGORITHMS[agent["algorithm"]]
+        settings = algorithm.settings(**agent)
+        assert isinstance(settings, PpoCfg)
+        self.cfg = settings
+        self.policy = algorithm.policy()(settings, Contract.from_dict(contract))
+
+    @property
+    def trains_actor(self) -> bool:
+        """Whether the actor learns in this iteration, or the critic alone."""
+        return True
+
+    def training_step(self, rollout: Rollout, batch_idx: int) -> None:
+        """One iteration."""
+        samples = self.samples(rollout)
+        metrics = rollout.metrics | self.update(samples)
+        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
+        self.publish(metrics)
+
+    def samples(self, rollout: Rollout) -> PpoSamples:
+        """What a rollout says of observations and actions: single steps, or steps in time to unroll a memory."""
+        value, terminal_value, last_value = rollout.value, rollout.terminal_value, rollout.last_value
+        assert value is not None and terminal_value is not None and last_value is not None
+        terminated, truncated = rollout.terminated, rollout.truncated
+        gamma, lam = self.cfg.gamma, self.cfg.lam
+        advantage, returns = gae(
+            rollout.reward, value, last_value, terminal_value, terminated, truncated, gamma, lam
+        )  # fmt: skip
+        weight = rollout.valid.to(advantage.dtype)
+        acted = replace(
+            rollout.acted,
+            log_prob=filled(rollout.acted.log_prob, weight, FILL_LOG_PROB),
+            std=filled(rollout.acted.std, weight, FILL_STD),
+        )
+        advantage = self.normalize_over_ranks(advantage, weight)
+        memory = start_of(rollout.memory)
+        restarts = terminated | truncated
+        return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
+
+    def update(self, samples: PpoSamples) -> Metrics:
+        """All steps of PPO on the samples of a rollout; what they say of themselves."""
+        cfg, policy, lr = self.cfg, self.policy, self.optimizer.param_groups[0]["lr"]
+        numbers: dict[str, Tensor] = {}
+        reported = []
+        for minibatch in minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
+            acted, weight = minibatch.acted, minibatch.weight
+            value = policy.value(minibatch.obs)
+            clip_value = cfg.clip if cfg.clip_value_loss else None
+            critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
+            if self.trains_actor:
+                # How probable, today, is what was done?
+                then, today = Normal(acted.mean, acted.std, validate_args=False), self.distribution(minibatch)
+                log_prob = today.log_prob(acted.action).sum(dim=-1)
+                surrogate = surrogate_loss(log_prob, acted.log_prob, minibatch.advantage, cfg.clip)
+                entropy = today.entropy().sum(dim=-1)
+                kl = kl_divergence(then, today).sum(dim=-1).detach()
+            else:
+                surrogate = entropy = kl = torch.zeros_like(critic_loss)
+            means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
+            kl, surrogate, critic_loss, entropy = means.unbind()
+            beside = self.losses_beside(minibatch)
+            loss = surrogate + cfg.value_coef * critic_loss - cfg.entropy_coef * entropy
+            loss = sum(beside.values(), loss)
+
+            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
+            grad_norm = self.descend(loss)
+            policy.noise.project()
+            numbers = {
+                "train/kl": kl,
+                "loss/surrogate": surrogate,
+                "loss/value": critic_loss,
+                "train/entropy": entropy,
+                **beside,
+                "train/grad_norm": grad_norm,
+            }
+            reported.append(torch.stack(list(numbers.values())).detach())
+        return means_of_updates(list(numbers), reported) | self._state_metrics(lr, samples)
+
+    def distribution(self, minibatch: PpoSamples) -> Normal:
+        """Today's distribution of the actions of a minibatch, from the inputs that they came from."""
+        return self.policy.distribution(minibatch.obs, minibatch.acted.inferred)
+
+    def losses_beside(self, minibatch: PpoSamples) -> dict[str, Tensor]:
+        """What is added to PPO's loss of a minibatch: name -> scalar; the same names in every iteration."""
+        return {}
+
+    @torch.no_grad()
+    def _state_metrics(self, lr: Tensor, samples: PpoSamples) -> Metrics:
+        """Where the update has led, and how well the rollout's returns were foreseen."""
+        one = torch.ones((), device=self.device)
+        foreseen = explained_variance(samples.value, samples.returns, samples.weight)
+        return {
+            "train/learning_rate": (lr.clone(), one),
+            "train/noise_std": (self.policy.noise.log_std.exp().mean(), one),
+            "train/explained_variance": (foreseen, one),
+        }

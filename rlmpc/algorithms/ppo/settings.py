@@ -1,0 +1,31 @@
+"""Settings of PPO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlmpc.config.agent import AgentCfg
+from rlmpc.config.setting import RATE, setting
+
+
+@dataclass
+class PpoCfg(AgentCfg):
+    """Proximal policy optimization of a feed-forward actor and critic."""
+
+    algorithm: str = "ppo"
+    actor_group: str = "teacher"
+    critic_group: str = setting("critic", network=True)
+    """Observation group of the value function."""
+    critic_hidden: list[int] = setting([512, 256, 128], least=1, network=True)
+    learning_rate: float = setting(1.0e-3, least="min_lr", most="max_lr", fixed=RATE)
+    """Start of the adaptive rate."""
+    min_lr: float = setting(1.0e-5, above=0)
+    max_lr: float = setting(1.0e-2, above=0)
+    desired_kl: float = setting(0.01, above=0)
+    """KL divergence an update should make; the learning rate follows it."""
+    clip: float = setting(0.2, above=0)
+    clip_value_loss: bool = True
+    gamma: float = setting(0.99, least=0, most=1)
+    lam: float = setting(0.95, least=0, most=1)
+    entropy_coef: float = setting(0.01, least=0)
+    value_coef: float = setting(1.0, least=0)

@@ -1,0 +1,21 @@
+"""PPO that adapts: privileged and history latents, a velocity estimator."""
+
+from __future__ import annotations
+
+from rlmpc.algorithms.algorithm import Algorithm
+from rlmpc.algorithms.rma.settings import RmaCfg
+
+
+def _policy() -> type:
+    from rlmpc.algorithms.rma.policy import RmaActorCritic
+
+    return RmaActorCritic
+
+
+def _learner() -> type:
+    from rlmpc.algorithms.rma.learner import RmaLearner
+
+    return RmaLearner
+
+
+RMA = Algorithm("rma", RmaCfg, "teacher", _policy, _learner)

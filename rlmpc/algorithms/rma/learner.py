@@ -1,0 +1,132 @@
+"""The teacher stage with adaptation: PPO, a velocity estimator and a history encoder trained together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+from torch.nn.functional import cosine_similarity, mse_loss
+
+from rlmpc.algorithms.ppo.learner import PpoLearner, PpoSamples
+from rlmpc.algorithms.rma.policy import RmaActorCritic
+from rlmpc.algorithms.rma.settings import RmaCfg
+from rlmpc.learners.metrics import means_of_updates
+from rlmpc.learners.minibatches import Samples, minibatches
+from rlmpc.learners.schedules import is_nth, ramp
+from rlmpc.losses.adaptation import latent_distance
+from rlmpc.losses.weighting import weighted_mean
+from rlmpc.rollout.rollout import Metrics
+
+
+@dataclass
+class HistorySamples(Samples):
+    """What the history encoder learns from."""
+
+    target: Tensor
+    """Privileged latent (B, latent_dim)."""
+
+
+class RmaLearner(PpoLearner):
+    """Trains an `RmaActorCritic`.
+
+    Every `history_every`-th iteration acts on the history latent, the others on the privileged one. PPO trains the
+    actor, the scan encoder, the critic and, where its latent acted, the privileged encoder, always from the inputs that
+    the rollout consumed. Each minibatch also trains the estimator on the true velocity and, from `regularizer_start`
+    on, pulls the privileged latent towards the history latent. After the iterations that acted on the history latent,
+    the history encoder alone is trained towards the privileged latent, on the states that its own latent led to
+    (DAgger: Ross et al., "A reduction of imitation learning and structured prediction to no-regret online learning",
+    2011).
+    """
+
+    # No backward pass reaches the history encoder and PPO's parameters, and some leave out the privileged encoder.
+    find_unused_parameters = True
+
+    cfg: RmaCfg
+    policy: RmaActorCritic
+
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
+        """PPO's parameters, the estimator's and the history encoder's, each with a learning rate of its own."""
+        policy, cfg = self.policy, self.cfg
+        apart = {id(p) for module in (policy.estimator, policy.history_encoder) for p in module.parameters()}
+        return {
+            "policy": ([p for p in policy.parameters() if id(p) not in apart], cfg.learning_rate),
+            "estimator": (policy.estimator.parameters(), cfg.estimator_lr),
+            "history": (policy.history_encoder.parameters(), cfg.history_lr),
+        }
+
+    def on_train_epoch_start(self) -> None:
+        """Choose the latent that this iteration's rollout acts on."""
+        if is_nth(self.current_epoch, self.cfg.history_every):
+            self.policy.on_robot()
+        else:
+            self.policy.in_simulation()
+
+    def update(self, samples: PpoSamples) -> Metrics:
+        """PPO and estimator steps; then, where the history latent acted, those of the history encoder."""
+        return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
+
+    def distribution(self, minibatch: PpoSamples) -> Normal:
+        """As the base class does; with `compat: reference` from the true velocity and the privileged latent instead.
+
+        The reference acts on the estimated velocity and at times on the history latent, but updates on these.
+        """
+        if self.cfg.compat != "reference":
+            return super().distribution(minibatch)
+        obs, policy = minibatch.obs, self.policy
+        return policy.distribution_given(obs, policy.true_velocity(obs), policy.privileged_latent(obs))
+
+    def losses_beside(self, minibatch: PpoSamples) -> dict[str, Tensor]:
+        """The estimator's squared error, and the pull of the privileged latent towards the history latent."""
+        obs, weight, policy = minibatch.obs, minibatch.weight, self.policy
+        error = mse_loss(policy.estimate_velocity(obs), policy.true_velocity(obs), reduction="none").mean(dim=-1)
+        estimator = weighted_mean(error, weight)
+        pull, strength = torch.zeros_like(estimator), self._regularizer_weight()
+        if strength > 0.0:
+            distance = latent_distance(policy.privileged_latent(obs), minibatch.acted.inferred["history_latent"])
+            pull = strength * weighted_mean(distance, weight)
+        return {"loss/estimator": estimator, "loss/regularizer": pull}
+
+    def _regularizer_weight(self) -> float:
+        cfg = self.cfg
+        return ramp(self.current_epoch, cfg.regularizer_start, cfg.regularizer_ramp, cfg.regularizer_weight)
+
+    def _adapt_history(self, samples: PpoSamples) -> Metrics:
+        """Bring the history latents of single steps to the privileged ones, where the former acted.
+
+        Returns:
+            `loss/history`, of weight 0 where nothing is trained.
+        """
+        cfg, policy, obs = self.cfg, self.policy, samples.obs
+        if not policy.acts_on_history:
+            nothing = torch.zeros((), device=self.device)
+            return {"loss/history": (nothing, nothing)}
+        with torch.no_grad():
+            target = policy.privileged_latent(obs)
+        sensed = {policy.actor_group: obs[policy.actor_group]}
+        needed = HistorySamples(sensed, samples.weight, samples.restarts, {}, target)
+        reported = []
+        for minibatch in minibatches(needed, cfg.num_epochs, cfg.num_minibatches):
+            distance = latent_distance(policy.history_latent(minibatch.obs), minibatch.target)
+            loss = weighted_mean(distance, minibatch.weight)
+            # A skipped step has no norm; its loss is left out with it.
+            reported.append(torch.stack([loss.detach(), self.descend(loss)]))
+        return {"loss/history": means_of_updates(("loss/history", "norm"), reported)["loss/history"]}
+
+    @torch.no_grad()
+    def _latent_metrics(self, samples: PpoSamples) -> Metrics:
+        """How well velocity and latent were inferred while acting; before anything is updated."""
+        obs, inferred, weight = samples.obs, samples.acted.inferred, samples.weight
+        one = torch.ones((), device=self.device)
+        error = (inferred["velocity"] - self.policy.true_velocity(obs)) ** 2
+        squares = weighted_mean(error.T, weight)
+        privileged, history = self.policy.privileged_latent(obs), inferred["history_latent"]
+        return {
+            **{f"estimator/rmse_{axis}": (square, one) for axis, square in zip("xyz", squares, strict=False)},
+            "latent/distance": (weighted_mean(latent_distance(history, privileged), weight), one),
+            "latent/cosine": (weighted_mean(cosine_similarity(history, privileged, dim=-1), weight), one),
+            "latent/regularizer_weight": (one * self._regularizer_weight(), one),
+            "latent/acted_on_history": (one * float(self.policy.acts_on_history), one),
+        }

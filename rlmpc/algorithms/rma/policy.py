@@ -1,0 +1,122 @@
+"""The actor that adapts: a privileged latent in training, a latent from history on the robot, an estimated velocity.
+
+After Kumar et al., "RMA: Rapid motor adaptation for legged robots" (2021), with the velocity estimator of Ji et al.,
+"Concurrent training of a control policy and a state estimator for dynamic and robust legged locomotion" (2022), in the
+composition of the reference system.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from rlmpc.algorithms.rma.settings import RmaCfg
+from rlmpc.contract.contract import Contract
+from rlmpc.networks.encoders import HistoryEncoder, frames_of
+from rlmpc.networks.mlp import mlp
+from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
+from rlmpc.networks.selection import width
+
+
+class RmaActorCritic(GaussianPolicy):
+    """The actor takes [scan latent | estimated velocity | latent | recent proprioception | all other terms].
+
+    The latent comes from the privileged terms, or from the history of what the robot senses: `acts_on_history` says
+    which. The velocity is always the estimator's. All but the privileged terms is read from the actor's group, so on
+    the history latent the actor needs nothing that a robot does not have. Without scan terms there is no scan encoder;
+    a scan then reaches the actor as it is, like all other terms.
+
+    Args:
+        settings: of the agent.
+        contract: what the policy and its environment agree upon.
+
+    Raises:
+        KeyError: if a group or term does not exist.
+        ValueError: if the history encoder cannot take the history.
+    """
+
+    def __init__(self, settings: RmaCfg, contract: Contract) -> None:
+        schema, sensed, privileged = contract.observations, settings.actor_group, settings.privileged_group
+        encoded = (*settings.history_terms, *settings.scan_terms)
+        others = [term.name for term in schema.groups[sensed] if term.name not in encoded]
+        scan = schema.selection(sensed, settings.scan_terms)
+        recent = schema.selection(sensed, settings.history_terms, settings.recent_frames)
+        direct = recent + schema.selection(sensed, others)
+        velocity = schema.columns(privileged, settings.velocity_term)
+        latents = settings.latent_dim + (settings.scan_latent_dim if scan else 0)
+        super().__init__(settings, contract, latents + width([velocity]) + width(direct), [privileged])
+        self.acts_on_history = False
+        self.privileged_group = privileged
+        self._scan, self._direct, self._velocity = scan, direct, velocity
+        self._privileged = schema.selection(privileged, settings.privileged_terms)
+        self._history = schema.selection(sensed, settings.history_terms)
+        estimated_from = (*settings.history_terms, *(settings.imu_terms if settings.estimator_imu else ()))
+        self._estimated_from = schema.selection(sensed, estimated_from, settings.estimator_frames)
+        self.num_frames = schema.term(sensed, settings.history_terms[0]).history
+
+        latent_dim, activation = settings.latent_dim, settings.activation
+        self.teachable = {"latent": latent_dim, "velocity": width([velocity])}
+        frame_dim = width(self._history) // self.num_frames
+        self.history_encoder = HistoryEncoder(frame_dim, self.num_frames, latent_dim, activation)
+        self.privileged_encoder = mlp(width(self._privileged), settings.privileged_hidden, latent_dim, activation)
+        self.estimator = mlp(width(self._estimated_from), settings.estimator_hidden, width([velocity]), activation)
+        self.scan_encoder = None
+        if scan:
+            encoder = mlp(width(scan), settings.scan_hidden, settings.scan_latent_dim, activation)
+            self.scan_encoder = nn.Sequential(encoder, nn.Tanh())
+
+    @property
+    def acting_groups(self) -> tuple[str, ...]:
+        """The actor's group and, for the privileged latent, that of the privileged terms."""
+        return (self.actor_group,) if self.acts_on_history else (self.actor_group, self.privileged_group)
+
+    def on_robot(self) -> Self:
+        """Act on the history latent."""
+        self.acts_on_history = True
+        return self
+
+    def in_simulation(self) -> Self:
+        """Act on the privileged latent."""
+        self.acts_on_history = False
+        return self
+
+    def teach(self, obs: Obs) -> dict[str, Tensor]:
+        """`latent` (N, latent_dim), the privileged one, and `velocity` (N, 3), the true one."""
+        return {"latent": self.privileged_latent(obs), "velocity": self.true_velocity(obs)}
+
+    def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`velocity` (N, 3), estimated, and `history_latent` (N, latent_dim)."""
+        return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}, dict(memory)
+
+    def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
+        """Action distribution for `obs` of groups (..., D_g), given `velocity` and, on a robot, `history_latent`."""
+        latent = inferred["history_latent"] if self.acts_on_history else self.privileged_latent(obs)
+        return self.distribution_given(obs, inferred["velocity"], latent)
+
+    def distribution_given(self, obs: Obs, velocity: Tensor, latent: Tensor) -> Normal:
+        """Action distribution for `obs`, a base velocity (..., 3) [m/s] and a latent (..., latent_dim)."""
+        parts = [velocity, latent, self.normalized(obs, self.actor_group, self._direct)]
+        if self.scan_encoder is not None:
+            parts.insert(0, self.scan_encoder(self.normalized(obs, self.actor_group, self._scan)))
+        return self.noise(self.actor(torch.cat(parts, dim=-1)))
+
+    def estimate_velocity(self, obs: Obs) -> Tensor:
+        """Base linear velocity (..., 3) [m/s], as far as what the robot senses tells it."""
+        return self.estimator(self.normalized(obs, self.actor_group, self._estimated_from))
+
+    def true_velocity(self, obs: Obs) -> Tensor:
+        """Base linear velocity (..., 3) [m/s] that only the simulation knows."""
+        return obs[self.privileged_group][..., self._velocity]
+
+    def privileged_latent(self, obs: Obs) -> Tensor:
+        """Latent (..., latent_dim) of the privileged terms."""
+        return self.privileged_encoder(self.normalized(obs, self.privileged_group, self._privileged))
+
+    def history_latent(self, obs: Obs) -> Tensor:
+        """Latent (..., latent_dim) of the history of the sensed terms."""
+        sensed = self.normalized(obs, self.actor_group, self._history)
+        widths = [width([columns]) for columns in self._history]
+        return self.history_encoder(frames_of(sensed.split(widths, dim=-1), self.num_frames))

@@ -1,0 +1,69 @@
+"""Looks at a teacher in the environment in which it is going to be imitated, before anything is learned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+import torch
+
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.envs.vec_env import VecEnv
+from rlmpc.rollout.interaction import ActingPolicy, interact
+
+MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
+"""Keys of `roll`, with their names for people; `episode/<key>` is the same number of a training."""
+
+LARGEST_LOSS = 0.2
+"""A teacher whose reward is lower than in training by more than this share of its size is reported as doubtful."""
+
+
+def check_teacher(
+    env: VecEnv, teacher: ActingPolicy, checkpoint: Checkpoint, num_steps: int, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Roll a teacher and report how it does beside what its checkpoint says; the environment takes over its curriculum.
+
+    Args:
+        env: where the student is going to learn.
+        teacher: the policy, on the environment's device; it acts as in training, with noise.
+        checkpoint: where it comes from.
+        num_steps: control steps; 0 checks nothing.
+        say: takes a line for people.
+
+    Returns:
+        What `roll` measured; empty if nothing was.
+    """
+    take_over_curriculum(env, checkpoint)
+    if num_steps == 0:
+        return {}
+    measured = roll(env, teacher, num_steps)
+    trained = {key: checkpoint.numbers.get(f"episode/{key}", float("nan")) for key in MEASURES}
+    parts = [f"{name} {measured[key]:.4f} ({trained[key]:.4f} in its checkpoint)" for key, name in MEASURES.items()]
+    say(f"teacher of iteration {checkpoint.iteration}, {num_steps} steps x {env.num_envs}: {', '.join(parts)}")
+    lost = trained["reward_per_step"] - measured["reward_per_step"]
+    if lost > LARGEST_LOSS * abs(trained["reward_per_step"]):
+        say("warning: the teacher earns much less here than when it was trained; a student cannot be better than that")
+    # Levels have moved while it was rolled.
+    take_over_curriculum(env, checkpoint)
+    return measured
+
+
+def take_over_curriculum(env: VecEnv, checkpoint: Checkpoint) -> None:
+    """Start where the policy of a checkpoint has come to: its terrain levels and command ranges."""
+    if checkpoint.curriculum is not None:
+        env.load_curriculum(checkpoint.curriculum, counters=False)
+
+
+def roll(env: VecEnv, policy: ActingPolicy, num_steps: int) -> dict[str, float]:
+    """Run a policy with its noise, from a reset.
+
+    Returns:
+        `reward_per_step` and `falls_per_minute`, of one environment on average.
+    """
+    totals = torch.zeros(2, device=env.device)
+    steps = interact(env, policy.act, env.reset(), policy.initial_memory(env.num_envs))
+    for transition in islice(steps, num_steps):
+        totals += torch.stack([transition.step.reward.sum(), transition.step.terminated.sum()])
+    env.pop_metrics()
+    reward, falls = (totals / (num_steps * env.num_envs)).tolist()
+    return {"reward_per_step": reward, "falls_per_minute": falls * 60.0 / env.step_dt}

@@ -1,0 +1,77 @@
+"""The config of `play.py`, from the task of what is played and `key=value` arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rlmpc.checkpoint.fault_file import FaultFile, read_fault
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.files import SOURCE, choices, load_choice
+from rlmpc.command_line.merge import finish
+from rlmpc.config.play import PlayCfg
+from rlmpc.config.train import RunCfg
+from rlmpc.errors import UserError, nearest
+from rlmpc.evaluation.metrics import check_metrics
+
+UNTRAINED = ("zero", "random")
+"""Policies that need no checkpoint."""
+EXPORTED = {"name": "exported", "simulator": "mujoco", "default_agent": ""}
+"""Task of an exported policy: it brings all that MuJoCo needs, so no file of ours describes it."""
+
+
+def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultFile | None]:
+    """The config of `play.py`: schema, the task of the checkpoint, the replay or the one named, then the arguments.
+
+    Returns:
+        The config, and the checkpoint or the recorded fault that it names; None for an exported policy or none at all.
+
+    Raises:
+        UserError: as `compose_train`, and when there is neither a checkpoint nor a task with a policy.
+    """
+    overrides = read_arguments(arguments)
+    opened, task = _opened(overrides)
+    cfg = finish(OmegaConf.structured(PlayCfg), [OmegaConf.create({"task": task})], overrides, PlayCfg, SOURCE)
+    check_metrics(cfg.metrics or ())
+    if cfg.ckpt is None and cfg.run.dir is not None:
+        raise UserError("'run.dir' needs ckpt=PATH")
+    return cfg, opened
+
+
+def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, Any]:
+    """What the arguments name, and its task; a checkpoint's path is put in place of what the user wrote."""
+    name, where, policy = overrides.pop("task", None), overrides.get("ckpt"), overrides.get("policy")
+    if overrides.get("replay") is not None:
+        if name is not None or where is not None or policy is not None:
+            raise UserError("a replay knows its task and needs no policy; give it without task=, ckpt= and policy=")
+        fault = read_fault(Path(str(overrides["replay"])))
+        return fault, load_choice("task", fault.config["task"]["name"]).task
+    if where is None:
+        _check_untrained(name, policy)
+        return None, load_choice("task", name).task
+    if name is not None or policy is not None:
+        raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
+    if _is_exported(str(where)):
+        return None, EXPORTED
+    checkpoint = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    overrides["ckpt"] = str(checkpoint.path)
+    return checkpoint, load_choice("task", checkpoint.config["task"]["name"]).task
+
+
+def _check_untrained(task: Any, policy: Any) -> None:
+    if task is None:
+        tasks = ", ".join(choices("task"))
+        raise UserError(f"play.py needs ckpt=PATH, or policy=zero or policy=random and task=<name>, one of {tasks}")
+    if policy not in UNTRAINED:
+        given = "" if policy is None else f"unknown policy '{policy}'; "
+        hint = nearest(str(policy), UNTRAINED)
+        raise UserError(f"{given}task={task} needs policy=zero or policy=random, or give ckpt=PATH alone{hint}")
+
+
+def _is_exported(path: str) -> bool:
+    return path.endswith((".onnx", ".json")) or (Path(path) / "policy.onnx").is_file()

@@ -1,0 +1,85 @@
+"""The config of a run that goes on: the one it had, with what may be changed of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.command_line.merge import finish
+from rlmpc.config.setting import settings_of
+from rlmpc.config.train import RunCfg, TrainCfg
+from rlmpc.contract.differences import differences
+from rlmpc.errors import UserError
+
+OWN = ("resume", "resume_allow_partial")
+"""Settings of resuming itself, which are not carried on."""
+
+
+def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
+    """The config of the checkpoint that `resume` names, with the other overrides on top, and that checkpoint.
+
+    Raises:
+        UserError: for an unknown key, a value that is not accepted, a change of what is fixed, a checkpoint that cannot
+            be read, or a run that has reached its last iteration.
+    """
+    overrides = dict(overrides)
+    where = overrides.pop("resume")
+    if where is None:
+        raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
+    checkpoint = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    path = checkpoint.path
+    _check_names(checkpoint, overrides)
+    base = OmegaConf.structured(TrainCfg)
+    base.agent = OmegaConf.structured(ALGORITHMS[checkpoint.algorithm].settings)
+    saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
+    cfg = finish(base, [OmegaConf.create(saved)], overrides, TrainCfg, f"the config in '{path}'")
+    check_fixed(saved, cfg)
+    if cfg.trainer.max_epochs <= checkpoint.iteration:
+        raise UserError(
+            f"'{path}' has done {checkpoint.iteration} of trainer.max_epochs={cfg.trainer.max_epochs} iterations; "
+            "give a larger trainer.max_epochs, which is the total, to go on"
+        )
+    cfg.resume = str(path)
+    if "run.dir" not in overrides:
+        cfg.run.dir = None
+    return cfg, checkpoint
+
+
+def changes(checkpoint: Checkpoint, cfg: TrainCfg) -> list[str]:
+    """A line `key: there | here` for every setting of a resumed run that is not what it was."""
+    there, here = (
+        _comparable(config) for config in (checkpoint.config, OmegaConf.to_container(OmegaConf.structured(cfg)))
+    )
+    return differences(there, here)
+
+
+def _comparable(config: Any) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in (*OWN, "run")}
+
+
+def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
+    """Accept stage, task and agent only where they say what the checkpoint says; they are taken out."""
+    config, algorithm = checkpoint.config, checkpoint.algorithm
+    if algorithm not in ALGORITHMS:
+        raise UserError(f"'{checkpoint.path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
+    for key, saved in {"stage": config["stage"], "task": config["task"]["name"], "agent": algorithm}.items():
+        given = overrides.pop(key, saved)
+        if given != saved:
+            raise UserError(f"'{key}' is '{saved}' in '{checkpoint.path}'; with {key}={given} it would be another run")
+
+
+def check_fixed(saved: dict[str, Any], cfg: TrainCfg) -> None:
+    """Refuse a config that differs from the saved one in a setting that is fixed.
+
+    Raises:
+        UserError: with both values and the reason why it cannot change.
+    """
+    there = OmegaConf.create(saved)
+    for key, now, said, _ in settings_of(cfg):
+        if said.why_fixed and (before := OmegaConf.select(there, key)) != now:
+            raise UserError(f"'{key}' cannot change from {before} to {now} in a resumed run: {said.why_fixed}")

@@ -1,0 +1,89 @@
+"""The config of `train.py`, from files under `conf/`, checkpoints and `key=value` arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rlmpc.algorithms.algorithm import Algorithm
+from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.files import SOURCE, load_choice, load_file
+from rlmpc.command_line.merge import finish
+from rlmpc.command_line.resume import compose_resume
+from rlmpc.config.setting import inherited
+from rlmpc.config.train import TrainCfg
+from rlmpc.errors import UserError
+from rlmpc.run.processes import with_layout
+
+
+def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None]:
+    """The config of a training run: schema, `conf/config.yaml`, chosen stage, task and agent, then the arguments.
+
+    A task may adjust every agent under `agent`, and those of one algorithm under `agents.<algorithm>`; what an agent's
+    own file says stands above that. A stage that builds upon a checkpoint takes task, overrides of the environment and,
+    where the policy stays, the network from there. A run that is resumed (`resume=PATH`) has the config that it had,
+    and the arguments on top.
+
+    Returns:
+        The config, and the checkpoint that the run goes on from or builds upon, if any.
+
+    Raises:
+        UserError: for an unknown name or key, a value that is not accepted, a file that does not fit, or a checkpoint
+            that cannot be read or is of another kind than the stage needs.
+    """
+    overrides = with_layout(read_arguments(arguments))
+    if "resume" in overrides:
+        return compose_resume(overrides)
+    if "resume_allow_partial" in overrides:
+        raise UserError("'resume_allow_partial' needs resume=PATH")
+    base = OmegaConf.merge(OmegaConf.structured(TrainCfg), load_file("config"))
+    stage = load_choice("stage", overrides.pop("stage", None) or base.stage)
+    origin = _origin(stage.stage, overrides, Path(str(overrides.get("run.root", base.run.root))))
+    name = base.task.name if origin is None else origin.config["task"]["name"]
+    task = load_choice("task", overrides.pop("task", None) or name)
+    default_agent = stage.pop("default_agent", None) or task.task.default_agent
+    agent = load_choice("agent", overrides.pop("agent", None) or default_agent)
+    algorithm = ALGORITHMS[agent.agent.algorithm]
+    if algorithm.stage != stage.stage:
+        accepted = ", ".join(other.name for other in ALGORITHMS.values() if other.stage == stage.stage)
+        raise UserError(f"stage '{stage.stage}' does not train agent '{algorithm.name}'; accepted: {accepted}")
+    base.agent = OmegaConf.structured(algorithm.settings)
+    adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm.name, {})})
+    layers = [stage, task, adjusted, agent, *([] if origin is None else [OmegaConf.create(_kept(origin, algorithm))])]
+    return finish(base, layers, overrides, TrainCfg, SOURCE), origin
+
+
+def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:
+    """The checkpoint that a stage builds upon; its path is put in place of what the user wrote."""
+    sources = [(f"{a.starts_from}_ckpt", a) for a in ALGORITHMS.values() if a.starts_from is not None]
+    for key in overrides.keys() & dict(sources).keys():
+        stages = [algorithm.stage for other, algorithm in sources if other == key]
+        if stage not in stages:
+            raise UserError(f"'{key}' is for stage={' or '.join(stages)}, not for stage={stage}")
+    key, taker = next((source for source in sources if source[1].stage == stage), ("", None))
+    if taker is None:
+        return None
+    where = overrides.get(key)
+    if where is None:
+        raise UserError(f"stage={stage} needs a checkpoint: {key}=PATH (a file, a run's folder, latest or best)")
+    accepted = [a.name for a in ALGORITHMS.values() if taker.starts_from in (a.stage, a.name)]
+    checkpoint = find_checkpoint(str(where), root, accepted)
+    if checkpoint.algorithm not in accepted:
+        raise UserError(
+            f"'{checkpoint.path}' holds agent '{checkpoint.algorithm}', but {key} takes one of {', '.join(accepted)}"
+        )
+    overrides[key] = str(checkpoint.path)
+    return checkpoint
+
+
+def _kept(origin: Checkpoint, algorithm: Algorithm) -> dict[str, Any]:
+    """What a run takes over from the checkpoint it builds upon."""
+    if ALGORITHMS[origin.algorithm].policy() is not algorithm.policy():
+        return {"env": origin.config["env"]}
+    return {"env": origin.config["env"], "agent": inherited(algorithm.settings(), origin.hyperparameters["agent"])}

@@ -1,0 +1,53 @@
+"""Everything that `play.py` accepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlmpc.config.setting import setting
+from rlmpc.config.train import MAX_SEED, RunCfg, TaskCfg
+
+
+@dataclass
+class PlayCfg:
+    """Everything `play.py` accepts."""
+
+    ckpt: str | None = None
+    """Policy to play: a checkpoint file, a run's folder, `latest` or `best`; in MuJoCo also an exported `.onnx`."""
+    replay: str | None = None
+    """What a run left of a fault (`<run folder>/faults/*.pt`): it is gone through again without a policy."""
+    task: TaskCfg = field(default_factory=TaskCfg)
+    """The task to step without training; a checkpoint knows its own."""
+    policy: str = "trained"
+    """`trained` (of `ckpt`), or `zero` or `random`: actions that need no training."""
+    backend: str | None = setting(None, choices=(None, "mujoco"), needs="ckpt")
+    """`mujoco` drives the exported policy in plain MuJoCo; null plays in the task's own environment."""
+    evaluate: bool = True
+    """Whether to run the grid of episodes."""
+    video: bool = setting(False, needs="ckpt")
+    """Whether to write `video.mp4`."""
+    export: bool = setting(False, needs="ckpt")
+    """Whether to write `export/policy.onnx` and what goes with it."""
+    terrains: list[str] | None = setting(None, needs="ckpt")
+    """Kinds of ground to evaluate on; null takes all."""
+    levels: list[int] | None = setting(None, needs="ckpt")
+    """Their levels; null takes the easiest, the middle and the hardest."""
+    command: list[float] | None = setting(None, needs="ckpt")
+    """vx, vy [m/s] and yaw rate [rad/s]; null takes several that cover forward, sideways and turning."""
+    episodes: int | None = setting(None, least=1, needs="ckpt")
+    """Episodes of each ground, level and command; null takes 1 on the CPU and 32 on a GPU."""
+    metrics: list[str] | None = setting(None, needs="ckpt")
+    """Columns of the table; null takes all."""
+    steps: int | None = setting(None, least=1, excludes="replay")
+    """Control steps of an episode, of the video, or to run without a policy; null takes the task's, 250 and 500."""
+    robots: int = setting(2, least=1, most=4)
+    """Robots in the video."""
+    seed: int = setting(1, least=0, most=MAX_SEED)
+    device: str = "auto"
+    num_envs: int | None = setting(None, least=1, excludes="replay")
+    """Environments side by side; null takes 36 on the CPU and 1152 on a GPU."""
+    run: RunCfg = field(default_factory=RunCfg)
+    """`run.dir` takes the results; by default `play/<time>` in the folder of the checkpoint's run."""
+    env: dict[str, Any] = setting({}, excludes="replay")
+    """Overrides of the environment's own config object, on top of those in training and of play mode."""

@@ -1,0 +1,142 @@
+"""What a setting says about itself: metadata of its dataclass field, and the one check that reads it.
+
+    gamma: float = setting(0.99, least=0, most=1)
+
+A subclass that only changes a default keeps what its parent says of the setting.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from rlmpc.errors import UserError, nearest
+
+AT_START = "it has an effect at the start of a run only"
+"""Why settings cannot change on resume (`fixed`)."""
+RATE = "the optimizer goes on with the rate that it has"
+"""Why a learning rate cannot, once it belongs to the state of an optimizer."""
+BOUNDS = {
+    "least": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+"""Attributes of `Setting` that limit a number -> the comparison that must hold, and its words."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a setting says about itself. Bounds and choices hold for every entry of a list or a dictionary."""
+
+    least: float | str | None = None
+    """A number, or the name of a setting beside this one that holds it; likewise below."""
+    above: float | str | None = None
+    most: float | str | None = None
+    below: float | str | None = None
+    choices: tuple[str | None, ...] = ()
+    """The values that are accepted; none listed accepts all."""
+    network: bool = False
+    """Whether it shapes the networks: it cannot change on resume, and a later stage on the same policy inherits it."""
+    inherited: bool = False
+    """Whether such a stage inherits it although it does not shape the networks."""
+    fixed: str = ""
+    """Why it cannot change on resume; empty where it can."""
+    by_file: bool = False
+    """Whether only the file that is chosen for its section may set it, and no argument."""
+    needs: str = ""
+    """Setting, a path, without which this one has no effect."""
+    excludes: str = ""
+    """Setting beside which this one has no effect."""
+
+    @property
+    def limits(self) -> dict[str, float | str]:
+        """The bounds that it has, by their names in `BOUNDS`."""
+        return {bound: limit for bound in BOUNDS if (limit := getattr(self, bound)) is not None}
+
+    @property
+    def why_fixed(self) -> str:
+        """Why it cannot change on resume; empty where it can."""
+        return "it shapes the networks, whose weights go on" if self.network else self.fixed
+
+
+def setting(default: Any, **said: Any) -> Any:
+    """A dataclass field with this default, of which each object gets a copy, and these fields of `Setting`."""
+    metadata = {"setting": Setting(**said)}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: copy.copy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def settings_of(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Setting, Any]]:
+    """Dotted key, value, what it says about itself, and the object that holds it, of every setting of a dataclass.
+
+    Dataclasses in its fields are walked in place of these fields.
+
+    Args:
+        config: the object.
+        prefix: comes before every key, for example `agent.`.
+    """
+    for entry in fields(config):
+        key, value = f"{prefix}{entry.name}", getattr(config, entry.name)
+        if is_dataclass(value):
+            yield from settings_of(value, f"{key}.")
+        else:
+            yield key, value, said_of(type(config), entry.name), config
+
+
+def said_of(config: type, name: str) -> Setting:
+    """What a field of a dataclass says about itself; of its parents', the nearest that says something."""
+    for parent in config.__mro__:
+        own = vars(parent).get("__dataclass_fields__", {}).get(name)
+        if own is not None and "setting" in own.metadata:
+            return own.metadata["setting"]
+    return Setting()
+
+
+def inherited(config: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What the settings of a dataclass take over from those that a policy was trained with: name -> value."""
+    keys = [key for key, _, said, _ in settings_of(config) if said.network or said.inherited]
+    return {key: saved[key] for key in keys if key in saved}
+
+
+def check_settings(config: Any, prefix: str = "") -> None:
+    """Refuse what the settings of a dataclass, or of those in its fields, do not accept; see `settings_of`.
+
+    Raises:
+        UserError: with what was given and what is accepted.
+    """
+    for key, value, said, owner in settings_of(config, prefix):
+        is_list = isinstance(value, list | tuple)
+        # What the overrides of an environment may hold, others know.
+        is_dict = isinstance(value, dict) and bool(said.limits)
+        for entry in value if is_list else value.values() if is_dict else [value]:
+            _check_value(key, entry, is_list or is_dict, said, owner)
+        if value and said.needs and getattr(owner, said.needs) is None:
+            raise UserError(f"'{key}' needs {said.needs}=PATH")
+        if value and said.excludes and getattr(owner, said.excludes) is not None:
+            raise UserError(f"'{key}' has no effect with {said.excludes}={getattr(owner, said.excludes)}")
+
+
+def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any) -> None:
+    name = f"every entry of '{key}'" if is_entry else f"'{key}'"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name} must be finite, not {value}")
+    if said.choices and value not in said.choices:
+        known = ["null" if choice is None else choice for choice in said.choices]
+        raise UserError(f"unknown '{key}' '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
+    if value is None:
+        return
+    accepted, is_accepted = [], True
+    for bound, limit in said.limits.items():
+        (holds, words), source = BOUNDS[bound], ""
+        if isinstance(limit, str):
+            limit, source = getattr(owner, limit), f"'{key[: key.rfind('.') + 1]}{limit}' = "
+        accepted.append(f"{words} {source}{limit}")
+        is_accepted = is_accepted and holds(value, limit)
+    if not is_accepted:
+        raise UserError(f"{name} must be {' and '.join(accepted)}, not {value}")

@@ -1,0 +1,223 @@
+"""The adapter over Isaac Lab's `ManagerBasedRLEnv`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, cast
+
+import gymnasium as gym
+import torch
+import warp as wp
+from isaaclab.envs import ManagerBasedRLEnv, VecEnvObs
+from isaaclab.managers import ObservationTermCfg
+from isaaclab.terrains import TerrainImporter
+from torch import Tensor
+
+import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
+from rlmpc.contract.episode import Trial
+from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
+from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
+from rlmpc.envs.isaaclab.measuring import Measuring
+from rlmpc.envs.isaaclab.state import load_state, state_of
+from rlmpc.envs.vec_env import Obs, Step, levels_for
+from rlmpc.tasks.camera import take_pictures
+
+
+def load_env_cfg(env_id: str) -> Any:
+    """A fresh env config object of a registered gymnasium id."""
+    module, name = gym.spec(env_id).kwargs["env_cfg_entry_point"].split(":")
+    return getattr(importlib.import_module(module), name)()
+
+
+class IsaacLabEnv:
+    """N environments of one Isaac Lab task; implements `rlmpc.envs.vec_env.MeasurableEnv`.
+
+    Args:
+        cfg: an env config with a `finalize()` method that derives fields from others.
+        num_envs: N.
+        device: where physics and tensors live.
+        seed: of the environment's random numbers (torch, NumPy and Python are seeded by Isaac Lab).
+        value_group: group that makes up a terminal observation.
+    """
+
+    def __init__(self, cfg: Any, num_envs: int, device: torch.device, seed: int, value_group: str = "critic") -> None:
+        cfg.scene.num_envs = num_envs
+        cfg.sim.device = str(device)
+        cfg.seed = seed
+        cfg.finalize()
+        self._env = EpisodeEndEnv(cfg)
+        self.num_envs = num_envs
+        self.device = torch.device(self._env.device)
+        self.step_dt = self._env.step_dt
+        self.max_episode_length = self._env.max_episode_length
+        self.contract = contract_of(self._env, self._env.nominal_gains)
+        self.num_actions = self.contract.num_actions
+        self._action_limit: float = cfg.action_limit
+        self.obs_schema = self.contract.observations
+        self._env.value_group = value_group
+        self._measuring = Measuring(self._env, seed)
+        self.terrains = self._measuring.terrains
+        self.num_levels = self._measuring.num_levels
+        self.command_names = self._measuring.command_names
+        self.reasons = self._measuring.reasons
+        # Private, and only Newton's manager has it.
+        self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
+        self._solver_peaks = torch.zeros(2, device=self.device)
+
+    @property
+    def unwrapped(self) -> ManagerBasedRLEnv:
+        """Isaac Lab's environment, for tests and tools that look into the simulation."""
+        return self._env
+
+    def reset(self) -> Obs:
+        """Start a new episode everywhere."""
+        self._env.is_recording = False
+        obs, _ = self._env.reset()
+        self._env.is_recording = True
+        return _concatenated(obs)
+
+    def step(self, actions: Tensor) -> Step:
+        """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
+        self._env.terminal_obs = None
+        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
+        obs, reward, terminated, truncated, _ = self._env.step(safe)
+        self._watch_solver()
+        faulty = self._env.faulty
+        terminated = terminated & ~faulty
+        truncated = truncated & ~terminated & ~faulty
+        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs)
+
+    def restart(self, mask: Tensor) -> None:
+        """Start a new episode in these environments within the next step; see the contract."""
+        self._env.restart_asked |= mask
+
+    def stagger_episodes(self) -> None:
+        """Give every environment a random episode age."""
+        self._env.episode_length_buf.random_(self.max_episode_length)
+
+    def place(self, trials: list[Trial], round_number: int = 0) -> None:
+        """Lay out the next episodes; see the contract."""
+        self._measuring.place(trials, round_number)
+
+    def measure(self) -> dict[str, Tensor]:
+        """What the robots do now, (N,) each; see the contract."""
+        return self._measuring.measure()
+
+    def ended_by(self) -> Tensor:
+        """Which of `reasons` ended episodes in the last step, (N, K) bool."""
+        return self._measuring.ended_by()
+
+    def pictures(self) -> Tensor:
+        """Every robot as it is now, (N, height, width, 3) uint8 on the host.
+
+        Raises:
+            UserError: the config has no camera; `rlmpc.tasks.camera.with_camera` puts one in.
+        """
+        return take_pictures(self._env.scene, ROBOT)
+
+    def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Episode means since the last call, curricula as they are now, and how full the solver's buffers became."""
+        *sums, episodes = self._env.episode_sums.clone().unbind()
+        metrics = {name: (total, episodes) for name, total in zip(self._env.episode_names, sums, strict=True)}
+        one = torch.ones((), device=self.device)
+        for name, value in self._curriculum().items():
+            metrics[f"curriculum/{name}"] = (torch.as_tensor(value, dtype=torch.float, device=self.device), one)
+        constraints, contacts = self._solver_peaks.clone().unbind()
+        metrics["sim/constraints_peak"] = (constraints, one)
+        metrics["sim/contacts_peak"] = (contacts, one)
+        self._env.episode_sums.zero_()
+        self._solver_peaks.zero_()
+        return metrics
+
+    def curriculum(self) -> dict[str, Any]:
+        """Curriculum (terrain levels, command ranges and what the curriculum terms keep) and the step counter."""
+        state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
+        terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
+        if self._terrain.terrain_origins is not None:
+            state |= {"levels": self._terrain.terrain_levels.clone(), "kinds": self._terrain.terrain_types.clone()}
+        return state | {"terms": terms}
+
+    def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
+        """Take over levels and command ranges, and counters if asked for; robots move there with the next `reset`."""
+        terms = self._stateful_terms()
+        if counters:
+            self._env.common_step_counter = curriculum["step_counter"]
+        else:
+            terms = {name: term for name, term in terms.items() if name in self._env.command_manager.active_terms}
+        for name, term in terms.items():
+            # A curriculum of another task may lack a command of this one.
+            if counters or name in curriculum["terms"]:
+                term.load_state_dict(curriculum["terms"][name])
+        self._load_levels(curriculum)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how the next steps go, by path; see `rlmpc.envs.isaaclab.state`."""
+        return state_of(self._env, self)
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave, after at least one step; the next step is the one that came after it.
+
+        Raises:
+            ValueError: for a state of another environment; nothing has been written then.
+        """
+        load_state(self._env, self, state)
+
+    def _load_levels(self, state: dict[str, Any]) -> None:
+        terrain = self._terrain
+        if "levels" in state and terrain.terrain_origins is not None:
+            assert terrain.env_origins is not None
+            levels = levels_for(state, self.num_envs)
+            terrain.terrain_levels.copy_(levels.clamp(max=terrain.max_terrain_level - 1))
+            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+
+    def close(self) -> None:
+        """Shut the simulation down."""
+        self._env.close()
+
+    @property
+    def _terrain(self) -> TerrainImporter:
+        """The ground, which every task has."""
+        terrain = self._env.scene.terrain
+        assert terrain is not None
+        return terrain
+
+    def _stateful_terms(self) -> dict[str, Any]:
+        """Command and curriculum terms that keep state across episodes, by name."""
+        commands, curriculum = self._env.command_manager, self._env.curriculum_manager
+        terms = {name: commands.get_term(name) for name in commands.active_terms}
+        terms |= {name: cfg.func for name, cfg in zip(curriculum.active_terms, curriculum._term_cfgs, strict=True)}
+        return {name: term for name, term in terms.items() if hasattr(term, "state_dict")}
+
+    def _curriculum(self) -> dict[str, Any]:
+        """What the curriculum terms last reported, flattened to `<term>` or `<term>/<quantity>`."""
+        flat: dict[str, Any] = {}
+        for name, value in self._env.curriculum_manager._curriculum_state.items():
+            flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
+        return flat
+
+    def _watch_solver(self) -> None:
+        """Peaks of constraint rows in one environment and contacts per environment, to size `njmax` and `nconmax`."""
+        constraints = wp.to_torch(self._solver.nefc).max().float()
+        contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
+        torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
+
+
+def _concatenated(obs: VecEnvObs) -> Obs:
+    """`obs` with the type it has here: our groups concatenate their terms, which Isaac Lab's annotation leaves open."""
+    return cast(Obs, obs)
+
+
+def configured_terms(cfg: Any) -> dict[str, dict[str, int]]:
+    """Observations that an env config describes: group -> term -> frames of history; what is switched off is left out.
+
+    A group's own history length, where it has one, stands for those of its terms, as in Isaac Lab.
+    """
+
+    def frames(group: Any) -> dict[str, int]:
+        terms = {name: term for name, term in vars(group).items() if isinstance(term, ObservationTermCfg)}
+        return {
+            name: max(term.history_length if group.history_length is None else group.history_length, 1)
+            for name, term in terms.items()
+        }
+
+    return {name: frames(group) for name, group in vars(cfg.observations).items() if group is not None}

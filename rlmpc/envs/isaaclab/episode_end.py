@@ -1,0 +1,115 @@
+"""Isaac Lab's environment, made to keep what an episode ended with and to restart what is faulty."""
+
+from __future__ import annotations
+
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from torch import Tensor
+
+from rlmpc.envs.isaaclab.contract import nominal_gains
+from rlmpc.envs.vec_env import Obs
+
+NON_FINITE = "non_finite"
+"""Name of the termination that means a broken simulation; other runners take it for a fall, here the step is faulty."""
+
+
+class EpisodeEndEnv(ManagerBasedRLEnv):
+    """Isaac Lab's environment, which also keeps what an episode ended with, and ends those that are faulty.
+
+    Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the
+    reasons of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
+    """
+
+    terminal_obs: Obs | None = None
+    """The group `value_group` at the end of the episodes that ended in this step."""
+    value_group: str
+    is_recording: bool = False
+    """Off while everything is reset at once, which ends no episode."""
+    nominal_gains: dict[str, list[float]]
+    """Joint gains before they were randomised."""
+    episode_names: tuple[str, ...]
+    episode_sums: Tensor
+    """Sums over ended episodes of `episode_names`, followed by their count."""
+    restart_asked: Tensor
+    """(N,) bool: which environments the next step restarts."""
+    faulty: Tensor
+    """(N,) bool: whose last step cannot be used."""
+
+    def load_managers(self) -> None:
+        self.nominal_gains = nominal_gains(self)
+        super().load_managers()
+        commands = [self.command_manager.get_term(name) for name in self.command_manager.active_terms]
+        self._command_metrics = tuple(metric for term in commands for metric in term.metrics)
+        self.episode_names = (
+            *(f"reward/{name}" for name in self.reward_manager.active_terms),
+            *(f"termination/{name}" for name in self.termination_manager.active_terms),
+            *(f"command/{name}" for name in self._command_metrics),
+        )
+        self.episode_sums = torch.zeros(len(self.episode_names) + 1, device=self.device)
+        self.restart_asked = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        self.faulty = torch.zeros_like(self.restart_asked)
+        self._compute_rewards = self.reward_manager.compute
+        # What comes between the rewards and the resets of a step is no method that could be overridden.
+        self.reward_manager.compute = self._rewards_and_faults
+
+    def _rewards_and_faults(self, dt: float) -> Tensor:
+        """Rewards (N,); whatever is faulty is marked to be reset and earns nothing."""
+        reward = self._compute_rewards(dt)
+        self.faulty = self.restart_asked | ~torch.isfinite(reward)
+        if NON_FINITE in self.termination_manager.active_terms:
+            self.faulty |= self.termination_manager.get_term(NON_FINITE)
+        self.restart_asked.zero_()
+        self.reset_buf |= self.faulty
+        return reward.masked_fill_(self.faulty, 0.0)
+
+    def _reset_idx(self, env_ids: Tensor | slice) -> None:
+        if not self.is_recording:
+            super()._reset_idx(env_ids)
+            return
+        assert isinstance(env_ids, Tensor)
+        env_ids = self._reset_faulty(env_ids)
+        if len(env_ids) == 0:
+            return
+        self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
+        reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
+        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
+        ended = torch.cat([rewards[env_ids], reasons[env_ids].float()], dim=1)
+        super()._reset_idx(env_ids)
+        self._add_episodes(ended)
+
+    def _reset_faulty(self, env_ids: Tensor) -> Tensor:
+        """Reset what is faulty of these environments, which counts as no episode; give the others.
+
+        By themselves, because Isaac Lab averages over all that it resets at once. It has just waited for the device to
+        learn which those are, so that there is little to wait for here.
+        """
+        faulty = self.faulty[env_ids]
+        faulty_ids = env_ids[faulty]
+        if len(faulty_ids) == 0:
+            return env_ids
+        # Curricula leave out an episode without a step.
+        self.episode_length_buf.masked_fill_(self.faulty, 0)
+        super()._reset_idx(faulty_ids)
+        return env_ids[~faulty]
+
+    def _observe_now(self, group: str) -> Tensor:
+        """The group's observation (N, D_g) with the current frame in its histories, which are left as they were."""
+        buffers = self.observation_manager._group_obs_term_history_buffer[group].values()
+        saved = [(b, b._buffer.clone(), b._num_pushes.clone(), b._need_reset) for b in buffers if b._buffer is not None]
+        observed = self.observation_manager.compute_group(group, update_history=True)
+        for buffer, frames, num_pushes, need_reset in saved:
+            buffer._buffer.copy_(frames)
+            buffer._num_pushes.copy_(num_pushes)
+            buffer._need_reset = need_reset
+        assert isinstance(observed, Tensor)
+        return observed
+
+    def _add_episodes(self, ended: Tensor) -> None:
+        """Add rewards and reasons (episodes, terms), and the command metrics that Isaac Lab has just logged."""
+        logged = {
+            name.split("/")[-1]: value for name, value in self.extras["log"].items() if name.startswith("Metrics/")
+        }
+        count = float(ended.shape[0])
+        means = [torch.as_tensor(logged[name], device=ended.device).float() for name in self._command_metrics]
+        sums = [mean.view(1) * count for mean in means]
+        self.episode_sums += torch.cat([ended.sum(dim=0), *sums, ended.new_tensor([count])])

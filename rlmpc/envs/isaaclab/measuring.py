@@ -1,0 +1,81 @@
+"""Lays out and measures episodes in a running Isaac Lab environment."""
+
+from __future__ import annotations
+
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.utils.math import quat_apply_inverse, yaw_quat
+from torch import Tensor
+
+from rlmpc.contract.episode import Trial
+from rlmpc.envs.isaaclab.contract import ROBOT
+from rlmpc.envs.vec_env import round_seed
+from rlmpc.tasks.mdp import WideningVelocityCommand, joint_power
+from rlmpc.tasks.mdp.commands import AXES
+from rlmpc.tasks.terrains import columns_of_kinds
+
+
+class Measuring:
+    """The part of `rlmpc.envs.vec_env.MeasurableEnv` that a `VecEnv` lacks.
+
+    Args:
+        env: an environment with a grid of terrain tiles and a velocity command.
+        seed: the environment's own.
+    """
+
+    command_names = AXES
+
+    def __init__(self, env: ManagerBasedRLEnv, seed: int) -> None:
+        self._env = env
+        self._seed = seed
+        terrain = env.scene.terrain
+        assert terrain is not None
+        self._terrain = terrain
+        generator = terrain.cfg.terrain_generator
+        self._columns = {terrain.cfg.terrain_type: [0]} if generator is None else columns_of_kinds(generator)
+        self.terrains = tuple(self._columns)
+        self.num_levels = 1 if generator is None else generator.num_rows
+        manager = env.termination_manager
+        self.reasons = tuple(manager.active_terms)
+        is_fall = [not manager.get_term_cfg(name).time_out for name in self.reasons]
+        self._is_fall = torch.tensor(is_fall, device=env.device)
+
+    def place(self, trials: list[Trial], round_number: int) -> None:
+        """Move every environment to its trial's tile and hold its command, from the next reset on."""
+        assert len(trials) == self._env.num_envs
+        self._command.hold(torch.tensor([trial.command for trial in trials]))
+        terrain = self._terrain
+        if terrain.terrain_origins is not None:
+            assert terrain.env_origins is not None
+            # Of several columns of a kind, neighbouring trials take different ones: each tile is drawn by itself.
+            columns = [self._columns[trial.terrain] for trial in trials]
+            terrain.terrain_types.copy_(torch.tensor([kind[i % len(kind)] for i, kind in enumerate(columns)]))
+            terrain.terrain_levels.copy_(torch.tensor([trial.level for trial in trials]))
+            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+        # Isaac Lab draws from the global generators.
+        self._env.seed(round_seed(self._seed, round_number))
+
+    def measure(self) -> dict[str, Tensor]:
+        """What `MeasurableEnv.measure` says; errors are those that the tracking rewards see."""
+        data = self._env.scene[ROBOT].data
+        command = self._command.command
+        velocity_w = data.root_lin_vel_w.torch
+        velocity = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), velocity_w)
+        return {
+            "error_xy": (velocity[:, :2] - command[:, :2]).norm(dim=1),
+            "error_yaw": (data.root_ang_vel_w.torch[:, 2] - command[:, 2]).abs(),
+            "speed": velocity_w[:, :2].norm(dim=1),
+            "power": joint_power(self._env),
+        }
+
+    def ended_by(self) -> Tensor:
+        """Which of `reasons` ended episodes in the last step, (N, K) bool; where there was a fall, nothing else."""
+        manager = self._env.termination_manager
+        flags = torch.stack([manager.get_term(name) for name in self.reasons], dim=1)
+        return flags & (self._is_fall | ~manager.terminated.unsqueeze(1))
+
+    @property
+    def _command(self) -> WideningVelocityCommand:
+        manager = self._env.command_manager
+        terms = (manager.get_term(name) for name in manager.active_terms)
+        return next(term for term in terms if isinstance(term, WideningVelocityCommand))

@@ -1,0 +1,72 @@
+"""Starts the simulator with what it prints turned into one clear message."""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import warp
+
+MODULES_PER_REPORT = 10
+"""A cold start compiles about 70 modules."""
+
+
+class _SimulatorOutput(io.TextIOBase):
+    """Takes what the simulator prints: keeps it in a file if there is one, and reports kernels as they are compiled."""
+
+    def __init__(self, path: Path | None, say: Callable[[str], None]) -> None:
+        self._file = path.open("a") if path is not None else None
+        self._say = say
+        self.num_compiled = 0
+
+    def write(self, text: str) -> int:
+        if self._file is not None:
+            self._file.write(text)
+        if "(compiled)" in text:
+            self.num_compiled += 1
+            if self.num_compiled % MODULES_PER_REPORT == 0:
+                self._say(f"  {self.num_compiled} kernel modules compiled")
+        return len(text)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextmanager
+def starting_simulator(log_file: Path | None, say: Callable[[str], None]) -> Iterator[None]:
+    """Run the body (creating and first stepping an environment) with the simulator's text sent to `log_file`.
+
+    Args:
+        log_file: where Isaac Lab's and Warp's start-up text goes; None drops it.
+        say: called with a short sentence when something is worth telling.
+    """
+    quiet_simulator()
+    say(
+        "starting the simulator; the first start on a machine compiles kernels for one to two minutes, "
+        "later ones take seconds"
+    )
+    output = _SimulatorOutput(log_file, say)
+    start = time.monotonic()
+    # Isaac Lab silences Warp's reports of compiled modules; they are what tells a person that the wait has a reason.
+    before = (warp.config.quiet, warp.config.log_level)
+    warp.config.quiet, warp.config.log_level = False, warp.LOG_INFO
+    try:
+        with redirect_stdout(output):
+            yield
+    finally:
+        warp.config.quiet, warp.config.log_level = before
+        output.close()
+    compiled = f", {output.num_compiled} kernel modules compiled" if output.num_compiled else ""
+    say(f"simulator ready after {time.monotonic() - start:.0f} s{compiled}")
+
+
+def quiet_simulator() -> None:
+    """Silence warnings that come from inside Isaac Lab and Newton and that no user can act upon."""
+    for category in (DeprecationWarning, FutureWarning, UserWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"(isaaclab|newton|warp|mujoco).*")

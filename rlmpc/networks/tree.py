@@ -1,0 +1,42 @@
+"""Nested tensors: dicts and dataclasses, one in another, with tensors as leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+
+def tree_map[T](function: Callable[..., Any], tree: T, *others: Any) -> T:
+    """Apply `function` to every leaf of a tree, together with the leaves at its place in the others.
+
+    None stands for a part that is not there and stays None.
+    """
+    if tree is None:
+        return tree
+    if isinstance(tree, Mapping):
+        return {name: tree_map(function, part, *(o[name] for o in others)) for name, part in tree.items()}  # type: ignore[return-value]
+    if is_dataclass(tree) and not isinstance(tree, type):
+        names = [field.name for field in fields(tree)]
+        parts = {n: tree_map(function, getattr(tree, n), *(getattr(o, n) for o in others)) for n in names}
+        return replace(tree, **parts)
+    return function(tree, *others)
+
+
+def leaves(tree: Any) -> Iterator[Tensor]:
+    """The tensors of a tree, in order."""
+    if isinstance(tree, Mapping):
+        for part in tree.values():
+            yield from leaves(part)
+    elif is_dataclass(tree):
+        for field in fields(tree):
+            yield from leaves(getattr(tree, field.name))
+    elif tree is not None:
+        yield tree
+
+
+def like_rows(mask: Tensor, values: Tensor) -> Tensor:
+    """A mask of the leading dimensions of `values`, with as many dimensions as it has."""
+    return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))

@@ -1,0 +1,290 @@
+"""A robot as plain data: links, joints, collision primitives, actuators and default pose.
+
+Pure Python and numpy, so that every reader (USD, the articulation config, a model for another simulator, a test) gets
+the same numbers without starting a simulation. Lengths are metres, masses kg, angles rad. Quaternions here are
+`(w, x, y, z)`, whereas Isaac Lab 3 stores `(x, y, z, w)`.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+Vector = tuple[float, ...]
+"""Three components of a position or direction, or four of a quaternion `(w, x, y, z)`."""
+
+
+@dataclass(frozen=True)
+class CollisionShape:
+    """A collision primitive, placed in the frame of the body that carries it."""
+
+    name: str
+    kind: Literal["sphere", "capsule", "box"]
+    size: Vector
+    """[m] sphere `(radius,)`; capsule along z `(radius, half_length)`, caps not counted; box half extents."""
+    pos: Vector
+    quat_wxyz: Vector
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A hinge between a body and its parent; its frame is the body's frame at angle zero."""
+
+    name: str
+    axis: Vector
+    """Unit vector in the body's frame."""
+    lower: float
+    """[rad]"""
+    upper: float
+    """[rad]"""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A rigid link."""
+
+    name: str
+    parent: str | None
+    """Name of the parent body; None for the root."""
+    pos: Vector
+    """Origin in the parent's frame at joint angle zero; the origin itself for the root."""
+    quat_wxyz: Vector
+    """Orientation in the parent's frame at joint angle zero."""
+    mass: float
+    """[kg]"""
+    com: Vector
+    """Centre of mass in the body's frame."""
+    inertia_quat_wxyz: Vector
+    """Orientation of the principal axes of inertia in the body's frame."""
+    diag_inertia: Vector
+    """[kg m^2] principal moments about the centre of mass."""
+    joint: Joint | None
+    """The hinge to the parent; None for the root, which floats."""
+    collision: tuple[CollisionShape, ...]
+
+
+@dataclass(frozen=True)
+class Actuator:
+    """A kind of position drive and the joints that it moves."""
+
+    name: str
+    joints: tuple[str, ...]
+    """Regular expressions of joint names, matched in full."""
+    effort_limit: float
+    """[N m]"""
+    velocity_limit: float
+    """[rad/s]"""
+    armature: float
+    """[kg m^2] rotor inertia reflected through the gears."""
+    stiffness: float
+    """[N m/rad]"""
+    damping: float
+    """[N m s/rad]"""
+
+    @property
+    def action_scale(self) -> float:
+        """[rad] joint target offset of one unit of action: a quarter of the offset that commands the effort limit.
+
+        This is mjlab's rule for the G1. A unit action asks each joint for the same share of what its motor can give,
+        however soft or strong the joint is.
+        """
+        return 0.25 * self.effort_limit / self.stiffness
+
+
+@dataclass(frozen=True)
+class RobotDescription:
+    """A tree of bodies in depth-first order, with its actuators and default pose."""
+
+    name: str
+    bodies: tuple[Body, ...]
+    """Every parent stands before its children; the first body is the root."""
+    actuators: tuple[Actuator, ...]
+    default_joint_pos_patterns: Mapping[str, float]
+    """[rad] regular expression of joint names, matched in full -> angle; joints that match none stand at zero."""
+    default_root_height: float
+    """[m] height of the root's origin above the ground that the feet just clear in the default pose."""
+
+    @cached_property
+    def body_names(self) -> tuple[str, ...]:
+        """Names of all bodies, depth first."""
+        return tuple(body.name for body in self.bodies)
+
+    @cached_property
+    def joints(self) -> tuple[Joint, ...]:
+        """All joints, depth first; this is also the order of joints in the simulation."""
+        return tuple(body.joint for body in self.bodies if body.joint is not None)
+
+    @cached_property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of all joints, depth first."""
+        return tuple(joint.name for joint in self.joints)
+
+    @cached_property
+    def total_mass(self) -> float:
+        """Sum of the bodies' masses [kg]."""
+        return sum(body.mass for body in self.bodies)
+
+    @cached_property
+    def default_joint_pos(self) -> dict[str, float]:
+        """[rad] default angle of every joint, by name."""
+        matches = _match_patterns(self.default_joint_pos_patterns, self.joint_names)
+        return {name: self.default_joint_pos_patterns[p] if (p := matches[name]) else 0.0 for name in self.joint_names}
+
+    @cached_property
+    def actuator_by_joint(self) -> dict[str, Actuator]:
+        """The actuator of every joint, by joint name.
+
+        Raises:
+            ValueError: A joint has no actuator or several.
+        """
+        owners = {pattern: actuator for actuator in self.actuators for pattern in actuator.joints}
+        matches = _match_patterns(owners, self.joint_names)
+        if unmoved := [name for name, pattern in matches.items() if pattern is None]:
+            raise ValueError(f"joints without an actuator: {unmoved}")
+        return {name: owners[pattern] for name, pattern in matches.items() if pattern is not None}
+
+    @cached_property
+    def action_scale(self) -> dict[str, float]:
+        """[rad] joint target offset of one unit of action, by joint name; see `Actuator.action_scale`."""
+        return {name: actuator.action_scale for name, actuator in self.actuator_by_joint.items()}
+
+    def body_poses(self, joint_pos: Mapping[str, float]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Place all bodies (forward kinematics).
+
+        Args:
+            joint_pos: [rad] angles by joint name; joints left out stand at zero.
+
+        Returns:
+            By body name: position (3,) [m] and quaternion `(w, x, y, z)` (4,), both in the root body's frame.
+
+        Raises:
+            ValueError: `joint_pos` names an unknown joint.
+        """
+        if unknown := set(joint_pos) - set(self.joint_names):
+            raise ValueError(f"unknown joints {sorted(unknown)}; the robot has {list(self.joint_names)}")
+        poses: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for body in self.bodies:
+            if body.parent is None or body.joint is None:
+                poses[body.name] = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
+                continue
+            parent_pos, parent_quat = poses[body.parent]
+            half_angle = 0.5 * joint_pos.get(body.joint.name, 0.0)
+            hinge = np.array([np.cos(half_angle), *(np.sin(half_angle) * np.array(body.joint.axis))])
+            quat = _quat_mul(parent_quat, _quat_mul(_unit(body.quat_wxyz), hinge))
+            poses[body.name] = (parent_pos + quat_rotate(parent_quat, body.pos), quat)
+        return poses
+
+
+@cache
+def read_description(path: Path) -> RobotDescription:
+    """Read a robot from its JSON file; `docs/add-a-robot.md` says what stands in it.
+
+    Raises:
+        ValueError: A body stands before its parent.
+    """
+    data = json.loads(path.read_text())
+    bodies = tuple(_read_body(entry) for entry in data["bodies"])
+    seen: set[str | None] = {None}
+    for body in bodies:
+        if body.parent not in seen:
+            raise ValueError(f"'{path}': the body {body.name} stands before its parent {body.parent}")
+        seen.add(body.name)
+    return RobotDescription(
+        name=data["robot"],
+        bodies=bodies,
+        actuators=tuple(_read_actuator(entry) for entry in data["actuators"]),
+        default_joint_pos_patterns=data["default_pose"]["joints"],
+        default_root_height=data["default_pose"]["root_height_m"],
+    )
+
+
+def matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the names that regular expressions match in full, in the order of the names.
+
+    Raises:
+        ValueError: A pattern matches no name, or a name matches several patterns.
+    """
+    return [name for name, pattern in _match_patterns(patterns, names).items() if pattern is not None]
+
+
+def quat_rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarray:
+    """Rotate `vector` (3,) by the unit quaternion `(w, x, y, z)` (4,)."""
+    w, *xyz = quat_wxyz
+    v = np.fromiter(vector, float)
+    t = 2.0 * np.cross(xyz, v)
+    return v + w * t + np.cross(xyz, t)
+
+
+def _quat_mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the Hamilton product of two quaternions `(w, x, y, z)`."""
+    vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
+    return np.array([a[0] * b[0] - a[1:] @ b[1:], *vector])
+
+
+def _unit(vector: Vector) -> np.ndarray:
+    return np.array(vector) / np.linalg.norm(vector)
+
+
+def _match_patterns(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str | None]:
+    """Return the one pattern that matches each name in full, or None.
+
+    Raises:
+        ValueError: A pattern matches no name, or a name matches several patterns.
+    """
+    found: dict[str, list[str]] = {name: [p for p in patterns if re.fullmatch(p, name)] for name in names}
+    if ambiguous := {name: p for name, p in found.items() if len(p) > 1}:
+        raise ValueError(f"several patterns match one joint: {ambiguous}")
+    if unused := set(patterns) - {p for matched in found.values() for p in matched}:
+        raise ValueError(f"patterns {sorted(unused)} match none of {list(found)}")
+    return {name: matched[0] if matched else None for name, matched in found.items()}
+
+
+def _read_body(entry: dict) -> Body:
+    is_root = entry["parent"] == "world"
+    joint = entry.get("joint")
+    return Body(
+        name=entry["name"],
+        parent=None if is_root else entry["parent"],
+        # The source places the root in the world; where the robot stands is a matter of its initial state.
+        pos=(0.0, 0.0, 0.0) if is_root else tuple(entry["pos"]),
+        quat_wxyz=tuple(_unit(entry["quat_wxyz"])),
+        mass=entry["mass"],
+        com=tuple(entry["com"]),
+        inertia_quat_wxyz=tuple(_unit(entry["inertia_quat_wxyz"])),
+        diag_inertia=tuple(entry["diag_inertia"]),
+        joint=joint and Joint(joint["name"], tuple(joint["axis"]), *joint["range_rad"]),
+        collision=tuple(_read_shape(shape) for shape in entry["collision"]),
+    )
+
+
+def _read_shape(entry: dict) -> CollisionShape:
+    name, kind = entry["name"], entry["type"]
+    upright = (1.0, 0.0, 0.0, 0.0)
+    if kind == "sphere":
+        return CollisionShape(name, kind, (entry["radius"],), tuple(entry["pos"]), upright)
+    if kind == "box":
+        return CollisionShape(name, kind, tuple(entry["half_extents"]), tuple(entry["pos"]), upright)
+    start, end = np.array(entry["from"]), np.array(entry["to"])
+    length = float(np.linalg.norm(end - start))
+    # Shortest turn from z to the segment: (1 + z.d, z x d), normalised; head to tail is the same capsule.
+    direction = (end - start) / length * (1.0 if end[2] >= start[2] else -1.0)
+    turn = _unit((1.0 + direction[2], -direction[1], direction[0], 0.0))
+    centre = (start + end) / 2.0
+    return CollisionShape(name, kind, (entry["radius"], length / 2.0), tuple(centre.tolist()), tuple(turn.tolist()))
+
+
+def _read_actuator(entry: dict) -> Actuator:
+    return Actuator(
+        name=entry["name"],
+        joints=tuple(entry["joints"]),
+        effort_limit=entry["effort_limit_nm"],
+        velocity_limit=entry["velocity_limit_rad_s"],
+        armature=entry["armature_kg_m2"],
+        stiffness=entry["stiffness_nm_rad"],
+        damping=entry["damping_nm_s_rad"],
+    )

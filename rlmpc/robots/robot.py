@@ -1,0 +1,83 @@
+"""What tasks and simulators need to know of a robot: its description, and what its parts are to a walker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rlmpc.errors import nearest
+from rlmpc.robots.description import RobotDescription, matching, read_description
+
+JOINT_GROUPS = ("arms", "waist", "hip_roll_yaw", "ankles", "ankle_pitch")
+"""Fields of `Robot` that are groups of joints."""
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A legged robot with a left and a right foot.
+
+    Joints and bodies that a tuple lists are regular expressions, matched in full. Groups of joints that the robot does
+    not have stay empty; terms about them are then switched off.
+    """
+
+    name: str
+    """As in `rlmpc.robots.table` and in the contracts of policies."""
+    description_file: Path
+    """JSON file with its bodies, joints, drives and default pose."""
+    torso: str
+    """Body whose mass is randomised and that carries sensors; the root, if there is no other."""
+    feet: tuple[str, str]
+    """Bodies, left and right, each with one collision shape."""
+    sole_offset_m: float
+    """How far the sole is below the foot body's origin."""
+    ground_bodies: tuple[str, ...]
+    """Bodies that may touch the ground."""
+    arms: tuple[str, ...] = ()
+    waist: tuple[str, ...] = ()
+    hip_roll_yaw: tuple[str, ...] = ()
+    ankles: tuple[str, ...] = ()
+    ankle_pitch: tuple[str, ...] = ()
+
+    @cached_property
+    def description(self) -> RobotDescription:
+        """Bodies, joints, drives and default pose."""
+        return read_description(self.description_file)
+
+    @property
+    def root(self) -> str:
+        """The body that floats."""
+        return self.description.bodies[0].name
+
+    @cached_property
+    def joints(self) -> Mapping[str, list[str]]:
+        """Names of the joints of every group in `JOINT_GROUPS`.
+
+        Raises:
+            ValueError: A regular expression matches no joint.
+        """
+        return {group: matching(getattr(self, group), self.description.joint_names) for group in JOINT_GROUPS}
+
+    @cached_property
+    def bodies(self) -> Mapping[str, list[str]]:
+        """Names of the bodies of every part: `torso`, `feet`, and `off_ground`, which must not touch the ground.
+
+        Raises:
+            ValueError: A body does not exist.
+        """
+        names = self.description.body_names
+        if unknown := {self.torso, *self.feet} - set(names):
+            raise ValueError(f"the robot {self.name} has no bodies {sorted(unknown)}; it has {list(names)}")
+        grounded = matching(self.ground_bodies, names)
+        off_ground = [name for name in names if name not in grounded]
+        return {"torso": [self.torso], "feet": list(self.feet), "off_ground": off_ground}
+
+    def lacks(self, part: str) -> bool:
+        """Return whether the robot has no joint or body of this part.
+
+        Raises:
+            ValueError: The part is none of a robot's.
+        """
+        parts = {**self.joints, **self.bodies}
+        if part not in parts:
+            raise ValueError(f"a robot has no part '{part}'; its parts are {', '.join(parts)}{nearest(part, parts)}")
+        return not parts[part]

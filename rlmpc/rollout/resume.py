@@ -1,0 +1,110 @@
+"""Goes on with a run: says which parts of its state a checkpoint holds, and puts them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.envs.vec_env import merged_states
+from rlmpc.errors import UserError
+from rlmpc.rollout.datamodule import RolloutDataModule
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the state of a run, and what has become of it."""
+
+    name: str
+    outcome: str
+    is_missing: bool = False
+    """Whether it cannot be restored although an uninterrupted run would have it, by no choice of the user's."""
+
+
+def resume_run(
+    checkpoint: Checkpoint, datamodule: RolloutDataModule, rank: int, world_size: int, allow_partial: bool
+) -> list[Part]:
+    """Give this rank's environments, rollout and random generators what a checkpoint holds of them.
+
+    Networks, optimizer and counters are restored by Lightning afterwards, from the same file.
+
+    Args:
+        checkpoint: the run.
+        datamodule: of this rank, before its first rollout.
+        rank: number of this process among all.
+        world_size: how many there are.
+        allow_partial: whether to go on without what is missing.
+
+    Returns:
+        Every part, for `table`.
+
+    Raises:
+        UserError: if a part is missing and that is not allowed.
+    """
+    try:
+        rank_parts = _resume_rank(checkpoint.ranks, datamodule, rank, world_size)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise UserError(f"'{checkpoint.path}' holds something else than expected ({error}); it was changed") from error
+    parts = [
+        Part("networks, normalizers", "restored"),
+        _part("optimizer, learning rate", checkpoint.has_optimizer),
+        Part("counters", f"iteration {checkpoint.iteration}"),
+        *rank_parts,
+    ]
+    missing = [part for part in parts if part.is_missing]
+    if missing and not allow_partial:
+        lines = "\n  ".join(f"{part.name}: {part.outcome}" for part in missing)
+        raise UserError(
+            f"'{checkpoint.path}' cannot be resumed exactly; resume_allow_partial=true goes on all the same:\n  {lines}"
+        )
+    return parts
+
+
+def say_resume(parts: list[Part], changed: list[str], checkpoint: Checkpoint, show: Callable[[str], None]) -> None:
+    """Show, line by line, what goes on, what was restored of it and which settings differ from now on."""
+    show(f"resuming {checkpoint.path}")
+    width = max(len(part.name) for part in parts)
+    for part in parts:
+        show(f"  {part.name:<{width}}  {part.outcome}")
+    for line in changed:
+        show(f"  changed from here on (before | now): {line}")
+
+
+def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, rank: int, world_size: int) -> list[Part]:
+    num_envs = datamodule.env.num_envs
+    if not ranks:
+        return [_part(name, False) for name in ("curriculum", "episodes", "random generators")]
+    counts = {state.get("num_envs", num_envs) for state in ranks}
+    if len(ranks) == world_size and counts == {num_envs}:
+        return _resume_same(ranks[rank], datamodule)
+    state = {"env": merged_states([state["env"] for state in ranks])}
+    if rank < len(ranks) and "random" in ranks[rank]:
+        state["random"] = ranks[rank]["random"]
+    datamodule.resume(state)
+    here, there = f"{num_envs} x {world_size}", f"{min(counts)} x {len(ranks)}"
+    return [
+        Part("curriculum", f"levels drawn for {here} environments from the histogram of {there}"),
+        Part("episodes", f"start anew: {here} environments instead of {there}"),
+        Part("random generators", "restored" if "random" in state else "new: there was no such process"),
+    ]
+
+
+def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule) -> list[Part]:
+    """As many environments and processes as before."""
+    if {"exact", "rollout"} <= state.keys():
+        episodes = Part("episodes", "restored, physics included")
+    elif state.get("kept_state", True):
+        episodes = _part("episodes", False)
+    else:
+        episodes = Part("episodes", "start anew: not kept (checkpoint.env_state=curriculum)")
+    try:
+        datamodule.resume(state)
+    except ValueError as error:
+        episodes = Part("episodes", f"start anew: {error}", is_missing=True)
+        datamodule.resume({name: value for name, value in state.items() if name != "exact"})
+    return [_part("curriculum", "env" in state), episodes, _part("random generators", "random" in state)]
+
+
+def _part(name: str, is_there: bool) -> Part:
+    return Part(name, "restored" if is_there else "not in the file: new", is_missing=not is_there)

@@ -1,0 +1,40 @@
+"""How Lightning's Trainer gets checkpoints to the disk and back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.write import write_whole
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target, flushes and renames it, so that the target is never half a file.
+
+    Args:
+        opened: the checkpoint that the Trainer restores from, which is not read a second time.
+    """
+
+    def __init__(self, opened: Checkpoint | None) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a file.
+
+        Raises:
+            RunError: if the disk does not take it.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), buffer.getbuffer())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """All that the opened checkpoint holds, on the CPU; a missing optimizer is no error here."""
+        assert self._opened is not None and Path(path) == self._opened.path, f"{path} is not the opened checkpoint"
+        return {"optimizer_states": [], "lr_schedulers": [], **self._opened.content}

@@ -1,0 +1,81 @@
+"""`metrics.csv`: a row for every iteration, which goes on in a resumed run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from rlmpc.checkpoint.write import write_whole
+
+
+class CsvLog(Logger):
+    """Writes every iteration's numbers to `metrics.csv` at once. Columns are sorted; new ones may come at any time.
+
+    Args:
+        folder: where `metrics.csv` lies.
+        first_iteration: the first that is going to be logged; what the file says of it and later ones is dropped.
+    """
+
+    def __init__(self, folder: Path, first_iteration: int) -> None:
+        super().__init__()
+        self._path = folder / "metrics.csv"
+        self._first_iteration = first_iteration
+        self._columns: list[str] | None = None
+
+    @property
+    def name(self) -> None:
+        """None: the folder has the run's name."""
+
+    @property
+    def version(self) -> None:
+        """None: a folder holds one run."""
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing: `config.yaml` has them all."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append a row; `step` is the iteration."""
+        if self._columns is None:
+            self._columns = self._drop_later_rows()
+        row = {**metrics, "step": step}
+        if not row.keys() <= set(self._columns):
+            _, rows = _read(self._path)
+            self._columns = sorted({*self._columns, *row})
+            write_whole(self._path, _text(self._columns, rows, header=True).encode())
+        with self._path.open("a", newline="") as file:
+            file.write(_text(self._columns, [row]))
+
+    def _drop_later_rows(self) -> list[str]:
+        """Keep the rows of earlier iterations that the file has; returns its columns, none without a file."""
+        columns, rows = _read(self._path)
+        if columns:
+            earlier = [row for row in rows if int(row["step"]) < self._first_iteration]
+            write_whole(self._path, _text(columns, earlier, header=True).encode())
+        return columns
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns and rows of a file, none without one; a last row that was cut off is left out."""
+    if not path.is_file():
+        return [], []
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        # Columns are sorted and "step" is not the last of them, so a row that was cut off lacks a field.
+        rows = [row for row in reader if None not in row.values()]
+    return list(reader.fieldnames or []), rows
+
+
+def _text(columns: list[str], rows: Iterable[Mapping[str, Any]], header: bool = False) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=columns)
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,182 @@
+"""The folder of a run: where it is, who may write to it, and what becomes of it when the run ends badly."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.config.train import TrainCfg
+from rlmpc.errors import RunError, UserError
+from rlmpc.run.processes import is_requeued, slurm_job
+from rlmpc.run.record import write_record
+from rlmpc.run.stopping import how_to_go_on
+
+if TYPE_CHECKING:
+    from rlmpc.checkpoint.file import Checkpoint
+
+TIME = "%Y-%m-%d_%H-%M-%S"
+"""How a folder is named by the moment it is made."""
+
+CHECKPOINTS = "checkpoints"
+"""Where a run's folder has its checkpoints."""
+
+
+def run_folder(cfg: TrainCfg) -> Path:
+    """`run.dir`; where a run goes on, its folder; else `<run.root>/<task>/<stage>/<time>`.
+
+    In a SLURM job its number stands for the time, so that the job finds its run again when it is requeued.
+    """
+    if cfg.run.dir is not None:
+        return Path(cfg.run.dir)
+    resumed = None if cfg.resume is None else run_of(Path(cfg.resume))
+    if resumed is not None:
+        return resumed
+    job = slurm_job()
+    name = datetime.now().strftime(TIME) if job is None else f"job_{job}"
+    return Path(cfg.run.root) / cfg.task.name / cfg.stage / name
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """The folder of the run that a checkpoint belongs to, as long as it lies there."""
+    folder = checkpoint.absolute().parent
+    is_there = folder.name == CHECKPOINTS and (folder.parent / "config.yaml").is_file()
+    return checkpoint.parent.parent if is_there else None
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a run folder that holds something already or cannot be made. Nothing is created.
+
+    Raises:
+        UserError: with what is wrong.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"the run folder '{folder}' is a file")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"the run folder '{folder}' is not empty; nothing is overwritten, choose another run.dir")
+    parent = folder.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise UserError(f"the run folder '{folder}' cannot be written: no permission in '{parent}'")
+
+
+def check_continuable(folder: Path, checkpoint: Path) -> None:
+    """Refuse to go on in a run's folder from another checkpoint than its newest: that would mix two runs.
+
+    Raises:
+        UserError: with what to do instead.
+    """
+    newest = checkpoints_by_age(folder / CHECKPOINTS)[0]
+    if newest.name != checkpoint.resolve().name:
+        raise UserError(
+            f"'{folder}' has a newer checkpoint than '{checkpoint.name}', {newest.name}; resume that one, or branch "
+            "off into another folder with run.dir=..."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"the run folder '{folder}' cannot be written")
+
+
+@contextmanager
+def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Iterator[Path]:
+    """Hold the run's folder while the body runs, and write down how the run is started.
+
+    Yields:
+        Where that is written: the folder itself, or for a run that goes on a new one below it.
+
+    Raises:
+        UserError: if the folder belongs to another run or cannot be written, or from the body; then what was made here
+            is removed.
+        RunError: if a disk is full.
+    """
+    if resumed is not None and run_of(resumed.path) == folder:
+        check_continuable(folder, resumed.path)
+        record = folder / "resumed" / datetime.now().strftime(TIME)
+    else:
+        # A job that SLURM started again before its first checkpoint finds what it left itself.
+        if not is_requeued():
+            check_new_folder(folder)
+        record = folder
+    made = [path for path in (record, *record.parents) if not path.exists()]
+    with held(folder), removed_if_refused(record, made):
+        try:
+            record.mkdir(parents=True, exist_ok=True)
+            write_record(record, cfg)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        with ends_with_advice(folder), naming_full_disk(folder):
+            yield record
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder of a run, which is made, against a second process that would write the same files.
+
+    Raises:
+        UserError: if another process holds it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"the run in '{folder}' is still going, in another process") from None
+        yield
+
+
+@contextmanager
+def removed_if_refused(record: Path, made: list[Path]) -> Iterator[None]:
+    """Remove `record` if the run is refused, and the other folders that were `made` for it, from below.
+
+    A folder with checkpoints stays in any case.
+    """
+    try:
+        yield
+    except UserError:
+        if not (record / CHECKPOINTS).exists():
+            shutil.rmtree(record, ignore_errors=True)
+            for path in made[1:]:
+                path.rmdir()
+        raise
+
+
+@contextmanager
+def ends_with_advice(folder: Path) -> Iterator[None]:
+    """Add to an error of the body how the run goes on; one that refuses the run has nothing to go on with."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
+        raise
+
+
+@contextmanager
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Say which disk is full, whoever wanted to write: loggers and the simulator's caches do not.
+
+    Raises:
+        RunError: instead of an OSError of that kind.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(f"the run folder '{folder}' cannot be written: {error.strerror}")

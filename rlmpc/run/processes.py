@@ -1,0 +1,137 @@
+"""Which process of a run this is and how many there are, as Lightning reads it from what the launcher left."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rlmpc.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+
+LAUNCHED = {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LOCAL_RANK", "NODE_RANK"}
+"""Environment variables of which every launched process has at least one."""
+
+PR_SET_PDEATHSIG = 1
+"""Option of Linux' prctl (linux/prctl.h): the signal that this process gets when its parent ends."""
+
+
+class Launcher(NamedTuple):
+    """What launched a process."""
+
+    name: str
+    """`torchrun`, `SLURM` (srun) or `Lightning`."""
+    environment: ClusterEnvironment
+    """What Lightning reads from the variables that it left."""
+
+
+def launcher() -> Launcher | None:
+    """What launched this process; None if nothing did.
+
+    Raises:
+        UserError: for tasks that SLURM does not count by machine.
+    """
+    if not LAUNCHED & os.environ.keys():
+        # Without it, a command without a launcher would import Lightning, 10 s, to learn that it has none.
+        return None
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    # Lightning's own order: torchrun may itself be started by SLURM.
+    if TorchElasticEnvironment.detect():
+        return Launcher("torchrun", TorchElasticEnvironment())
+    if SLURMEnvironment.detect():
+        try:
+            return Launcher("SLURM", SLURMEnvironment())
+        except RuntimeError as error:
+            tasks = os.environ["SLURM_NTASKS"]
+            raise UserError(
+                f"SLURM started {tasks} tasks; say with --ntasks-per-node how many on each machine"
+            ) from error
+    return Launcher("Lightning", LightningEnvironment())
+
+
+def local_rank() -> int:
+    """Number of this process among those of this machine; 0 when it is alone."""
+    found = launcher()
+    return 0 if found is None else found.environment.local_rank()
+
+
+def global_rank(devices: int) -> int:
+    """Number of this process among those of all machines, `devices` on each; 0 when it is alone."""
+    found = launcher()
+    if found is None:
+        return 0
+    name, environment = found
+    if name == "Lightning":
+        # Known to Lightning itself only once its Trainer is there.
+        return environment.node_rank() * devices + environment.local_rank()
+    return environment.global_rank()
+
+
+def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides of a config, and with them what torchrun or SLURM says of `trainer.devices` and `trainer.num_nodes`.
+
+    Raises:
+        UserError: if the overrides say something else, or the machines have different numbers of processes.
+    """
+    found = launcher()
+    if found is None or found.name == "Lightning":
+        return dict(overrides)
+    name, environment = found
+    devices = _processes_of_this_machine(name)
+    num_nodes, rest = divmod(environment.world_size(), devices)
+    if rest:
+        raise UserError(
+            f"{name} started {environment.world_size()} processes, of which {devices} here; each machine needs as many"
+        )
+    started = {"trainer.devices": devices, "trainer.num_nodes": num_nodes}
+    for key, number in started.items():
+        if overrides.get(key, number) != number:
+            raise UserError(f"{key}={overrides[key]}, but {name} started with {number}; leave {key} out")
+    return {**overrides, **started}
+
+
+def _processes_of_this_machine(name: str) -> int:
+    """The one number that Lightning's environments have no method for."""
+    if name == "torchrun":
+        return int(os.environ["LOCAL_WORLD_SIZE"])
+    return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1))
+
+
+def slurm_job() -> int | None:
+    """Number of the SLURM job that this process is a task of, the same after a requeue; None outside of one."""
+    found = launcher()
+    if found is None or found.name != "SLURM":
+        return None
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    return SLURMEnvironment.job_id()
+
+
+def is_requeued() -> bool:
+    """Whether SLURM runs this job again, with the same command."""
+    return slurm_job() is not None and int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
+
+
+def is_lightning_child() -> bool:
+    """Whether Lightning started this process (`trainer.devices=N`) from the first one of this machine."""
+    if "LOCAL_RANK" not in os.environ:
+        return False
+    found = launcher()
+    return found is not None and found.name == "Lightning" and found.environment.local_rank() > 0
+
+
+def end_with_launcher() -> None:
+    """Have the kernel end this process as soon as the one that launched it has ended, however that came about.
+
+    Without it, processes whose launcher was killed wait for it in a collective, or train on unseen. Linux only, which
+    is where the simulator runs; a process that nobody launched is left alone.
+    """
+    if "LOCAL_RANK" in os.environ:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

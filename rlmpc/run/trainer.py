@@ -1,0 +1,96 @@
+"""Lightning's Trainer as this project uses it: one iteration is one epoch of one batch, logged and saved by us."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.config.train import TrainCfg, TrainerCfg
+from rlmpc.run.checkpoint_io import AtomicCheckpointIO
+from rlmpc.run.csv_log import CsvLog
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+"""How long GPUs wait for a process that does not answer. The first start on a machine compiles for minutes."""
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning tells at every start; importing it has set its own level."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module=r"lightning\.")
+
+
+def make_trainer(
+    cfg: TrainCfg,
+    folder: Path,
+    callbacks: Sequence[Callback],
+    device: torch.device,
+    resumed: Checkpoint | None,
+    find_unused_parameters: bool,
+) -> L.Trainer:
+    """The Trainer of a run.
+
+    Args:
+        cfg: of the run.
+        folder: of the run, where its loggers write.
+        callbacks: in the order in which they are called.
+        device: of this process.
+        resumed: the checkpoint that the run goes on from.
+        find_unused_parameters: whether some backward passes of the learner leave parameters out.
+    """
+    return L.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=_devices(cfg.trainer, device),
+        num_nodes=cfg.trainer.num_nodes,
+        strategy=_strategy(cfg.trainer, find_unused_parameters),
+        plugins=[AtomicCheckpointIO(resumed)],
+        max_epochs=cfg.trainer.max_epochs,
+        logger=make_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
+        callbacks=list(callbacks),
+        # Not the current folder: Lightning would take up what an earlier SLURM job may have left there.
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,
+        use_distributed_sampler=False,
+    )
+
+
+def num_processes(cfg: TrainerCfg) -> int:
+    """Of all machines."""
+    return cfg.devices * cfg.num_nodes
+
+
+def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
+    """Loggers by their names; what the folder says of `first_iteration` and later ones is dropped."""
+    makers = {
+        "tensorboard": lambda: TensorBoardLogger(folder, name="", version="", purge_step=first_iteration or None),
+        "csv": lambda: CsvLog(folder, first_iteration),
+    }
+    return [makers[name]() for name in names]
+
+
+def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> DDPStrategy | str:
+    """Normalizers are merged by the learner, so buffers are not broadcast."""
+    if num_processes(cfg) == 1:
+        return "auto"
+    return DDPStrategy(
+        broadcast_buffers=False, find_unused_parameters=find_unused_parameters, timeout=COLLECTIVE_TIMEOUT
+    )
+
+
+def _devices(cfg: TrainerCfg, device: torch.device) -> int | list[int]:
+    """One process: exactly the environment's GPU. Several: as many as asked for, each with the GPU of its rank."""
+    if device.type == "cuda" and num_processes(cfg) == 1:
+        return [device.index or 0]
+    return cfg.devices

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as L
+from rich.console import Console
+
+from callbacks.make import make_callbacks
+from rlmpc.command_line.train import compose_train
+from rlmpc.envs.toy import ToyEnv
+from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.run.stopping import StopSignals
+
+
+def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *arguments: str) -> list[str]:
+    """In the order in which Lightning calls them."""
+    cfg, _ = compose_train(["task=toy", *arguments])
+    signals = StopSignals(1.0, print)
+    callbacks = make_callbacks(cfg, toy_env, folder, Console(), recorder, signals, seed=1)
+    trainer = L.Trainer(callbacks=callbacks, logger=False, enable_progress_bar=False, enable_model_summary=False)
+    return [type(callback).__name__ for callback in trainer.callbacks]
+
+
+def test_who_stops_is_called_first_then_who_shows_and_files_then_the_limits_then_who_saves(toy_env, tmp_path):
+    assert names(toy_env, tmp_path, FaultRecorder(), "checkpoint.export=true") == [
+        *("StopBetweenIterations", "Throughput", "ConsoleTable", "ExportPolicy", "FaultDump"),
+        *("FaultLimits", "IterationCheckpoint"),
+    ]
+
+
+def test_what_is_switched_off_is_not_there(toy_env, tmp_path):
+    assert not {"ExportPolicy", "FaultDump"} & set(names(toy_env, tmp_path, None))

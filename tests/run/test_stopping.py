@@ -1,0 +1,117 @@
+"""What signals do to a process, in processes of their own: they end."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rlmpc.run.stopping import exit_code, how_to_go_on
+
+ROOT = Path(__file__).resolve().parents[1]
+WAITING = """
+import os, signal, sys, time
+from rlmpc.run.stopping import StopSignals
+
+def say(line):
+    print(line, flush=True)
+
+with StopSignals(float(sys.argv[1]), say) as signals:
+    if sys.argv[2] == "training":
+        signals.defer(requeue=False)
+    if sys.argv[3] == "deaf":
+        # As in a collective of a process that died: no handler of Python's runs.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        say("ready")
+        for _ in range(600):
+            time.sleep(0.1)
+    finally:
+        say("closed")
+"""
+
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from rlmpc.run.stopping import StopSignals, end_stopped_run
+
+class LastWords:
+    def __del__(self, kill=os.kill, pid=os.getpid(), signum=signal.SIGTERM):
+        kill(pid, signum)
+
+# A module's names go when Python has already taken its signal handlers away.
+last = LastWords()
+with StopSignals(60, print) as signals:
+    signals.defer(requeue=False)
+    signals.stopped_by = signal.SIGINT
+end_stopped_run(signal.SIGINT, Path("none"), print, 0)
+"""
+
+
+@pytest.fixture
+def start(warm) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a process that waits for signals in a body of `StopSignals`."""
+
+    def start_waiting(timeout_s: float, phase: str, ears: str = "hears") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WAITING, str(timeout_s), phase, ears]
+        process = warm.start(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    return start_waiting
+
+
+def test_exit_codes_are_those_of_a_shell():
+    assert (exit_code(signal.SIGTERM), exit_code(signal.SIGINT)) == (143, 130)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_after_another_signal_ends_at_once(start, first):
+    process = start(60, "training")
+    process.send_signal(first)
+    assert process.stdout.readline() == (
+        f"{first.name}: stopping after this iteration; press Ctrl-C again to stop at once\n"
+    )
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert time.monotonic() - sent < 2
+    assert "closed" not in process.stdout.read()
+
+
+def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_over(start):
+    process = start(2, "training")
+    sent = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert 1.9 < time.monotonic() - sent < 4
+    assert "still not finished 2 s after SIGTERM" in process.stdout.read()
+
+
+def test_before_training_a_signal_closes_what_is_open(start):
+    process = start(60, "starting")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert set(process.stdout.read().splitlines()) == {"SIGTERM: stopping before training has begun", "closed"}
+
+
+def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same(start):
+    process = start(1, "training", "deaf")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+
+
+def test_a_launcher_that_signals_a_process_that_is_all_but_gone_does_not_change_its_exit_code(warm):
+    assert warm.run([sys.executable, "-c", ENDING], cwd=ROOT, timeout=60).returncode == 130
+
+
+def test_a_run_without_a_checkpoint_says_so(tmp_path):
+    assert how_to_go_on(tmp_path) == f"the run in '{tmp_path}' has no checkpoint yet"
