@@ -10,7 +10,7 @@ ARGS ?=
 # Else every process compiles all that it imports again: 20 seconds each, and tests start many.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test check clean
+.PHONY: train quick test check clean
 
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
@@ -18,6 +18,9 @@ train: $(READY)
 # Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes; a module shares what it has set
 # up, for example a simulator, and the modules with the longest tests are not left for the end.
 TESTS := -n 2 --dist loadscope --no-loadscope-reorder
+quick: $(READY)
+	$(BIN)/python -m pytest -m "not sim and not slow" $(TESTS)
+
 test: $(READY)
 	$(BIN)/python -m pytest -m "not sim" $(TESTS)
 	$(BIN)/python -m pytest -m sim $(TESTS)

@@ -1,20 +1,25 @@
-"""Is the toy task solved, and how fast? `python benchmarks/toy.py agent=ppo` trains three seeds.
+"""Is the toy task solved, and how fast? `python benchmarks/toy.py agent=ppo` trains seeds 1, 2 and 3.
 
 Solved: the curriculum is at its top (mean level at least 3.5 of 4) and the mean distance to the target over an
-episode's second half is below 0.2 m. Prints one JSON line a seed and exits with 1 if one did not solve it.
+episode's second half is below 0.2 m. Takes arguments of `train.py`, for example one `seed`; prints one JSON line a seed
+and exits with 1 if one did not solve it. `run_s` is the whole run, without imports.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import subprocess
+import io
 import sys
 import tempfile
-import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import train
+from benchmarks.harness import Clock, print_line, quiet_lightning
+from rlmpc.run.command import run_command
+
 SEEDS = (1, 2, 3)
 MIN_LEVEL = 3.5
 MAX_ERROR_M = 0.2
@@ -29,34 +34,41 @@ def solved_at(rows: list[dict[str, str]]) -> int | None:
     return None
 
 
-def main(overrides: list[str]) -> int:
-    """Train every seed with these arguments of `train.py` and report."""
+def curve(*arguments: str) -> list[dict[str, str]]:
+    """Rows of `metrics.csv` of a run with these arguments of `train.py`."""
+    with tempfile.TemporaryDirectory() as folder:
+        with redirect_stdout(io.StringIO()):
+            train.main([*arguments, f"run.dir={folder}/run"])
+        with (Path(folder) / "run/metrics.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def main(arguments: list[str]) -> None:
+    """Train every seed and report."""
+    quiet_lightning()
+    others = [argument for argument in arguments if not argument.startswith("seed=")]
+    given = [argument for argument in arguments if argument not in others]
     num_failed = 0
-    for seed in SEEDS:
-        with tempfile.TemporaryDirectory() as folder:
-            run = Path(folder) / "run"
-            fixed = ["task=toy", "device=cpu", f"seed={seed}", f"run.dir={run}"]
-            command = [sys.executable, "train.py", *fixed, *overrides]
-            start = time.perf_counter()
-            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            wall_s = time.perf_counter() - start
-            with (run / "metrics.csv").open(newline="") as file:
-                rows = list(csv.DictReader(file))
-        iteration = solved_at(rows)
+    for seed in given or [f"seed={seed}" for seed in SEEDS]:
+        clock = Clock("cpu")
+        rows = curve("task=toy", "device=cpu", *others, seed)
+        iteration, last = solved_at(rows), rows[-1]
         num_failed += iteration is None
         training_s = sum(float(row["perf/collect_s"]) + float(row["perf/learn_s"]) for row in rows[: iteration or None])
-        result = {
-            "seed": seed,
-            "solved_at_iteration": iteration,
-            "training_s_until_solved": round(training_s, 1),
-            "command_s": round(wall_s, 1),
-            "iterations": len(rows),
-            "final_error_m": round(float(rows[-1]["command/target_error"]), 3),
-            "final_return": round(float(rows[-1]["episode/return"]), 2),
-        }
-        print(json.dumps(result), flush=True)
-    return int(num_failed > 0)
+        print_line(
+            {
+                "seed": int(seed.removeprefix("seed=")),
+                "solved_at_iteration": iteration,
+                "training_s_until_solved": round(training_s, 1),
+                "run_s": round(clock.pause(), 1),
+                "iterations": len(rows),
+                "final_error_m": float(last["command/target_error"] or "nan"),
+                "final_return": float(last["episode/return"] or "nan"),
+            }
+        )
+    if num_failed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_command(main)

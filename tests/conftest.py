@@ -14,12 +14,16 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.robots.robot import Robot
 from rlmpc.robots.table import ROBOTS
 from rlmpc.run.command import run_command
+from tests.warm import WarmServer
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="write the golden curve instead of comparing with it")
+    parser.addoption("--all-seeds", action="store_true", help="train with all seeds of docs/results.md, not one")
+    parser.addoption("--kills", type=int, default=3, help="how often test_kills.py kills its run")
+    parser.addoption("--kill-seed", type=int, default=0, help="what draws the moments at which it does")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
             sys.modules[package] = None  # type: ignore[assignment]
     # One thread makes sums, and with them every number below, independent of the machine's cores.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmServer]:
+    """Starts processes that have already imported what takes long to import."""
+    server = WarmServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

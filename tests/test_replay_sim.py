@@ -9,8 +9,8 @@ import torch
 
 import play
 import train
-from benchmarks.same_run import curve
 from rlmpc.algorithms.ppo.policy import ActorCritic
+from tests.same_run import curve
 
 pytestmark = pytest.mark.sim
 

@@ -10,9 +10,11 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
-from benchmarks.same_run import compare, curve
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.run.trainer import make_loggers
+from tests.same_run import compare, curve
+
+pytestmark = pytest.mark.slow
 
 TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
 """Episodes of 20 steps: some end in every iteration, and levels move."""
@@ -45,7 +47,6 @@ def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ppo", "rma", "student", "gru", "finetune"])
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(command, tmp_path, origins, name):
     arguments = [*TOY, *stages(origins)[name]]

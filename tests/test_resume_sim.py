@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import train
-from benchmarks.same_run import compare, curve
+from tests.same_run import compare, curve
 
 pytestmark = pytest.mark.sim
 

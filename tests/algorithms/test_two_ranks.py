@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.same_run import compare, differences
+from tests.same_run import compare, differences
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("train_one_rank.py")
 
 
-def train_on_two_ranks(folder: Path, *arguments: str, **variables: str) -> list[dict]:
-    """What each of two processes ended with, given arguments of `train.py` and environment variables."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
-    command = [*launcher, str(SCRIPT), str(folder), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+@pytest.fixture(scope="module")
+def train_on_two_ranks(warm) -> Callable[..., list[dict]]:
+    """Gives what each of two processes ended with, given arguments of `train.py` and environment variables."""
+
+    def train(folder: Path, *arguments: str, **variables: str) -> list[dict]:
+        command = [sys.executable, str(SCRIPT), str(folder), *arguments]
+        ranks = warm.start_ranks(command, folder, **variables)
+        codes = [rank.wait(timeout=300) for rank in ranks]
+        assert codes == [0, 0], (folder / "rank0.txt").read_text()[-3000:]
+        return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+    return train
 
 
 def tensors(tree: object, path: str = "") -> dict[str, Tensor]:
@@ -45,7 +43,7 @@ def new_run(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory) -> tuple[Path, list[dict]]:
+def straight(train_on_two_ranks, tmp_path_factory) -> tuple[Path, list[dict]]:
     """Twenty iterations of `rma`, which contains PPO: three kinds of backward passes, each without some parameters."""
     folder = tmp_path_factory.mktemp("straight")
     schedules = ["agent.history_every=3", "agent.regularizer_start=5"]
@@ -75,7 +73,9 @@ def test_the_numbers_of_an_iteration_are_averaged_in_one_collective(straight):
 
 
 @pytest.mark.slow
-def test_two_ranks_that_were_interrupted_end_as_those_that_were_not_to_the_last_bit(straight, tmp_path):
+def test_two_ranks_that_were_interrupted_end_as_those_that_were_not_to_the_last_bit(
+    straight, train_on_two_ranks, tmp_path
+):
     # As if they had been killed before their last checkpoint.
     shutil.copytree(straight[0], tmp_path / "run", symlinks=True)
     (tmp_path / "run/checkpoints/epoch=19.ckpt").unlink()
@@ -87,7 +87,7 @@ def test_two_ranks_that_were_interrupted_end_as_those_that_were_not_to_the_last_
 
 
 @pytest.mark.slow
-def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(tmp_path):
+def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(train_on_two_ranks, tmp_path):
     one, two = train_on_two_ranks(tmp_path, *new_run(tmp_path), "trainer.max_epochs=1", NAN_GRADIENT_RANK="1")
     learned = tensors({"learner": one["learner"], "optimizer": one["optimizer"]})
     again = tensors({"learner": two["learner"], "optimizer": two["optimizer"]})

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import train
-from benchmarks.same_run import curve
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.fault_limits import FaultLimits
 from rlmpc.algorithms.ppo.learner import PpoLearner
@@ -18,6 +17,7 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.errors import RunError
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
+from tests.same_run import curve
 
 LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20)
 

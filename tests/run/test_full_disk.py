@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,34 +17,31 @@ from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.run.csv_log import CsvLog
 
 ROOT = Path(__file__).resolve().parents[2]
-IN_MEMORY = """
-set -e
-mount -t tmpfs -o size=$1 none disk
-shift
-"$@" || code=$?
-cp -r disk/run kept
-exit $code
-"""
-"""The mount is seen by this shell and its children only."""
+ON_SMALL_DISK = ROOT / "tests/train_on_small_disk.py"
+NO_DISK = 77
+"""Its exit code where nothing can be mounted."""
 
 
-def train_on_disk(folder: Path, size: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A run on a disk of that size; what it leaves is copied to `kept`."""
-    (folder / "disk").mkdir()
-    shell = ["unshare", "--map-root-user", "--mount", "sh", "-c", IN_MEMORY, "sh", size]
-    toy = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "trainer.max_epochs=100", "run.dir=disk/run"]
-    command = [*shell, sys.executable, str(ROOT / "train.py"), *toy, "checkpoint.export=false", *arguments]
-    # The size of what git says of a checkout that was changed is anyone's guess.
-    environment = {**os.environ, "GIT_DIR": str(folder / "none")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
-    if "unshare" in done.stderr:
-        pytest.skip("no file system can be mounted here")
-    return done
+@pytest.fixture
+def train_on_disk(warm, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs on a disk of some size; what a run leaves is copied to `kept`."""
+
+    def run(size: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        toy = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "trainer.max_epochs=100"]
+        command = [sys.executable, str(ON_SMALL_DISK), size, *toy, "run.dir=disk/run", "checkpoint.export=false"]
+        # The size of what git says of a checkout that was changed is anyone's guess.
+        environment = {**os.environ, "GIT_DIR": str(tmp_path / "none")}
+        done = warm.run([*command, *arguments], cwd=tmp_path, env=environment, timeout=200)
+        if done.returncode == NO_DISK:
+            pytest.skip("no file system can be mounted here")
+        return done
+
+    return run
 
 
 @pytest.mark.slow
-def test_what_was_saved_before_the_disk_was_full_stays_and_the_run_ends_with_code_1(tmp_path):
-    done = train_on_disk(tmp_path, "1500k", "checkpoint.every=2", "checkpoint.keep_last=null")
+def test_what_was_saved_before_the_disk_was_full_stays_and_the_run_ends_with_code_1(train_on_disk, tmp_path):
+    done = train_on_disk("1500k", "checkpoint.every=2", "checkpoint.keep_last=null")
     assert done.returncode == 1
     newest, *older = checkpoints_by_age(tmp_path / "kept/checkpoints")
     iteration = load_checkpoint(newest).iteration

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import torch
 from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
 from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job, with_layout
+from tests.warm import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTY = ROOT / "tests/train_with_fault.py"
@@ -108,35 +110,34 @@ def test_what_contradicts_the_launcher_is_refused(launched, variables, argument,
         compose_train(["task=toy", argument])
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def torchrun(*options: str) -> list[str]:
-    return [sys.executable, "-m", "torch.distributed.run", f"--master-port={free_port()}", *options]
-
-
-def start(folder: Path, launcher: list[str], *arguments: str, fault: str = "none") -> subprocess.Popen[str]:
-    """A launcher in a session of its own, by which its processes are found again."""
+def arguments(folder: Path, *more: str) -> list[str]:
     shared = ["task=toy", "device=cpu", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault, "RUN": str(folder)}
-    command = [*launcher, *shared, *(arguments or ["trainer.max_epochs=1000"])]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+    return [*shared, *(more or ["trainer.max_epochs=1000"])]
+
+
+@pytest.fixture
+def start(warm, tmp_path) -> Callable[[str, str], subprocess.Popen[str]]:
+    """Starts a launcher whose second rank has a fault; all its processes are in an empty folder."""
+
+    def start_launcher(launcher: str, fault: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "FAULT": fault}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": tmp_path, "env": environment}
+        if launcher == "lightning":
+            command = [sys.executable, str(FAULTY), "trainer.devices=2", *arguments(tmp_path)]
+            return warm.start(command, spare=True, **pipes)
+        torchrun = ["-m", "torch.distributed.run", f"--master-port={free_port()}", "--nproc-per-node=2"]
+        return subprocess.Popen([sys.executable, *torchrun, str(FAULTY), *arguments(tmp_path)], text=True, **pipes)
+
+    return start_launcher
 
 
 def left_over(folder: Path) -> list[int]:
-    """Processes that still have the run of `folder` in their environment."""
-    marker = f"RUN={folder}\0".encode()
+    """Processes that are still in `folder`."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if marker in path.read_bytes():
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if path.readlink() == folder:
                 found.append(int(path.parent.name))
-        except OSError:
-            continue
     return found
 
 
@@ -164,21 +165,14 @@ def saved(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "run/checkpoints").iterdir())
 
 
-LAUNCHERS = {
-    "lightning": [sys.executable, str(FAULTY), "trainer.devices=2"],
-    "torchrun": [*torchrun("--nproc-per-node=2"), str(FAULTY)],
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("launcher", "fault", "code"),
     [("lightning", "SIGTERM rollout 1", 143), ("torchrun", "SIGINT update 0", 1)],
 )
-def test_ranks_leave_together_when_one_of_them_is_signalled(tmp_path, launcher, fault, code):
+def test_ranks_leave_together_when_one_of_them_is_signalled(start, tmp_path, launcher, fault, code):
     """Torchrun's own code is 1 whatever the ranks end with; it lists theirs."""
-    process = start(tmp_path, LAUNCHERS[launcher], fault=fault)
-    returncode, output, seconds = end(process, tmp_path, within_s=15)
+    returncode, output, seconds = end(start(launcher, fault), tmp_path, within_s=15)
     assert returncode == code, output
     assert saved(tmp_path) == ["epoch=2.ckpt", "last.ckpt"]
     checkpoint = torch.load(tmp_path / "run/checkpoints/epoch=2.ckpt", weights_only=True)
@@ -186,41 +180,45 @@ def test_ranks_leave_together_when_one_of_them_is_signalled(tmp_path, launcher, 
     assert f"stopped by {fault.split()[0]}; the run is in" in output
     if launcher == "torchrun":
         assert set(re.findall(r"exitcode\s*: (-?\d+)", output)) == {"130"}
-    assert 0 < seconds < 15
+    assert 0 < seconds < 30
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("launcher", "rank"), [("lightning", 0), ("lightning", 1), ("torchrun", 1)], ids=lambda value: str(value)
-)
-def test_a_rank_that_is_killed_ends_all_with_an_error(tmp_path, launcher, rank):
-    process = start(tmp_path, LAUNCHERS[launcher], fault=f"SIGKILL update {rank}")
-    returncode, output, seconds = end(process, tmp_path, within_s=15)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_all_with_an_error(start, tmp_path, rank):
+    returncode, output, seconds = end(start("lightning", f"SIGKILL update {rank}"), tmp_path, within_s=15)
     assert returncode != 0
     assert 0 < seconds < 30, output
 
 
 @pytest.mark.slow
-def test_an_exception_in_one_rank_ends_all_and_is_shown(tmp_path):
-    process = start(tmp_path, LAUNCHERS["lightning"], fault="error rollout 1")
-    returncode, output, _ = end(process, tmp_path, within_s=15)
+def test_a_rank_whose_torchrun_ends_it_since_another_was_killed_ends_with_an_error(warm, tmp_path):
+    """Torchrun sends SIGTERM to the others, one of which may wait for the killed one in a collective."""
+    command = [sys.executable, str(FAULTY), *arguments(tmp_path)]
+    waiting, killed = warm.start_ranks(command, tmp_path, FAULT="SIGKILL update 1")
+    try:
+        assert killed.wait(timeout=120) == -signal.SIGKILL, (tmp_path / "rank1.txt").read_text()
+        waiting.terminate()
+        assert waiting.wait(timeout=30) != 0
+    finally:
+        assert all_gone(tmp_path, within_s=15)
+
+
+@pytest.mark.slow
+def test_an_exception_in_one_rank_ends_all_and_is_shown(start, tmp_path):
+    returncode, output, _ = end(start("lightning", "error rollout 1"), tmp_path, within_s=15)
     assert returncode == 1, output
     assert "ZeroDivisionError: on purpose" in output
     assert "the run ended with an error; the run in" in output
 
 
 @pytest.mark.slow
-def test_two_machines_train_one_policy(tmp_path):
-    """Two torchruns, each with one process, as on two machines."""
-    port = free_port()
-    machines = []
-    for node in (0, 1):
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}"]
-        rendezvous = ["--master-addr=127.0.0.1", f"--master-port={port}", "--nproc-per-node=1"]
-        command = [*launcher, *rendezvous, str(RECORDING), str(tmp_path)]
-        machines.append(start(tmp_path, command, "trainer.max_epochs=3"))
-    outputs = [machine.communicate(timeout=120)[0] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], outputs
+def test_two_machines_train_one_policy(warm, tmp_path):
+    """Two processes as two torchruns start them, each on a machine of its own."""
+    command = [sys.executable, str(RECORDING), str(tmp_path), *arguments(tmp_path, "trainer.max_epochs=3")]
+    machines = warm.start_ranks(command, tmp_path, per_machine=1)
+    codes = [machine.wait(timeout=120) for machine in machines]
+    assert codes == [0, 0], (tmp_path / "rank0.txt").read_text()
     one, two = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert not torch.equal(one["positions"], two["positions"])
     assert one["learner"].keys() == two["learner"].keys()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,14 +53,18 @@ end_stopped_run(signal.SIGINT, Path("none"), print, 0)
 """
 
 
-def start(timeout_s: float, phase: str, ears: str = "hears") -> subprocess.Popen[str]:
-    """A process that waits for signals in a body of `StopSignals`."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WAITING, str(timeout_s), phase, ears], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+@pytest.fixture
+def start(warm) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a process that waits for signals in a body of `StopSignals`."""
+
+    def start_waiting(timeout_s: float, phase: str, ears: str = "hears") -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WAITING, str(timeout_s), phase, ears]
+        process = warm.start(command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    return start_waiting
 
 
 def test_exit_codes_are_those_of_a_shell():
@@ -67,7 +72,7 @@ def test_exit_codes_are_those_of_a_shell():
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_after_another_signal_ends_at_once(first):
+def test_ctrl_c_after_another_signal_ends_at_once(start, first):
     process = start(60, "training")
     process.send_signal(first)
     assert process.stdout.readline() == (
@@ -80,7 +85,7 @@ def test_ctrl_c_after_another_signal_ends_at_once(first):
     assert "closed" not in process.stdout.read()
 
 
-def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_over():
+def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_over(start):
     process = start(2, "training")
     sent = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -91,21 +96,21 @@ def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_ove
     assert "still not finished 2 s after SIGTERM" in process.stdout.read()
 
 
-def test_before_training_a_signal_closes_what_is_open():
+def test_before_training_a_signal_closes_what_is_open(start):
     process = start(60, "starting")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
     assert set(process.stdout.read().splitlines()) == {"SIGTERM: stopping before training has begun", "closed"}
 
 
-def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same():
+def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same(start):
     process = start(1, "training", "deaf")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
 
 
-def test_a_launcher_that_signals_a_process_that_is_all_but_gone_does_not_change_its_exit_code():
-    assert subprocess.run([sys.executable, "-c", ENDING], cwd=ROOT, timeout=60).returncode == 130
+def test_a_launcher_that_signals_a_process_that_is_all_but_gone_does_not_change_its_exit_code(warm):
+    assert warm.run([sys.executable, "-c", ENDING], cwd=ROOT, timeout=60).returncode == 130
 
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path):

@@ -1,4 +1,7 @@
-"""What adaptation is for: once trained, the actor does without the privileged parameters."""
+"""What adaptation is for: once trained, the actor does without the privileged parameters.
+
+One seed; `pytest tests/algorithms/rma/test_adaptation.py --all-seeds` trains three.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,11 @@ def mean_return(policy: RmaActorCritic, latent_from: str) -> float:
     return total
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    metafunc.parametrize("seed", [1, 2, 3] if metafunc.config.getoption("--all-seeds") else [1])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_history_latent_stands_in_for_the_privileged_one_and_the_velocity_is_estimated(run_toy, seed: int):
     learner, _, numbers = run_toy(100, seed=seed, num_envs=128, agent="rma")
     privileged, history, wrong = (

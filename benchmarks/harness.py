@@ -1,0 +1,130 @@
+"""What the benchmarks share: settings from `key=value` arguments, learners that train here, clocks and JSON lines."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlmpc.command_line.arguments import split_override
+from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError, nearest
+from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.rollout.collector import Collector
+from rlmpc.rollout.datamodule import RolloutDataModule
+from rlmpc.run.trainer import quiet_lightning
+
+
+def settings[T](settings_class: type[T], arguments: list[str]) -> T:
+    """An instance of a dataclass with defaults, changed by `key=value` arguments.
+
+    Raises:
+        UserError: for an unknown key or a value that does not fit.
+    """
+    names = [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
+    for argument in arguments:
+        key, _ = split_override(argument)
+        if key not in names:
+            raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(settings_class), OmegaConf.from_dotlist(arguments))
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from error
+
+
+def device_name(device: str | torch.device) -> str:
+    """Name of a GPU, or `cpu`."""
+    return "cpu" if torch.device(device).type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def spread(name: str, values: Iterable[float]) -> dict[str, float]:
+    """Median, lowest and highest of some values, as `<name>`, `<name>_lowest` and `<name>_highest`."""
+    values = list(values)
+    return {name: statistics.median(values), f"{name}_lowest": min(values), f"{name}_highest": max(values)}
+
+
+def print_line(line: dict[str, Any]) -> None:
+    """Print a result as one line of JSON."""
+    print(json.dumps({name: round(v, 5) if isinstance(v, float) else v for name, v in line.items()}), flush=True)
+
+
+class Clock:
+    """Seconds of work on a device, without those between `pause` and `resume`."""
+
+    def __init__(self, device: str | torch.device) -> None:
+        self.device = torch.device(device)
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from zero."""
+        self.seconds = 0.0
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on counting."""
+        self._synchronize()
+        self._since = time.perf_counter()
+
+    def pause(self) -> float:
+        """Stop counting; the seconds so far."""
+        self._synchronize()
+        self.seconds += time.perf_counter() - self._since
+        return self.seconds
+
+    def _synchronize(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+class UpdateTimes(L.Callback):
+    """Times what a learner does between two rollouts.
+
+    Args:
+        clock: runs during updates only; it may be paused within one.
+        after_step: called after every step of the optimizer.
+    """
+
+    def __init__(self, clock: Clock, after_step: Callable[[], None] = lambda: None) -> None:
+        self.clock = clock
+        self.after_step = after_step
+        self.seconds: list[float] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Watch the optimizer."""
+        trainer.optimizers[0].register_step_post_hook(lambda *_: self.after_step())
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        """The rollout is there."""
+        self.clock.restart()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """The update is done, and its numbers have reached the host."""
+        self.seconds.append(self.clock.pause())
+
+
+def train_here(learner: OnPolicyLearner, env: VecEnv, iterations: int, callbacks: list[L.Callback]) -> None:
+    """Train in this process by Lightning's fit loop, as `train.py` does, and leave no files."""
+    quiet_lightning()
+    trainer = L.Trainer(
+        accelerator="cpu" if env.device.type == "cpu" else "gpu",
+        devices=1 if env.device.type == "cpu" else [env.device.index or 0],
+        max_epochs=iterations,
+        logger=False,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=False,
+    )
+    trainer.fit(learner, RolloutDataModule(env, Collector(env, learner.cfg.num_steps, stagger_episodes=False)))
+    # Lightning leaves it on the CPU.
+    learner.to(env.device)

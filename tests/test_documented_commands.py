@@ -1,0 +1,66 @@
+"""Commands in the documentation: their settings exist and fit. That each runs is tested beside what it runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import train
+from benchmarks import distill_update, harness
+from rlmpc.command_line.play import compose_play
+from rlmpc.command_line.train import compose_train
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMAND = re.compile(r"python (train\.py|play\.py|benchmarks/\w+\.py)((?: +[\w.]+=(?:\[[^\]]*\]|[^\s`\]]+))*)")
+ORIGINS = {"student_ckpt": "student", "resume": "run", "ckpt": "teacher", "teacher_ckpt": "teacher"}
+"""What is put in for a path in the documentation."""
+
+
+def documented() -> list[tuple[str, str]]:
+    """Script and arguments of every command."""
+    texts = [path.read_text() for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))]
+    return sorted({(script, arguments.strip()) for text in texts for script, arguments in COMMAND.findall(text)})
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory) -> dict[str, Path]:
+    """A teacher, its run's folder, and its student."""
+    folder = tmp_path_factory.mktemp("documented")
+    small = ["device=cpu", "num_envs=8", "agent.num_steps=8", "trainer.max_epochs=1", "logger=[]"]
+    train.main(["task=toy", *small, f"run.dir={folder / 'teacher'}"])
+    teacher = folder / "teacher/checkpoints/last.ckpt"
+    distill = ["stage=distill", f"teacher_ckpt={teacher}", "agent.teacher_check_steps=0", "checkpoint.export=false"]
+    train.main([*distill, *small, f"run.dir={folder / 'student'}"])
+    return {
+        "teacher": teacher, "run": folder / "teacher", "student": folder / "student/checkpoints/last.ckpt"
+    }  # fmt: skip
+
+
+def test_documented_commands_are_found():
+    assert len(documented()) > 30
+    assert ("play.py", "ckpt=PATH video=true command=[0.5,0,0]") in documented()
+
+
+@pytest.mark.parametrize(("script", "arguments"), documented())
+def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script, arguments):
+    given = []
+    for argument in shlex.split(arguments):
+        key, value = argument.split("=", 1)
+        # The documentation shows how to add a task of this name.
+        named = "task=toy" if value == "gravel" else argument
+        given.append(f"{key}={paths[ORIGINS[key]]}" if key in ORIGINS else named)
+    if given == ["list=true"] or (given[:1] == [arguments] and arguments.startswith("replay=")):
+        # Composed of nothing, and of a file that only a run with a fault leaves (`tests/test_replay.py`).
+        return
+    if script == "benchmarks/distill_update.py":
+        harness.settings(distill_update.BenchmarkCfg, given)
+    elif script == "benchmarks/env_step.py":
+        compose_play([*given, "policy=random"])
+    elif script == "play.py":
+        compose_play(given)
+    else:
+        is_resumed = any(argument.startswith("resume=") for argument in given)
+        compose_train([*given, "trainer.max_epochs=3000"] if is_resumed and len(given) == 1 else given)
