@@ -63,15 +63,7 @@ class RmaCfg(PpoCfg):
     reference system does; null updates on what was consumed."""
 
     def check_task(self, terms: Terms, task: str) -> None:
-        """Refuse a task without the groups, terms or histories that it needs, or an actor that sees hidden terms.
-
-        Args:
-            terms: what the task observes.
-            task: its name.
-
-        Raises:
-            UserError: with what is needed and what there is.
-        """
+        """As every agent, and refuse missing terms and histories, and an actor that sees hidden terms."""
         super().check_task(terms, task)
         for key in ("history_terms", "privileged_terms"):
             if not getattr(self, key):
