@@ -230,7 +230,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
             ["ckpt={ckpt}", "backend=mujcoo"],
             "'mujcoo'; accepted: null, mujoco; did you mean 'mujoco'?",
         ),
-        (["ckpt={ckpt}", "backend=mujoco"], "it serves policies of the G1"),
+        (["ckpt={ckpt}", "backend=mujoco"], "the policy moves no robot that MuJoCo could simulate"),
         (["ckpt={ckpt}", "robots=9"], "'robots' must be at least 1 and at most 4, not 9"),
         (["ckpt={ckpt}", "robots=0"], "'robots' must be at least 1 and at most 4, not 0"),
         (["ckpt={ckpt}", "steps=0"], "'steps' must be at least 1, not 0"),

@@ -71,10 +71,11 @@ def describe_run(config: Mapping[str, Any], numbers: Mapping[str, float]) -> dic
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint. Nothing in it is executed: only plain data is accepted.
 
     Raises:
-        UserError: as `read_content`, and if parts are missing or of another kind than expected.
+        UserError: if the file is missing, damaged, not ours, of another format, or holds anything else; or if parts
+            are missing or of another kind than expected.
     """
     content, sha256 = _read(path)
     ours = content[SECTION]
@@ -97,15 +98,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (TypeError, AttributeError) as error:
         raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
     return checkpoint
-
-
-def read_content(path: Path) -> dict[str, Any]:
-    """Read all that a checkpoint's file holds. Nothing in it is executed: only plain data is accepted.
-
-    Raises:
-        UserError: if the file is missing, damaged, not ours, of another format, or holds anything else.
-    """
-    return _read(path)[0]
 
 
 def has_right_checksums(file: Path | IO[bytes]) -> bool:
@@ -136,7 +128,7 @@ def load_plain(file: IO[bytes]) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """What a file holds, and its hash; see `read_content`."""
+    """Read all that a file holds, and its hash."""
     if not path.is_file():
         raise UserError(f"there is no checkpoint '{path}'")
     try:

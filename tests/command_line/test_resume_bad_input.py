@@ -198,7 +198,9 @@ def test_a_run_that_is_still_going_is_left_alone(command, run: Path):
 
 
 def test_a_launcher_that_contradicts_the_command_is_refused(command, run: Path, monkeypatch):
-    for name, value in {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    for name in ("RANK", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "0")
     sentence = refusal(command, "resume=run", "trainer.max_epochs=4", "trainer.devices=3")
     assert "trainer.devices=3, but torchrun started with 2" in sentence
