@@ -70,10 +70,8 @@ class PpoLearner(OnPolicyLearner):
         value, terminal_value, last_value = rollout.value, rollout.terminal_value, rollout.last_value
         assert value is not None and terminal_value is not None and last_value is not None
         terminated, truncated = rollout.terminated, rollout.truncated
-        gamma, lam = self.cfg.gamma, self.cfg.lam
-        advantage, returns = gae(
-            rollout.reward, value, last_value, terminal_value, terminated, truncated, gamma, lam
-        )  # fmt: skip
+        ends = (last_value, terminal_value, terminated, truncated)
+        advantage, returns = gae(rollout.reward, value, *ends, self.cfg.gamma, self.cfg.lam)
         weight = rollout.valid.to(advantage.dtype)
         acted = replace(
             rollout.acted,
@@ -110,7 +108,7 @@ class PpoLearner(OnPolicyLearner):
             loss = surrogate + cfg.value_coef * critic_loss - cfg.entropy_coef * entropy
             loss = sum(beside.values(), loss)
 
-            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
+            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
             grad_norm = self.descend(loss)
             policy.noise.project()
             numbers = {
