@@ -352,7 +352,7 @@ def test_a_changed_checkpoint_is_refused_with_what_differs(command, saved, name:
         lambda c: c["hyper_parameters"]["contract"]["actions"][0].update(dim="two"),
         lambda c: terms(c, "teacher")[0].update(dim=2.0),
         lambda c: c["RolloutDataModule"].update(ranks="state"),
-        lambda c: c["RolloutDataModule"].update(ranks=[{"env": {"terms": 5}}]),
+        lambda c: c["RolloutDataModule"].update(ranks=[{"curriculum": {"terms": 5}}]),
     ],
 )
 def test_a_checkpoint_that_makes_no_sense_is_refused_in_one_sentence(command, saved, edit):

@@ -103,9 +103,9 @@ def test_an_observation_that_is_not_a_number_restarts_in_the_replay_too():
 
     content = rollout(break_observation, breaks_action=False)
     fault = FaultFile(**{name: value for name, value in content.items() if name != "format"})
-    assert fault.faulty.nonzero().tolist() == [[0, BROKEN], [1, BROKEN]]
+    assert (~fault.valid).nonzero().tolist() == [[0, BROKEN], [1, BROKEN]]
     env = ToyEnv(ToyEnvCfg(episode_length_s=0.5), NUM_ENVS, "cpu", seed=4)
-    assert torch.equal(replay_rollout(env, fault, "recorded"), fault.faulty)
+    assert torch.equal(replay_rollout(env, fault, "recorded"), fault.valid)
 
 
 def test_a_fault_that_does_not_come_back_ends_with_code_1(replay, broken_action):
@@ -160,7 +160,7 @@ def changed(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (lambda content: {k: v for k, v in content.items() if k != "actions"}, "holds something else than expected"),
         (changed("config", {}), "holds something else than expected"),
         (changed("actions", torch.zeros(3)), "holds something else than expected"),
-        (changed("seen", torch.ones(3)), "holds parts that do not belong together"),
+        (changed("obs_is_finite", torch.ones(3)), "holds parts that do not belong together"),
         (changed("random", [{}] * NUM_STEPS), "holds parts that do not belong together"),
         (changed("random", []), "holds parts that do not belong together"),
         (changed("num_envs", 3), "holds parts that do not belong together"),

@@ -129,8 +129,8 @@ def test_without_exact_state_episodes_start_anew_where_the_curriculum_had_come_t
     arguments = [*TOY, "task=toy", "checkpoint.env_state=curriculum"]
     command(train.main, *arguments, "trainer.max_epochs=6", "run.dir=run")
     saved = load_checkpoint(tmp_path / "run/checkpoints/epoch=5.ckpt")
-    assert "exact" not in saved.ranks[0]
-    assert saved.ranks[0]["env"]["levels"].max() > 0
+    assert "state" not in saved.ranks[0]
+    assert saved.ranks[0]["curriculum"]["levels"].max() > 0
     code, out, _ = command(train.main, "resume=run", "trainer.max_epochs=7")
     assert code == 0
     assert "start anew: not kept (checkpoint.env_state=curriculum)" in out
@@ -141,12 +141,12 @@ def test_without_exact_state_episodes_start_anew_where_the_curriculum_had_come_t
 @pytest.mark.parametrize("num_envs", [8, 48])
 def test_another_number_of_environments_takes_its_levels_from_the_histogram(command, tmp_path, num_envs):
     command(train.main, *TOY, "task=toy", "trainer.max_epochs=6", "run.dir=run")
-    before = load_checkpoint(tmp_path / "run/checkpoints/epoch=5.ckpt").ranks[0]["env"]["levels"].float()
+    before = load_checkpoint(tmp_path / "run/checkpoints/epoch=5.ckpt").ranks[0]["curriculum"]["levels"].float()
     changed = [f"num_envs={num_envs}", "agent.num_steps=1"]
     code, out, _ = command(train.main, "resume=run", "trainer.max_epochs=7", *changed)
     assert code == 0
     assert f"levels drawn for {num_envs} x 1 environments from the histogram of 16 x 1" in out
-    after = load_checkpoint(tmp_path / "run/checkpoints/epoch=6.ckpt").ranks[0]["env"]["levels"].float()
+    after = load_checkpoint(tmp_path / "run/checkpoints/epoch=6.ckpt").ranks[0]["curriculum"]["levels"].float()
     assert after.shape == (num_envs,)
     assert abs(after.mean() - before.mean()) < 0.3
 

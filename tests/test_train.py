@@ -41,7 +41,7 @@ def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(comman
     command(train.main, *TOY, "trainer.max_epochs=2", "run.dir=run")
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["agent"]["gamma"] == 0.99
-    assert checkpoint["RolloutDataModule"]["ranks"][0]["env"]["levels"].shape == (16,)
+    assert checkpoint["RolloutDataModule"]["ranks"][0]["curriculum"]["levels"].shape == (16,)
 
 
 def test_an_adapting_agent_is_rebuilt_from_its_checkpoint_alone(command, tmp_path):

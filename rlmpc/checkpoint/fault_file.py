@@ -12,7 +12,7 @@ from rlmpc.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-FAULT_FORMAT = 1
+FAULT_FORMAT = 2
 """Version of the fields of `FaultFile`; a file of another version is refused."""
 
 
@@ -30,18 +30,18 @@ class FaultFile:
     """That the environments were made with."""
     state: dict[str, Any]
     """What `VecEnv.state` gave before the first step."""
-    seen: Tensor
+    obs_is_finite: Tensor
     """(N,) bool: whether what was seen before the first step was finite."""
     random: list[dict[str, Any]]
     """State of the process' random generators before each step."""
     actions: Tensor
     """(T, N, A), finite or not, as the environments were given them."""
-    faulty: Tensor
-    """(T, N) bool: the samples that were left out."""
+    valid: Tensor
+    """(T, N) bool: the samples that could be learned from."""
     shown: Tensor
     """(K,) integers: a few of the faulty environments."""
     obs: dict[str, Tensor]
-    """What these saw, groups (T, K, D_g); zeros where `faulty`."""
+    """What these saw, groups (T, K, D_g); zeros where not `valid`."""
 
 
 def describe_fault(**fields: Any) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def read_fault(path: Path) -> FaultFile:
         fault = FaultFile(**content)
         steps, num_envs, _ = fault.actions.shape
         is_whole = (
-            (len(fault.random), fault.num_envs, *fault.seen.shape) == (steps, num_envs, num_envs)
-            and fault.faulty.shape == (steps, num_envs)
+            (len(fault.random), fault.num_envs, *fault.obs_is_finite.shape) == (steps, num_envs, num_envs)
+            and fault.valid.shape == (steps, num_envs)
             and all({"python", "numpy", "torch"} <= state.keys() for state in fault.random)
             and isinstance(fault.config["task"]["name"], str)
             and {"actor_group"} <= fault.config["agent"].keys()

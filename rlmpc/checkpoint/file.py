@@ -52,7 +52,7 @@ class Checkpoint:
     @property
     def curriculum(self) -> dict[str, Any] | None:
         """Curriculum of the first rank's environments."""
-        return self.ranks[0].get("env") if self.ranks else None
+        return self.ranks[0].get("curriculum") if self.ranks else None
 
     @property
     def algorithm(self) -> str:

@@ -37,7 +37,7 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
             f"iteration {fault.iteration} of {cfg.task.name}: {len(fault.actions)} steps of {fault.num_envs} "
             f"environments on {device}, recorded on {fault.device}"
         )
-        there, here = first_faults(fault.faulty), first_faults(replay(env, fault, str(cfg.replay)))
+        there, here = first_faults(fault.valid), first_faults(replay(env, fault, str(cfg.replay)))
     finally:
         env.close()
     for index, step in here.items():
@@ -57,7 +57,7 @@ def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
         source: what to call it.
 
     Returns:
-        (T, N) bool on the CPU: which samples were not valid.
+        (T, N) bool on the CPU: which samples are valid.
 
     Raises:
         UserError: if the state in the file is not one of these environments.
@@ -73,11 +73,11 @@ def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
         load_random_state(random, env.device)
         return Action(action)
 
-    steps = interact(env, act, obs={}, memory={}, obs_is_finite=fault.seen.to(env.device))
-    return torch.stack([~transition.step.valid for transition in islice(steps, len(fault.actions))]).cpu()
+    steps = interact(env, act, obs={}, memory={}, obs_is_finite=fault.obs_is_finite.to(env.device))
+    return torch.stack([transition.step.valid for transition in islice(steps, len(fault.actions))]).cpu()
 
 
-def first_faults(faulty: Tensor) -> dict[int, int]:
-    """Environment -> its first step with a fault, from 0; of (T, N) bool."""
-    has_fault, first = faulty.any(dim=0).tolist(), faulty.int().argmax(dim=0).tolist()
-    return {index: first[index] for index in range(faulty.shape[1]) if has_fault[index]}
+def first_faults(valid: Tensor) -> dict[int, int]:
+    """Environment -> its first step, from 0, that is not valid; of (T, N) bool."""
+    has_fault, first = (~valid).any(dim=0).tolist(), valid.int().argmin(dim=0).tolist()
+    return {index: first[index] for index in range(valid.shape[1]) if has_fault[index]}

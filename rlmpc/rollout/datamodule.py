@@ -77,18 +77,18 @@ class RolloutDataModule(L.LightningDataModule):
         """What this rank is in the midst of.
 
         Returns:
-            `num_envs`, `env` (the curriculum), `random` (the random generators), `kept_state`, and if so `exact`
-            (the environments' exact state) and `rollout` (what goes over from one rollout to the next).
+            `num_envs`, `curriculum`, `random` (the random generators), `kept_state`, and if so `state` (of the
+            environments, exactly) and `rollout` (what goes over from one rollout to the next).
         """
         state = {
             "num_envs": self.env.num_envs,
-            "env": self.env.curriculum(),
+            "curriculum": self.env.curriculum(),
             "random": random_state(self.env.device),
             "kept_state": self.keep_state,
         }
         if self.keep_state:
-            exact = compact(self.env.state(), self.env.num_envs)
-            state |= {"exact": exact, "rollout": self.collector.state_dict()}
+            compacted = compact(self.env.state(), self.env.num_envs)
+            state |= {"state": compacted, "rollout": self.collector.state_dict()}
         return state
 
     def resume(self, state: dict[str, Any]) -> None:
@@ -97,10 +97,10 @@ class RolloutDataModule(L.LightningDataModule):
         Raises:
             ValueError: if the exact state is of other environments.
         """
-        if "env" in state:
-            self.env.load_curriculum(state["env"])
-        if {"exact", "rollout"} <= state.keys():
-            self.env.load_state(state["exact"])
+        if "curriculum" in state:
+            self.env.load_curriculum(state["curriculum"])
+        if {"state", "rollout"} <= state.keys():
+            self.env.load_state(state["state"])
             self.collector.load_state_dict(state["rollout"])
         if "random" in state:
             # Now, to see that it is one; and once more before the first rollout, since what is built until then draws

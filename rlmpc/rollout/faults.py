@@ -27,16 +27,16 @@ class FaultRecorder:
         self._random: list[dict[str, Any]] = []
         self._actions: list[Tensor] = []
         self._obs: dict[str, Tensor] = {}
-        self._faulty = torch.zeros(0, 0, dtype=torch.bool)
+        self._valid = torch.ones(0, 0, dtype=torch.bool)
 
-    def begin(self, env: VecEnv, seen: Tensor) -> None:
+    def begin(self, env: VecEnv, obs_is_finite: Tensor) -> None:
         """A rollout begins.
 
         Args:
             env: the environments.
-            seen: (N,) bool, whether what is acted upon first is finite.
+            obs_is_finite: (N,) bool, whether what is acted upon first is finite.
         """
-        self._start = {"state": env.state(), "seen": seen}
+        self._start = {"state": env.state(), "obs_is_finite": obs_is_finite}
         self._random, self._actions = [], []
 
     def add(self, action: Tensor) -> None:
@@ -51,32 +51,32 @@ class FaultRecorder:
             valid: (T, N) bool.
             obs: what was seen, groups (T, N, D_g), zeros where not valid; read by `recording` before the next rollout.
         """
-        self._faulty = ~valid
+        self._valid = valid
         self._obs = obs
 
     def has_fault(self) -> bool:
         """Whether there was a fault in the last rollout; waits for the device."""
-        return bool(self._faulty.any())
+        return bool((~self._valid).any())
 
     def recording(self) -> dict[str, Any]:
         """The last rollout as plain data on the CPU.
 
         Returns:
-            `state`, what `VecEnv.state` gave at its start; `seen` (N,), whether what was seen then is finite;
-            `random`, the state of the generators before each of T steps; `actions` (T, N, A); `faulty` (T, N); and of a
+            `state`, what `VecEnv.state` gave at its start; `obs_is_finite` (N,), of what was seen then;
+            `random`, the state of the generators before each of T steps; `actions` (T, N, A); `valid` (T, N); and of a
             few faulty environments `shown` (K,) and their `obs`, groups (T, K, D_g).
         """
-        shown = self._faulty.any(dim=0).nonzero().flatten()[:MAX_SHOWN]
+        shown = (~self._valid).any(dim=0).nonzero().flatten()[:MAX_SHOWN]
         recording = {
             **self._start,
             "random": self._random,
             "actions": torch.stack(self._actions),
-            "faulty": self._faulty,
+            "valid": self._valid,
             "shown": shown,
             "obs": {group: values.index_select(1, shown) for group, values in self._obs.items()},
         }
         recording = on_cpu(recording)
-        return recording | {"state": compact(recording["state"], len(recording["seen"]))}
+        return recording | {"state": compact(recording["state"], len(recording["obs_is_finite"]))}
 
 
 def on_cpu(tree: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, ran
     counts = {state.get("num_envs", num_envs) for state in ranks}
     if len(ranks) == world_size and counts == {num_envs}:
         return _resume_same(ranks[rank], datamodule)
-    state = {"env": merged_states([state["env"] for state in ranks])}
+    state = {"curriculum": merged_states([state["curriculum"] for state in ranks])}
     if rank < len(ranks) and "random" in ranks[rank]:
         state["random"] = ranks[rank]["random"]
     datamodule.resume(state)
@@ -92,7 +92,7 @@ def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, ran
 
 def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule) -> list[Part]:
     """As many environments and processes as before."""
-    if {"exact", "rollout"} <= state.keys():
+    if {"state", "rollout"} <= state.keys():
         episodes = Part("episodes", "restored, physics included")
     elif state.get("kept_state", True):
         episodes = _part("episodes", False)
@@ -102,8 +102,8 @@ def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule) -> list[P
         datamodule.resume(state)
     except ValueError as error:
         episodes = Part("episodes", f"start anew: {error}", is_missing=True)
-        datamodule.resume({name: value for name, value in state.items() if name != "exact"})
-    return [_part("curriculum", "env" in state), episodes, _part("random generators", "random" in state)]
+        datamodule.resume({name: value for name, value in state.items() if name != "state"})
+    return [_part("curriculum", "curriculum" in state), episodes, _part("random generators", "random" in state)]
 
 
 def _part(name: str, is_there: bool) -> Part:

@@ -42,7 +42,7 @@ def test_an_iteration_with_a_fault_leaves_a_file_that_tells_all_of_it(recorder, 
     fault = read_fault(tmp_path / "faults" / "iteration=12.pt")
     assert (fault.iteration, fault.num_envs, fault.device, fault.seed) == (12, 3, "cpu", 7)
     assert fault.config == RUN["config"]
-    assert fault.faulty.nonzero().tolist() == [[1, 2]]
+    assert (~fault.valid).nonzero().tolist() == [[1, 2]]
     assert fault.shown.tolist() == [2]
     assert fault.obs["policy"].flatten().tolist() == [2.0, 5.0]
     assert fault.actions.shape == (2, 3, 2)

@@ -30,7 +30,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "epoch": 6,
         "state_dict": {"policy.weight": torch.arange(3.0)},
         "hyper_parameters": {"agent": {"algorithm": "ppo"}, "contract": CONTRACT.to_dict()},
-        "RolloutDataModule": {"ranks": [{"env": {"levels": torch.tensor([i, 2])}} for i in (1, 3)]},
+        "RolloutDataModule": {"ranks": [{"curriculum": {"levels": torch.tensor([i, 2])}} for i in (1, 3)]},
         "rlmpc": describe_run(CONFIG, REPORT),
     } | changes
 

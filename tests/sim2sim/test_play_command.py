@@ -42,7 +42,7 @@ def checkpoint(tmp_path, contract_data) -> Callable[..., Path]:
             "epoch": 6,
             "state_dict": {f"policy.{name}": values for name, values in policy.state_dict().items()},
             "hyper_parameters": {"agent": asdict(agent), "contract": contract_data},
-            "RolloutDataModule": {"ranks": [{"env": {"terms": {"base_velocity": ranges}}}]},
+            "RolloutDataModule": {"ranks": [{"curriculum": {"terms": {"base_velocity": ranges}}}]},
             "rlmpc": describe_run({"task": {"name": "blind_rl"}, "env": {}}, {}),
         }
         path = tmp_path / "policy.ckpt"
