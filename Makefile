@@ -15,9 +15,10 @@ unexport PYTHONDONTWRITEBYTECODE
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes; a module shares what it has set
-# up, for example a simulator, and the modules with the longest tests are not left for the end.
-TESTS := -n 2 --dist loadscope --no-loadscope-reorder
+# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes of one thread each; a module
+# shares what it has set up, for example a simulator.
+TESTS := -n 2 --dist loadgroup --no-loadscope-reorder
+test quick: export OMP_NUM_THREADS := 1
 quick: $(READY)
 	$(BIN)/python -m pytest -m "not sim and not slow" $(TESTS)
 
