@@ -20,6 +20,8 @@ from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["device=cpu", "num_envs=16", "trainer.max_epochs=2", "logger=[]", "checkpoint.export=false"]
 STUDENT = ["agent.actor_hidden=[16,16]", "agent.memory_width=8", "agent.num_steps=8"]
 DISTILL = ["stage=distill", *SMALL, *STUDENT, "agent.teacher_check_steps=5"]

@@ -22,6 +22,8 @@ from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import FILES
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["device=cpu", "num_envs=16", "trainer.max_epochs=2", "logger=[]", "checkpoint.export=false"]
 SHORT = ["device=cpu", "steps=8"]
 
@@ -176,7 +178,6 @@ def test_the_world_is_as_in_training_but_for_the_arguments(command, saved, monke
     assert made == [(0.5, (0.1, 0.6)), (1.0, (0.1, 0.6))]
 
 
-@pytest.mark.slow
 def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
     code, out, _ = command(play.main, f"ckpt={saved['gru']}", *SHORT, "export=true", "run.dir=results")
     assert code == 0

@@ -16,6 +16,8 @@ import play
 import train
 from rlmpc.algorithms.table import ALGORITHMS
 
+pytestmark = pytest.mark.slow
+
 TOY = ["task=toy", "device=cpu", "num_envs=16"]
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("episode/return", "episode/length", "train/kl", "train/learning_rate", "train/noise_std", "loss/value")
 RMA_NAMES = (*NAMES, "estimator/rmse_x", "latent/distance", "latent/cosine", "loss/history")
 STUDENT_NAMES = (

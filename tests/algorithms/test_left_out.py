@@ -19,6 +19,8 @@ from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.rollout import Rollout
 from tests.algorithms.updates import ratio, step
 
+pytestmark = pytest.mark.slow
+
 FLAT = ("ppo", "rma", "student", "finetune")
 PREDICTIONS = {"latent": 0.5, "velocity": 0.5}
 LEARNERS = (*FLAT, "student with a memory", "finetune with a memory")

@@ -17,6 +17,8 @@ from rlmpc.envs.toy import ToyEnv
 from rlmpc.errors import RunError
 from rlmpc.run.stopping import StopSignals
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=4", "logger=[]", "trainer.max_epochs=9"]
 FOUND_AT_SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "1"},

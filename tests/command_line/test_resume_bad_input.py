@@ -153,7 +153,7 @@ RANK = ("RolloutDataModule", "ranks", 0)
         (lambda c: c[RANK[0]]["ranks"][0]["state"].update(position=torch.zeros(3, 2)), "episodes: "),
         (lambda c: c[RANK[0]]["ranks"][0]["rollout"].update(obs={"teacher": torch.zeros(1)}), "its observations"),
         (lambda c: c[RANK[0]]["ranks"][0].update(random={"torch": 3}), "holds something else"),
-        (lambda c: c[RANK[0]]["ranks"][0].update(env="levels"), "holds something else"),
+        (lambda c: c[RANK[0]]["ranks"][0].update(curriculum="levels"), "holds something else"),
         (lambda content: content[RANK[0]].update(ranks=5), "holds something else"),
     ],
 )

@@ -13,6 +13,8 @@ import pytest
 
 from rlmpc.run.stopping import exit_code, how_to_go_on
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 WAITING = """
 import os, signal, sys, time

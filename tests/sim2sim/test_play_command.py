@@ -23,6 +23,8 @@ from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.export.deployment import load_deployment
 
+pytestmark = pytest.mark.slow
+
 GRID = ["terrains=[flat]", "levels=[0]", "command=[0.5,0,0]"]
 SHORT = [*GRID, "steps=20", "run.dir=results"]
 SIZES: dict[str, Any] = {"actor_hidden": [16, 16], "num_minibatches": 1}
@@ -109,7 +111,6 @@ def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, export)
     assert first != other
 
 
-@pytest.mark.slow
 def test_a_video_shows_every_control_step(command, export):
     code, _, _ = command(play.main, f"ckpt={export()}", *SHORT, "video=true", "evaluate=false")
     assert code == 0

@@ -15,6 +15,8 @@ from rlmpc.errors import UserError
 from rlmpc.export.deployment import load_deployment
 from rlmpc.sim2sim.video import film_in_mujoco, make_renderer, picture
 
+pytestmark = pytest.mark.slow
+
 STAIRS = Trial("stairs_up", 9, (0.0, 0.0, 0.0))
 
 

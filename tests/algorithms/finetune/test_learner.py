@@ -11,6 +11,8 @@ from rlmpc.errors import UserError
 from rlmpc.networks.tree import tree_map
 from tests.algorithms.updates import ratio, step
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("none", "gru", "lstm")
 FROM_STUDENT = ("actor", "memory", "noise")
 

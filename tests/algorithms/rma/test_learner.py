@@ -7,6 +7,8 @@ from rlmpc.algorithms.rma.learner import RmaLearner
 from rlmpc.networks.tree import tree_map
 from tests.algorithms.updates import step
 
+pytestmark = pytest.mark.slow
+
 
 def parameters(module: torch.nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in module.parameters()]).clone()
