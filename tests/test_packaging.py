@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 IMPORTED_FROM = {"commands and library": ("rlmpc", "callbacks", "train.py", "play.py"), "benchmarks": ("benchmarks",)}
 LIST_TASKS = "import gymnasium, rlmpc.tasks; print(rlmpc.tasks.__file__, *gymnasium.registry)"
@@ -59,7 +61,6 @@ def site(tmp_path_factory) -> Path:
     return folder / "site"
 
 
-@pytest.mark.slow
 def test_an_installation_holds_the_library_with_its_data_and_nothing_else(site: Path):
     packages = {path.name for path in site.iterdir()}
     assert {name for name in packages if not name.endswith(".dist-info")} == {"rlmpc"}
@@ -70,7 +71,6 @@ def test_an_installation_holds_the_library_with_its_data_and_nothing_else(site: 
     }
 
 
-@pytest.mark.slow
 def test_an_installation_registers_its_tasks_and_tells_isaac_lab_of_them(site: Path, tmp_path: Path):
     (entry_points,) = site.glob("*.dist-info/entry_points.txt")
     assert "[isaaclab.tasks]\nrlmpc = rlmpc.tasks" in entry_points.read_text()

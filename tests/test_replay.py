@@ -25,6 +25,8 @@ from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.interaction import Action, Memory
 
+pytestmark = pytest.mark.slow
+
 NUM_ENVS, NUM_STEPS, BROKEN = 64, 8, 5
 
 

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_has_what_it_was_given_and_tells_what_it_ends_with(warm, tmp_path):
     code = (

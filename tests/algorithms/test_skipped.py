@@ -12,6 +12,8 @@ from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.metrics import means_of_updates
 from rlmpc.learners.skipped import SkippedUpdates
 
+pytestmark = pytest.mark.slow
+
 UPDATES = 5 * 4
 """Updates an iteration of the toy task's agents: epochs times minibatches."""
 

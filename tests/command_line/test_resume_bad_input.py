@@ -16,6 +16,8 @@ import torch
 
 import train
 
+pytestmark = pytest.mark.slow
+
 RUN = Path("run")
 CHECKPOINT = "run/checkpoints/epoch=1.ckpt"
 
