@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def ramp(iteration: int, start: int, length: int, final: float) -> float:
-    """0 until iteration `start`, then linear to `final` over `length` iterations, then `final`."""
+    """Return 0 until iteration `start`, then rise linearly to `final` over `length` iterations and stay there."""
     if iteration < start:
         return 0.0
     return final * min((iteration - start) / length, 1.0) if length > 0 else final
