@@ -21,7 +21,7 @@ class Algorithm:
     """`agent.algorithm` of its settings."""
     settings: type[AgentCfg]
     stage: str
-    """Name of the file under `conf/stage` that trains with it."""
+    """Stage in which it trains, a file under `conf/stage`."""
     policy: Callable[[], Callable[..., GaussianPolicy]]
     """Imports the policy's class, which takes these settings and a `Contract`.
 

@@ -11,5 +11,5 @@ def ramp(iteration: int, start: int, length: int, final: float) -> float:
 
 
 def is_nth(iteration: int, every: int) -> bool:
-    """Whether `iteration`, counted from 0, is the last of a group of `every`."""
+    """Return whether `iteration`, counted from 0, is the last of a group of `every`."""
     return (iteration + 1) % every == 0

@@ -24,9 +24,9 @@ def accepts_frames(num_frames: int) -> bool:
 class HistoryEncoder(nn.Module):
     """Encodes H frames to a latent by two convolutions over time.
 
-    The layers are those of the adaptation module of RMA (Kumar et al., "RMA: Rapid motor adaptation for legged
-    robots", 2021) in the sizes of the reference system: each frame to 30 features, 30 to 20 channels (kernel 4,
-    stride 2), 20 to 10 (kernel 2), then one linear layer.
+    The layers follow RMA's adaptation module (Kumar et al., "RMA: Rapid motor adaptation for legged robots", 2021), in
+    the reference system's sizes: each frame to 30 features, 30 to 20 channels (kernel 4, stride 2), 20 to 10 (kernel
+    2), then one linear layer.
 
     Args:
         frame_dim: features of a frame, over all terms.

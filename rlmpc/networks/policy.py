@@ -104,7 +104,7 @@ class GaussianPolicy(nn.Module, ABC):
         return {}
 
     def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Infer what the actor takes besides `obs` (estimates, recalled features), (N, ...) each, and the next memory."""
+        """Infer what the actor takes besides `obs` (estimates, memory output), (N, ...) each, and the next memory."""
         return {}, dict(memory)
 
     def teach(self, obs: Obs) -> dict[str, Tensor]:

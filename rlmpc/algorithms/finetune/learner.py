@@ -70,6 +70,6 @@ class FinetuneLearner(PpoLearner):
 
 
 def _is_critics(name: str, settings: FinetuneCfg) -> bool:
-    """Whether a parameter or buffer of the policy belongs to the value function alone."""
+    """Return whether a parameter or buffer of the policy belongs to the value function alone."""
     has_own_group = settings.critic_group != settings.actor_group
     return name.startswith("critic.") or (has_own_group and name.startswith(f"normalizers.{settings.critic_group}."))

@@ -94,7 +94,7 @@ class PpoLearner(OnPolicyLearner):
             clip_value = cfg.clip if cfg.clip_value_loss else None
             critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
             if self.trains_actor:
-                # The current policy's distribution, against the one that acted.
+                # Compare the distribution that acted with the current policy's.
                 then, today = Normal(acted.mean, acted.std, validate_args=False), self.distribution(minibatch)
                 log_prob = today.log_prob(acted.action).sum(dim=-1)
                 surrogate = surrogate_loss(log_prob, acted.log_prob, minibatch.advantage, cfg.clip)

@@ -69,10 +69,10 @@ class RmaLearner(PpoLearner):
         return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
-        """Return the base class's; with `compat: reference`, the one given true velocity and privileged latent.
+        """Return the current distribution of a minibatch's actions, given the inputs that the rollout acted on.
 
-        The reference acts on the estimated velocity and at times on the history latent, but updates on the true
-        velocity and the privileged latent.
+        With `compat: reference`, it is given the true velocity and the privileged latent instead: the reference acts on
+        the estimated velocity and at times on the history latent, but updates on these.
         """
         if self.cfg.compat != "reference":
             return super().distribution(minibatch)

@@ -73,7 +73,7 @@ class DaggerPolicy:
         return Labelled(action, label.mean, label.std, self._teacher_acts, targets, acted.memory)
 
     def value(self, obs: Obs) -> Tensor:
-        """Refuse: without a critic group, nothing calls this."""
+        """Raise NotImplementedError; nothing calls this, since there is no critic group."""
         raise NotImplementedError
 
 
