@@ -78,6 +78,6 @@ def _unique[T](values: Iterable[T]) -> list[T]:
 
 
 def _success(episodes: Sequence[Episode], terrain: str, level: int) -> float:
-    """Return the success rate on one kind and level; NaN, which leaves the cell uncoloured, if nothing was measured."""
+    """Return the success rate on one kind and level; NaN, which is drawn without colour, if nothing was measured."""
     members = [e for e in episodes if (e.trial.terrain, e.trial.level) == (terrain, level)]
     return totals(members)["success_rate"] if members else float("nan")

@@ -90,7 +90,7 @@ def load_deployment(path: Path) -> Deployment:
 
 
 def read_contract(data: Any, path: Path) -> Contract:
-    """Read a contract and check that it is complete and that its lists fit together, so that MuJoCo can follow it.
+    """Read a contract that MuJoCo can follow: complete, and with lists that fit together.
 
     Args:
         data: what `Contract.to_dict` gave.

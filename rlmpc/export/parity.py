@@ -52,7 +52,7 @@ def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence
 
 
 def require_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence[Obs]) -> float:
-    """Measure the difference as `check_parity` does, and refuse one above `MAX_DIFFERENCE` or not finite.
+    """Run `check_parity` and refuse a difference above `MAX_DIFFERENCE`, or one that is not finite.
 
     Raises:
         UserError: if the difference is too large, or as `check_parity`.

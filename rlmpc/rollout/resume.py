@@ -25,7 +25,7 @@ class Part:
 def resume_run(
     checkpoint: Checkpoint, datamodule: RolloutDataModule, rank: int, world_size: int, allow_partial: bool
 ) -> list[Part]:
-    """Restore this rank's environments, rollout and random generators from a checkpoint, as far as it holds them.
+    """Restore what a checkpoint holds of this rank's environments, rollout and random generators.
 
     Networks, optimizer and counters are restored by Lightning afterwards, from the same file.
 

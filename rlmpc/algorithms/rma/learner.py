@@ -69,10 +69,9 @@ class RmaLearner(PpoLearner):
         return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
-        """Return the current distribution of a minibatch's actions, given the inputs that the rollout acted on.
+        """Return the distribution as PPO does, or with `compat: reference` from true velocity and privileged latent.
 
-        With `compat: reference`, it is given the true velocity and the privileged latent instead: the reference acts on
-        the estimated velocity and at times on the history latent, but updates on these.
+        The reference acts on the estimated velocity and at times on the history latent, but updates on these.
         """
         if self.cfg.compat != "reference":
             return super().distribution(minibatch)
