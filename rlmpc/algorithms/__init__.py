@@ -1,1 +1,1 @@
-"""The algorithms: each has its settings, its policy and its learner in a folder; `table.py` lists them."""
+"""The algorithms: a folder each, with settings, policy and learner; `table.py` lists them."""

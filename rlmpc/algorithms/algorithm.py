@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One way to learn: what is set, what acts, what trains it."""
+    """One way to learn: its settings, its policy and its learner."""
 
     name: str
     """`agent.algorithm` of its settings."""
     settings: type[AgentCfg]
     stage: str
-    """The file under `conf/stage` whose runs it trains."""
+    """Stage in which it trains, a file under `conf/stage`."""
     policy: Callable[[], Callable[..., GaussianPolicy]]
     """Imports the policy's class, which takes these settings and a `Contract`.
 
-    A call, because torch takes seconds, and a typing error should be told at once.
+    Called late, because importing torch takes seconds and a mistyped argument should be reported at once.
     """
     learner: Callable[[], type[OnPolicyLearner]]
-    """Imports the LightningModule's class, likewise."""
+    """Imports the LightningModule's class, late for the same reason."""
     starts_from: str | None = None
-    """Stage or algorithm whose checkpoints it builds upon (`<starts_from>_ckpt=PATH`); None starts from nothing. Where
-    both have the same policy, its network settings are taken over from there."""
+    """Stage or algorithm whose checkpoints it builds upon (`<starts_from>_ckpt=PATH`); None starts from nothing. If
+    both have the same policy, the network settings come from the checkpoint."""

@@ -1,4 +1,4 @@
-"""From a checkpoint to the policy that was trained."""
+"""Restores the trained policy of a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rlmpc.networks.policy import GaussianPolicy
 
 
 def restore_policy(checkpoint: Checkpoint) -> GaussianPolicy:
-    """The trained policy of a checkpoint, frozen, that acts as on a robot (`in_simulation` changes that).
+    """Restore the trained policy of a checkpoint, frozen and acting as on a robot (`in_simulation` changes that).
 
     Raises:
         UserError: if settings, contract and weights in the file do not belong together.
     """
     made_of = checkpoint.hyperparameters
     settings, contract = restore_settings(checkpoint), Contract.from_dict(made_of["contract"])
-    # Of the policies, only one that was taught more than actions takes these.
+    # Only a policy that also predicts other quantities has this argument.
     more = [made_of["predictions"]] if "predictions" in made_of else []
     try:
         policy = ALGORITHMS[checkpoint.algorithm].policy()(settings, contract, *more)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # torch's are long
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # torch's messages are long
         reason = str(error.args[0]).splitlines()[0]
         raise UserError(
             f"the agent's settings and the contract in '{checkpoint.path}' do not belong together: {reason}"
@@ -37,10 +37,10 @@ def restore_policy(checkpoint: Checkpoint) -> GaussianPolicy:
 
 
 def restore_settings(checkpoint: Checkpoint) -> AgentCfg:
-    """The agent's settings in a checkpoint.
+    """Restore the agent's settings of a checkpoint.
 
     Raises:
-        UserError: if this version does not know them.
+        UserError: if this version does not know the agent or a setting.
     """
     if checkpoint.algorithm not in ALGORITHMS:
         raise UserError(
@@ -53,11 +53,11 @@ def restore_settings(checkpoint: Checkpoint) -> AgentCfg:
 
 
 def check_checkpoint(checkpoint: Checkpoint, world: Contract, groups: Iterable[str]) -> None:
-    """Refuse a policy whose contract differs from the environment's in what it uses; see `check_contract`."""
+    """Refuse a policy that uses something in which its contract differs from `world`; see `check_contract`."""
     check_contract(Contract.from_dict(checkpoint.hyperparameters["contract"]), world, groups, str(checkpoint.path))
 
 
 def weights_of(checkpoint: Checkpoint, module: str) -> dict[str, Tensor]:
-    """Parameters and buffers of one module of the learner that was saved."""
+    """Return the parameters and buffers of one module of the saved learner."""
     prefix = f"{module}."
     return {name.removeprefix(prefix): v for name, v in checkpoint.state_dict.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""The algorithms that there are: a new one is a folder, a file under `conf/agent`, and a line here."""
+"""The table of algorithms; a new one needs a folder, a file under `conf/agent`, and a line here."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from rlmpc.algorithms.rma import RMA
 from rlmpc.algorithms.student import STUDENT
 
 ALGORITHMS = {algorithm.name: algorithm for algorithm in (PPO, RMA, STUDENT, FINETUNE)}
-"""Every algorithm by its name."""
+"""Every algorithm by name."""

@@ -1,1 +1,1 @@
-"""Measures a policy over a grid of terrain kind, level and command."""
+"""Measures a policy over a grid of terrains, levels and commands."""

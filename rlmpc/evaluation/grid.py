@@ -1,4 +1,4 @@
-"""Which episodes make up an evaluation: every kind of ground at every level under every command."""
+"""The episodes of an evaluation: every kind of ground at every level under every command."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ DEFAULT_COMMANDS: dict[tuple[str, ...], tuple[Command, ...]] = {
     ("lin_vel_x", "lin_vel_y", "ang_vel_z"): ((1.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.5, 0.3, 0.0), (0.5, 0.0, 1.0)),
     (): ((),),
 }
-"""By what a command consists of: fast, slow, obliquely and in a curve.
+"""Default commands by the names of a command's numbers: fast, slow, oblique and in a curve.
 
-All lie in the final ranges of every task; the scan task's vx [m/s] never falls below 0.5 once it has reached 1.0.
+All are in the final ranges of every task; the scan task's vx [m/s] never falls below 0.5 once it has reached 1.0.
 """
 
 
 class Grounds(Protocol):
-    """What there is to walk on, and how it is commanded; as in `rlmpc.envs.vec_env.MeasurableEnv`."""
+    """The grounds and commands of an environment, as in `rlmpc.envs.vec_env.MeasurableEnv`."""
 
     @property
     def terrains(self) -> tuple[str, ...]:
@@ -32,12 +32,12 @@ class Grounds(Protocol):
 
     @property
     def num_levels(self) -> int:
-        """Levels of difficulty of every kind, from 0."""
+        """Number of levels of difficulty of every kind; levels count from 0."""
         ...
 
     @property
     def command_names(self) -> tuple[str, ...]:
-        """What the numbers of a command are."""
+        """Names of a command's numbers."""
         ...
 
 
@@ -48,17 +48,17 @@ def make_trials(
     commands: Sequence[Sequence[float]] | None = None,
     episodes: int = 1,
 ) -> list[Trial]:
-    """The product of kinds of ground, levels and commands.
+    """Combine kinds of ground, levels and commands.
 
     Args:
-        env: what the names and numbers must fit.
+        env: the environment that the names and numbers must fit.
         terrains: kinds of ground; None takes all.
         levels: levels of difficulty; None takes the easiest, the middle and the hardest.
         commands: constant commands; None takes `DEFAULT_COMMANDS`.
-        episodes: of each combination.
+        episodes: number of episodes of each combination.
 
     Raises:
-        UserError: for a kind, level or command that the environment does not have, or when nothing is left.
+        UserError: for a kind, level or command that the environment does not have, or if there is no combination.
     """
     terrains = env.terrains if terrains is None else terrains
     levels = _spread_levels(env.num_levels) if levels is None else levels

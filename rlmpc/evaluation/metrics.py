@@ -1,4 +1,4 @@
-"""From episodes to numbers: one row for every combination of ground, level and command, and the totals."""
+"""Summarises episodes: one row for every combination of ground, level and command, and the totals."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ METRICS = {
 """What is measured, with units."""
 
 MIN_DISTANCE_M = 0.1
-"""Mean path below which energy per metre means nothing."""
+"""Mean path below which energy per metre is meaningless."""
 
 
 def check_metrics(names: Iterable[str]) -> None:
     """Refuse a metric that is not measured.
 
     Raises:
-        UserError: with the nearest one that is.
+        UserError: for an unknown metric, with the nearest known one.
     """
     for name in names:
         if name not in METRICS:
@@ -36,10 +36,10 @@ def check_metrics(names: Iterable[str]) -> None:
 
 
 def summarise(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
-    """A row for every kind of ground, level and command, in the order in which they first appear.
+    """Summarise every combination of ground, level and command in a row, in the order of first appearance.
 
     Returns:
-        Each row holds `terrain`, `level`, `command` and what `totals` gives for its episodes.
+        Rows, each with `terrain`, `level`, `command` and what `totals` gives for its episodes.
     """
     groups: dict[Trial, list[Episode]] = {}
     for episode in episodes:
@@ -51,9 +51,9 @@ def summarise(episodes: Sequence[Episode]) -> list[dict[str, Any]]:
 
 
 def totals(episodes: Sequence[Episode]) -> dict[str, Any]:
-    """The number of `episodes` (at least one), `METRICS` of them all, and how many ended for which of the `reasons`.
+    """Summarise all `episodes` (at least one): their number, their `METRICS`, and counts by reason for the end.
 
-    `energy_j_per_m` is None where they moved less than `MIN_DISTANCE_M` on average.
+    `energy_j_per_m` is None if the mean distance is less than `MIN_DISTANCE_M`.
     """
     count = len(episodes)
     time_s, distance_m = sum(e.length_s for e in episodes), sum(e.distance_m for e in episodes)

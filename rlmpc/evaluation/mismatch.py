@@ -1,4 +1,4 @@
-"""What differs between the world in which a policy learned and the one in which it is measured."""
+"""Reports differences between the world in which a policy learned and the one in which it is measured."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from rlmpc.contract.episode import Trial
 from rlmpc.envs.make import SET_ABOVE
 
 _TOLERANCE = 1e-6
-"""Ranges widen in steps that add up with rounding errors."""
+"""Tolerance for ranges, which widen in steps that add up with rounding errors."""
 
 _ABSENT = object()
-"""Stands for a field that only the other side has."""
+"""Placeholder for a field that only the other side has."""
 
 
 def config_differences(training: Any, playing: Any) -> list[str]:
-    """A line for every setting of an environment that differs, such as noise, pushes, curricula and command ranges.
+    """List the settings of an environment that differ, such as noise, pushes, curricula and command ranges.
 
     Args:
         training: config object of the environment in which the policy learned.
-        playing: that of the environment in which it is measured.
+        playing: config object of the environment in which it is measured.
 
     Returns:
-        Lines `path: ... in training, ... here`; the paths are those of `env.*` overrides. What belongs to the run, such
-        as the number of environments, is left out.
+        Lines `path: ... in training, ... here`; the paths are those of `env.*` overrides. Settings of the run, such as
+        the number of environments, are left out.
     """
     return _lines(training, playing, "")
 
@@ -32,14 +32,14 @@ def config_differences(training: Any, playing: Any) -> list[str]:
 def command_warnings(
     trials: Sequence[Trial], names: Sequence[str], trained: Mapping[str, Sequence[float]] | None
 ) -> list[str]:
-    """A line for every commanded number that training had not come to.
+    """List the commanded numbers outside the ranges that training had reached.
 
     Args:
         trials: what is about to be evaluated.
-        names: what the numbers of a command are, in order.
-        trained: ranges from which commands were drawn last, `{name: [low, high]}`; None where nobody knows.
+        names: names of a command's numbers, in order.
+        trained: ranges from which commands were last drawn, `{name: [low, high]}`; None if unknown.
     """
-    # Standing still is practised whatever the ranges are.
+    # Training includes standing still whatever the ranges are.
     commands = list(dict.fromkeys(trial.command for trial in trials if any(trial.command)))
     if commands and trained is None:
         return ["nobody knows which commands the policy was trained with"]
@@ -66,7 +66,7 @@ def _lines(training: Any, playing: Any, path: str) -> list[str]:
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:
-    """What a section of a config holds; None for a value."""
+    """Return the fields of a config's section; None for a value."""
     if isinstance(value, Mapping):
         return value
     return vars(value) if hasattr(value, "__dict__") and not callable(value) else None

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation; drawn without a display."""
+"""Plots an evaluation, without a display."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INCHES_PER_GROUP = 0.9
 
 
 def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
-    """Share of episodes without a fall by kind of ground and level, over all commands."""
+    """Plot the share of episodes without a fall by kind of ground and level, over all commands."""
     terrains = _unique(e.trial.terrain for e in episodes)
     levels = sorted({e.trial.level for e in episodes})
     figure = Figure(figsize=(2.5 + _INCHES_PER_GROUP * len(levels), 1.5 + 0.5 * len(terrains)), layout="constrained")
@@ -35,7 +35,7 @@ def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
 
 
 def plot_tracking(path: Path, episodes: Sequence[Episode]) -> None:
-    """Velocity errors by kind of ground and command, over all levels."""
+    """Plot velocity errors by kind of ground and command, over all levels."""
     terrains = _unique(e.trial.terrain for e in episodes)
     commands = _unique(e.trial.command for e in episodes)
     figure = Figure(figsize=(4.0 + _INCHES_PER_GROUP * len(terrains) * 2, 3.5), layout="constrained")
@@ -55,7 +55,7 @@ def plot_tracking(path: Path, episodes: Sequence[Episode]) -> None:
 
 
 def plot_falls(path: Path, episodes: Sequence[Episode]) -> None:
-    """How many episodes fell on every kind of ground, by what the fall was."""
+    """Plot the number of falls on every kind of ground, by reason."""
     terrains = _unique(e.trial.terrain for e in episodes)
     falls = Counter((e.trial.terrain, e.reason) for e in episodes if e.fell)
     figure = Figure(figsize=(2.5 + _INCHES_PER_GROUP * len(terrains), 3.5), layout="constrained")
@@ -73,11 +73,11 @@ def plot_falls(path: Path, episodes: Sequence[Episode]) -> None:
 
 
 def _unique[T](values: Iterable[T]) -> list[T]:
-    """Without repeats, in the order of first appearance."""
+    """Remove repeats, keeping the order of first appearance."""
     return list(dict.fromkeys(values))
 
 
 def _success(episodes: Sequence[Episode], terrain: str, level: int) -> float:
-    """NaN where nothing was measured, which is drawn as nothing."""
+    """Return the success rate on one kind and level; NaN, which is drawn without colour, if nothing was measured."""
     members = [e for e in episodes if (e.trial.terrain, e.trial.level) == (terrain, level)]
     return totals(members)["success_rate"] if members else float("nan")

@@ -1,4 +1,4 @@
-"""Leaves an evaluation as files, and shows it as a table."""
+"""Writes an evaluation to files, and shows it as a table."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ FILES = ("evaluation.json", "evaluation.csv", *PLOTS)
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder if need be, and refuse one that cannot take a report: worth knowing before anything is run.
+    """Make the folder if need be, and refuse one that cannot take a report; call it before anything is run.
 
     Raises:
-        UserError: it holds a file of an earlier report, or cannot be written.
+        UserError: if the folder holds a file of an earlier report or cannot be written to.
     """
     for name in FILES:
         if (folder / name).exists():
@@ -43,10 +43,9 @@ def write_report(folder: Path, episodes: Sequence[Episode], header: Mapping[str,
     """Write `FILES`.
 
     Args:
-        folder: where; it is made if need be.
-        episodes: what was measured, at least one.
-        header: what else there is to know, as plain data: the policy, the task, the seed; a non-finite number in it
-            becomes null.
+        folder: where to write; made if need be.
+        episodes: measured episodes, at least one.
+        header: further information as plain data: the policy, the task, the seed; a non-finite number becomes null.
 
     Raises:
         UserError: as `check_folder`, before anything is written.
@@ -69,10 +68,10 @@ def write_report(folder: Path, episodes: Sequence[Episode], header: Mapping[str,
 
 
 def table(episodes: Sequence[Episode], metrics: Iterable[str] = METRICS) -> Table:
-    """A row for every kind of ground, level and command, and the totals below.
+    """Make a table with a row for every kind of ground, level and command, and the totals below.
 
     Raises:
-        UserError: for a metric that there is not.
+        UserError: for an unknown metric.
     """
     metrics = list(metrics)
     check_metrics(metrics)
@@ -93,7 +92,7 @@ def _cells(row: Mapping[str, Any], metrics: Iterable[str]) -> list[str]:
 
 
 def _flat(episode: Episode) -> dict[str, Any]:
-    """One level of names, as a table of episodes has them; a command is its numbers with spaces between."""
+    """Flatten an episode to one row of a table; its command becomes numbers separated by spaces."""
     row = asdict(episode)
     trial = row.pop("trial")
     return {**trial, "command": _spaced(trial["command"]), **row}
@@ -104,7 +103,7 @@ def _spaced(command: Iterable[float]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Plain data without numbers that JSON does not have: a diverging policy can measure infinity."""
+    """Replace numbers that JSON does not have by None: the numbers of a diverging policy can be infinite."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -13,13 +13,13 @@ from rlmpc.envs.vec_env import MeasurableEnv, Step
 from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
 STEPS_PER_CHECK = 50
-"""Whether any episode goes on is asked, and the device waited for, only every so often."""
+"""Steps between checks whether all episodes have ended; each check waits for the device."""
 
 GOES_ON = "goes_on"
-"""Stands for the reason of an episode that nothing had ended after the longest time."""
+"""Reason given for an episode that had not ended after `max_episode_length`."""
 
 NON_FINITE = "non_finite"
-"""Stands for the reason of an episode whose numbers became non-finite: the policy failed there."""
+"""Reason given for an episode whose numbers became non-finite, which counts as the policy's failure."""
 
 
 def evaluate(
@@ -30,11 +30,11 @@ def evaluate(
 ) -> list[Episode]:
     """Run one episode of every trial with the policy's mean actions, N at a time.
 
-    An environment made with the same seed gives every policy the same starts, whatever was played before.
+    With the same seed, an environment gives every policy the same starts, whatever was played before.
 
     Args:
-        env: where; its seed decides how episodes start.
-        policy: who acts.
+        env: the environments; their seed decides how episodes start.
+        policy: the policy that acts.
         trials: any number; see `rlmpc.evaluation.grid.make_trials`.
         say: called with a short sentence before every round of N.
 
@@ -47,14 +47,14 @@ def evaluate(
         chunk = trials[round_number * env.num_envs :][: env.num_envs]
         if say is not None:
             say(f"round {round_number + 1} of {num_rounds}: {len(chunk)} episodes")
-        # A last, smaller round is filled up with repeats, which nobody looks at.
+        # A smaller last round is filled up with repeats, which are dropped.
         env.place((chunk * env.num_envs)[: env.num_envs], round_number)
         episodes += _episodes(env, chunk, _run_round(env, policy).tolist())
     return episodes
 
 
 class _Sums:
-    """What is added up over the first episode of every environment; all (N,) on the device."""
+    """Sums over the first episode of every environment; all (N,) on the device."""
 
     def __init__(self, env: MeasurableEnv) -> None:
         def zeros() -> Tensor:
@@ -68,7 +68,8 @@ class _Sums:
     def add(self, measured: dict[str, Tensor], step: Step, ended_by: Tensor) -> None:
         """Count a step of the episodes that are still running."""
         self.steps += self.is_running
-        # What is measured in an episode's last step belongs to the next episode. A product would not do: NaN x 0 = NaN.
+        # Measurements at an episode's last step already belong to the next episode. `where` drops them, because
+        # multiplying by 0 would keep a NaN.
         goes_on = self.is_running & ~step.restarts
         self.measured_steps += goes_on
         self.speed += torch.where(goes_on, measured["speed"], 0.0)
@@ -77,7 +78,7 @@ class _Sums:
         self.squared_error_yaw += torch.where(goes_on, measured["error_yaw"].square(), 0.0)
         ends = self.is_running & step.restarts
         self.fell += ends & (step.terminated | step.faulty)
-        # Where several reasons hold at once, the last one stands.
+        # If several reasons hold at once, the last one counts.
         num_reasons = ended_by.shape[1]
         last = num_reasons - 1 - ended_by.flip(1).int().argmax(dim=1)
         reason = torch.where(step.faulty, num_reasons + 1, last)
@@ -85,7 +86,7 @@ class _Sums:
         self.is_running = goes_on
 
     def finished(self, step_dt: float) -> Tensor:
-        """The numbers of an `Episode` in its order, (N, 7); first the index of the reason."""
+        """Return the fields of an `Episode` after `trial`, in order, (N, 7); the reason as an index."""
         count = self.measured_steps.clamp(min=1.0)
         return torch.stack(
             [
@@ -102,7 +103,7 @@ class _Sums:
 
 
 def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
-    """One episode of every environment: what `_Sums.finished` gives."""
+    """Run one episode in every environment and return what `_Sums.finished` gives."""
     sums = _Sums(env)
     steps = interact(env, noiseless(policy), env.reset(), policy.initial_memory(env.num_envs))
     for count, transition in enumerate(islice(steps, env.max_episode_length), 1):
@@ -113,7 +114,7 @@ def _run_round(env: MeasurableEnv, policy: ActingPolicy) -> Tensor:
 
 
 def _episodes(env: MeasurableEnv, trials: list[Trial], rows: list[list[float]]) -> list[Episode]:
-    """One episode for every trial; rows beyond them are dropped."""
+    """Make one episode of every trial and its row; further rows are dropped."""
     reasons = (*env.reasons, GOES_ON, NON_FINITE)
     return [
         Episode(trial, reasons[int(reason)], bool(fell), *numbers)

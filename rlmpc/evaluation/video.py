@@ -13,26 +13,26 @@ from rlmpc.envs.vec_env import FilmableEnv
 from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
 STEPS_PER_FRAME = 2
-"""25 pictures a second of a robot that is controlled 50 times a second."""
+"""Control steps per frame: 25 frames a second of a robot that is controlled 50 times a second."""
 
 
 def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path:
-    """Film all robots side by side, or in a square, from their next reset on; where an episode ends, the next follows.
+    """Film all robots side by side, or in a square, from their next reset on; when an episode ends, the next follows.
 
     Args:
         env: a few environments with cameras (`rlmpc.tasks.camera.with_camera`), laid out with `place` if need be.
-        policy: who acts, without noise.
+        policy: the policy that acts, without noise.
         path: the mp4 file to write; its folder is made if need be.
-        steps: control steps; there is a picture of every second one.
+        steps: control steps; every second one gives a frame.
 
     Returns:
         `path`.
 
     Raises:
-        UserError: there is nothing to see, or nothing to film with.
+        UserError: if there is nothing to see or no way to film.
     """
     obs = env.reset()
-    # Before the file is made: whoever cannot be filmed leaves none behind.
+    # Before the file is made, so that an environment that cannot be filmed leaves no file.
     env.pictures()
     path.parent.mkdir(parents=True, exist_ok=True)
     with iio.imopen(path, "w", plugin="pyav") as video:
@@ -45,7 +45,7 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
 
 
 def tiled(pictures: np.ndarray) -> np.ndarray:
-    """One picture of N (N, height, width, 3): in rows of two from three on, with black where there is none."""
+    """Tile pictures (N, height, width, 3) into one, row by row on a nearly square grid; empty tiles are black."""
     num, height, width, colours = pictures.shape
     columns = math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)

@@ -1,1 +1,1 @@
-"""Writes a policy for where it is deployed, as a graph that needs neither this package nor torch."""
+"""Writes a policy for deployment, as a graph that needs neither this package nor torch."""

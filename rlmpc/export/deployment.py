@@ -1,4 +1,4 @@
-"""Reads an exported policy: the ONNX graph and the JSON file that says what goes in and what comes out."""
+"""Reads an exported policy: the ONNX graph and the JSON file that describes its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEPLOYMENT_FORMAT = 2
 
 STATE = "state."
 NEXT_STATE = "next_state."
-"""Inputs `state.<name>` are memories: outputs `next_state.<name>` of the step before, zeros at first."""
+"""Inputs `state.<name>` are memories: the outputs `next_state.<name>` of the previous step, zeros at first."""
 
 ACTION = "action"
 
 _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading plain data of another form than expected raises."""
+"""Errors raised on reading plain data of an unexpected form."""
 
 Shapes = dict[str, int]
 """Width of every input or output, by name; each is (N, width)."""
@@ -63,7 +63,7 @@ def load_deployment(path: Path) -> Deployment:
         path: the ONNX file, the JSON file beside it, or the folder of `policy.onnx` and `policy.json`.
 
     Raises:
-        UserError: a file is missing, truncated or something else, or the two do not belong together.
+        UserError: if a file is missing, truncated or of another kind, or the two do not belong together.
     """
     onnx_path, json_path = _files(path)
     data = _read_json(json_path)
@@ -90,14 +90,14 @@ def load_deployment(path: Path) -> Deployment:
 
 
 def read_contract(data: Any, path: Path) -> Contract:
-    """A contract that MuJoCo can follow: complete, and with lists that belong together.
+    """Read a contract that MuJoCo can follow: complete, and with lists that fit together.
 
     Args:
         data: what `Contract.to_dict` gave.
-        path: file that it stands in.
+        path: the file with the contract.
 
     Raises:
-        UserError: with what is wrong.
+        UserError: if the contract does not pass, with the reason.
     """
     try:
         contract = Contract.from_dict(data)
@@ -108,7 +108,7 @@ def read_contract(data: Any, path: Path) -> Contract:
 
 
 def _files(path: Path) -> tuple[Path, Path]:
-    """The ONNX file and its JSON file."""
+    """Return the ONNX file and its JSON file."""
     if path.is_dir():
         path = path / "policy.onnx"
     if path.suffix not in (".onnx", ".json"):
@@ -133,7 +133,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_contract(contract: Contract) -> None:
-    """Refuse lists that do not fit together; only what is read here is looked at."""
+    """Refuse lists that do not fit together; only what is read here is checked."""
     if not contract.control_dt > 0.0:
         raise ValueError(f"control_dt must be above 0, not {contract.control_dt}")
     if contract.world is not None:
@@ -165,21 +165,21 @@ def _reason(error: Exception) -> str:
 
 def _open_session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # One observation at a time: threads would cost more than they give.
+    # For one observation at a time, threads would cost more than they gain.
     options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no narrower class in common
+    except Exception as error:  # onnxruntime's errors have no narrower common class
         raise UserError(f"'{path}' is not an ONNX graph, or not all of it: {error}") from None
 
 
 def _check_graph(session: onnxruntime.InferenceSession, inputs: Shapes, outputs: Shapes, json_path: Path) -> None:
-    """Refuse a graph whose inputs or outputs are not those of the JSON file."""
+    """Refuse a graph whose inputs or outputs differ from the JSON file."""
     for kind, told, found in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),
     ):
-        # torch leaves the width of some outputs open; a name in its place stands for any number.
+        # torch leaves the width of some outputs open: a name in place of the number stands for any width.
         actual = {arg.name: arg.shape[-1] if arg.shape else None for arg in found}
         fits = told.keys() == actual.keys() and all(
             not isinstance(width, int) or width == told[name] for name, width in actual.items()

@@ -11,7 +11,7 @@ from torch.export import Dim, ExportedProgram
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
 
 EXAMPLE_ROWS = 2
-"""Rows of the observations that are traced; torch takes a batch of 0 or 1 for one that never changes."""
+"""Rows of the traced observations; torch would treat a batch of 0 or 1 as fixed."""
 
 
 class ActingGraph(nn.Module):
@@ -22,13 +22,13 @@ class ActingGraph(nn.Module):
         self.policy = policy
 
     def forward(self, obs: Obs, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
-        """Action (N, A) and next memory, in the order of `memory`, for groups (N, D_g) and memories (N, ...)."""
+        """Return action (N, A) and next memory, in the order of `memory`, for groups (N, D_g) and memories (N, ...)."""
         acted = self.policy.act(obs, memory, deterministic=True)
         return acted.action, {name: acted.memory[name] for name in memory}
 
 
 def trace(policy: GaussianPolicy, dims: Mapping[str, int]) -> ExportedProgram:
-    """The graph of a policy for any number of rows.
+    """Trace the graph of a policy for any number of rows.
 
     Args:
         policy: as `GaussianPolicy.deployed` gives it.
@@ -41,6 +41,6 @@ def trace(policy: GaussianPolicy, dims: Mapping[str, int]) -> ExportedProgram:
     with torch.no_grad():
         program = torch.export.export(ActingGraph(policy), (obs, memory), dynamic_shapes=shapes)
     for node in program.graph.nodes:
-        # It names files of the machine that exports.
+        # The stack trace names files of the exporting machine.
         node.meta.pop("stack_trace", None)
     return program

@@ -1,4 +1,4 @@
-"""What is written beside the graph: where the policy comes from, and what it and its world agree upon."""
+"""The metadata written beside the graph: where the policy comes from, and what it and its world agree upon."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ EXPORTERS = ("torch", "onnx", "onnxscript", "onnxruntime")
 
 
 def metadata(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str, Any]:
-    """All that `policy.json` holds.
+    """Return the contents of `policy.json`.
 
     Args:
         policy: as `GaussianPolicy.deployed` gives it.
-        description: `task`, `algorithm`, `iteration`, `checkpoint_sha256` (or None), `contract`, a `Contract`, and
+        description: `task`, `algorithm`, `iteration`, `checkpoint_sha256` (or None), `contract` (a `Contract`) and
             `command_ranges`, lower and upper bound by axis [m/s, rad/s] (or None).
     """
     contract: Contract = description["contract"]
@@ -44,7 +44,7 @@ def metadata(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str
 
 
 def names(entries: list[dict[str, Any]]) -> list[str]:
-    """Names of `inputs` or `outputs`, in their order."""
+    """Return the names of `inputs` or `outputs`, in order."""
     return [entry["name"] for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""Compares an exported graph with the policy it was made of, on observations from the policy's own world."""
+"""Compares an exported graph with its policy, on observations from the policy's own world."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rlmpc.export.deployment import ACTION, NEXT_STATE, STATE, load_deployment
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
 MAX_DIFFERENCE = 1e-5
-"""Largest difference of actions and memories, in their own units, that counts as equal in single precision."""
+"""Largest difference of actions and memories, in their own units, that still counts as equal in single precision."""
 
 
 @torch.no_grad()
 def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence[Obs]) -> float:
-    """The largest absolute difference of actions and memories between a policy, on the CPU, and its exported graph.
+    """Measure the largest difference of actions and memories between a policy, on the CPU, and its exported graph.
 
-    Both see the same sequence and each keeps its own memory from the first step to the last, also where an episode
-    ended in between. So their differences add up for longer than they could on a robot.
+    Both see the same sequence, and each keeps its own memory from the first step to the last, even if an episode ended
+    in between, so differences add up for longer than they could on a robot.
 
     Args:
         policy: the policy; it is not changed.
@@ -29,7 +29,7 @@ def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence
         observations: at least the acting groups, (N, D_g) each, for every step.
 
     Returns:
-        The difference; not a number where one of the two gives no finite numbers.
+        The absolute difference; not finite if policy or graph give a number that is not.
 
     Raises:
         UserError: if the files cannot be read or do not belong together.
@@ -52,10 +52,10 @@ def check_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence
 
 
 def require_parity(policy: GaussianPolicy, onnx_path: Path, observations: Sequence[Obs]) -> float:
-    """As `check_parity`, but refuses a difference above `MAX_DIFFERENCE`.
+    """Run `check_parity` and refuse a difference above `MAX_DIFFERENCE`, or one that is not finite.
 
     Raises:
-        UserError: with the difference.
+        UserError: if the difference is too large, or as `check_parity`.
     """
     difference = check_parity(policy, onnx_path, observations)
     if not difference <= MAX_DIFFERENCE:

@@ -1,4 +1,4 @@
-"""Observations of a policy's own world, to compare its exported graph on."""
+"""Observations from a policy's own world, on which its exported graph is compared."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.interaction import interact, noiseless
 
 NUM_OBSERVATIONS = 1000
-"""How many an export is compared on, if nothing else is said."""
+"""Default number of observations on which an export is compared."""
 
 MIN_STEPS = 50
-"""Shortest sequence, so that what a policy remembers has had time to matter."""
+"""Shortest sequence, which gives a policy's memory time to matter."""
 
 
 def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[dict[str, Tensor]]:
-    """What the policy sees while it acts, without noise, as it would on a robot.
+    """Record what the policy sees while it acts as on a robot, without noise.
 
-    Few environments are kept for many steps, each in one unbroken sequence over the ends of its episodes.
+    Few environments are recorded for many steps, each in one unbroken sequence across the ends of its episodes.
 
     Args:
-        env: it starts new episodes.
-        policy: it is not changed.
+        env: the environments, which are reset.
+        policy: the policy; it is not changed.
         num: rows wanted, over all steps.
 
     Returns:
@@ -44,10 +44,10 @@ def record_observations(env: VecEnv, policy: GaussianPolicy, num: int) -> list[d
 
 
 def plausible_observations(policy: GaussianPolicy, dims: Mapping[str, int], num: int) -> list[dict[str, Tensor]]:
-    """Observations like those in training, drawn by themselves, for where there is no environment to record any.
+    """Draw observations like those in training, for use without an environment.
 
     Args:
-        policy: whose running statistics say what is likely; without any, numbers of standard deviation 1 are.
+        policy: the policy; the numbers have its running mean and variance, without these mean 0 and variance 1.
         dims: width D_g of each of its acting groups.
         num: rows wanted, over all steps.
 

@@ -30,23 +30,23 @@ def export_policy(
 ) -> Path:
     """Write a policy for deployment; it acts without noise, on what a robot senses.
 
-    `policy.onnx` holds normalizers, encoders, actor and weights; memories go in and come out. `policy.json` says what
-    goes in and what comes out, and the metadata of the graph say the same. `policy.pt2` is the graph for torch: called
-    with a dict of groups and one of memories, it returns the action and the next memories.
+    `policy.onnx` holds normalizers, encoders, actor and weights; memories are inputs and outputs. `policy.json`
+    describes inputs and outputs, and the graph's metadata hold the same. `policy.pt2` is the graph for torch: called
+    with a dict of groups and a dict of memories, it returns the action and the next memories.
 
-    The files get their names only when all of them are complete and compared, so a failure leaves none of them behind.
+    The files get their names only once all are complete and compared, so a failure leaves none of them behind.
 
     Args:
         policy: the policy; it is not changed.
-        folder: where the files go; made if it does not exist.
-        description: what `metadata` takes.
+        folder: folder for the files; made if it does not exist.
+        description: see `metadata`.
         observations: if given, the graph must act on them as the policy does; see `require_parity`.
 
     Returns:
         The path of the ONNX file.
 
     Raises:
-        UserError: if one of the files exists, before anything is written; if they cannot be written; or if the graph
+        UserError: if one of the files exists (before anything is written), if they cannot be written, or if the graph
             differs from the policy.
     """
     for name in FILES:
@@ -66,11 +66,11 @@ def export_policy(
 
 
 def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any]) -> Path:
-    """All files of a policy, as `GaussianPolicy.deployed` gives it; the path of the ONNX file."""
+    """Write all files of a policy from `GaussianPolicy.deployed` and return the path of the ONNX file."""
     data = metadata(policy, description)
     text = json.dumps(data, indent=2) + "\n"
     with warnings.catch_warnings():
-        # torch warns of its own deprecations while it exports.
+        # torch warns about its own deprecations during the export.
         warnings.simplefilter("ignore")
         program = trace(policy, description["contract"].observations.dims())
         torch.export.save(program, folder / PT2_FILE, extra_files={JSON_FILE: text})
@@ -81,7 +81,7 @@ def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any])
 
 
 def _to_onnx(program: ExportedProgram, data: Mapping[str, Any]) -> ONNXProgram:
-    """The graph for ONNX, with the names that `data` gives to inputs and outputs and with `data` as metadata."""
+    """Make the ONNX graph, with the names of inputs and outputs from `data` and with `data` as metadata."""
     graph = torch.onnx.export(
         program,
         input_names=names(data["inputs"]),

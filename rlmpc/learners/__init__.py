@@ -1,1 +1,1 @@
-"""LightningModules: how networks are trained. One module a stage."""
+"""What the LightningModules that train networks share; each algorithm has its own module."""

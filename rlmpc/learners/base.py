@@ -24,24 +24,24 @@ from rlmpc.rollout.collector import RolloutPolicy
 from rlmpc.rollout.rollout import Metrics
 
 SKIPPED_IN_A_ROW = "skipped_in_a_row"
-"""Key in a checkpoint of the length of the run of skipped updates that training stood in."""
+"""Key in a checkpoint of the number of updates skipped in a row when it was saved."""
 
 
 class OnPolicyLearner(L.LightningModule):
-    """Base of the LightningModules; a subclass makes its `cfg` and its `policy` and has a `training_step`.
+    """Base of the LightningModules; a subclass sets `cfg` and `policy` and has a `training_step`.
 
-    The iteration is `current_epoch`. `numbers` holds those of the last finished iteration; callbacks may add to it
-    until the epoch ends, when it is written to the loggers once.
+    The iteration is `current_epoch`. `numbers` holds the numbers of the last finished iteration; callbacks may add to
+    it until the epoch ends, when it is written to the loggers once.
 
     Args:
-        agent: the settings; plain data, as all that a learner takes, so that a checkpoint can hold it.
+        agent: the settings. Like all arguments of a learner they are plain data, so that a checkpoint can hold them.
         contract: what the policy and its environment agree upon, as `Contract.to_dict` gives it.
     """
 
     policy: GaussianPolicy
     cfg: AgentCfg
     find_unused_parameters: bool = False
-    """Whether some backward passes leave out parameters, which DDP must then be told."""
+    """Whether some backward passes leave out parameters; DDP must be told."""
 
     def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class OnPolicyLearner(L.LightningModule):
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
-        """A learner for a new run.
+        """Make a learner for a new run.
 
         Args:
-            settings: of the agent.
-            env: where it is going to learn.
-            origin: what it builds upon, where the algorithm `starts_from` something.
-            say: takes a line for people.
+            settings: the agent's settings.
+            env: the environment to learn in.
+            origin: the checkpoint to build upon, if the algorithm `starts_from` something.
+            say: prints a line.
 
         Raises:
             UserError: if `origin` does not fit the settings or the environment.
@@ -68,10 +68,10 @@ class OnPolicyLearner(L.LightningModule):
 
     @classmethod
     def resume(cls, settings: AgentCfg, contract: Contract, checkpoint: Checkpoint) -> Self:
-        """The learner that was saved, with the settings of today; Lightning restores its optimizer.
+        """Restore a saved learner with the current settings; Lightning restores its optimizer.
 
         Raises:
-            UserError: if the environment is not the one that it learned in, or the weights do not fit the settings.
+            UserError: if the contract is not the one that it learned with, or the weights do not fit the settings.
         """
         saved = Contract.from_dict(checkpoint.hyperparameters["contract"])
         check_contract(saved, contract, saved.observations.groups, str(checkpoint.path))
@@ -81,22 +81,22 @@ class OnPolicyLearner(L.LightningModule):
 
     @property
     def optimizer(self) -> LightningOptimizer:
-        """The only one."""
+        """The only optimizer."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         return optimizer
 
     @property
     def rollout_policy(self) -> RolloutPolicy:
-        """What acts in the rollouts."""
+        """The policy that acts in rollouts."""
         return self.policy
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
-        """Name -> parameters and learning rate."""
+        """Return name -> parameters and learning rate."""
         return {"policy": (self.policy.parameters(), self.cfg.learning_rate)}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One fused Adam whose learning rates are tensors on the device, where a rule may change them."""
+        """Make one fused Adam whose learning rates are tensors on the device, where a rule may change them."""
         groups = [
             {"params": list(parameters), "name": name, "lr": torch.tensor(lr, device=self.device)}
             for name, (parameters, lr) in self.parameter_groups().items()
@@ -104,13 +104,13 @@ class OnPolicyLearner(L.LightningModule):
         return torch.optim.Adam(groups, fused=True)
 
     def descend(self, loss: Tensor) -> Tensor:
-        """One optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
+        """Take one optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
 
         A gradient that is not finite leaves parameters and optimizer as they are. Every rank has the same gradient and
-        decides alike, on the device.
+        decides the same, on the device.
 
         Returns:
-            Norm of the first group's gradient before clipping; not a number if the step was skipped.
+            Norm of the first group's gradient before clipping; NaN if the step was skipped.
         """
         optimizer = self.optimizer
         optimizer.zero_grad()
@@ -118,9 +118,9 @@ class OnPolicyLearner(L.LightningModule):
         max_norm = self.cfg.max_grad_norm
         norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
         total = sum(norms[1:], norms[0])
-        nothing = total - total  # 0, or not a number
+        nothing = total - total  # 0 or NaN
         skipped = nothing.nan_to_num(nan=1.0).float()
-        # What torch's gradient scaler sets: a fused Adam with a 1 here does nothing, step counters included.
+        # torch's gradient scaler sets this, too: with a 1 here, a fused Adam changes nothing, not even step counters.
         optimizer.optimizer.found_inf = skipped  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.step()
         self._skipped.add(skipped)
@@ -132,18 +132,18 @@ class OnPolicyLearner(L.LightningModule):
             logger.log_metrics(self.numbers, step=self.current_epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run of skipped updates that a resumed training goes on with."""
+        """Add the number of updates skipped in a row, from which a resumed run goes on counting."""
         checkpoint[SKIPPED_IN_A_ROW] = self._skipped.in_a_row.clone()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the stored run of skipped updates, of which older checkpoints have none, and learning rates."""
+        """Restore the learning rates and the number of updates skipped in a row, which older checkpoints lack."""
         for group in (group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"]):
-            # Unlike the other numbers of an optimizer, Lightning leaves these on the CPU.
+            # Lightning moves an optimizer's state to the device, but leaves learning rates on the CPU.
             group["lr"] = group["lr"].to(self.device)
         self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
 
     def publish(self, metrics: Metrics) -> None:
-        """Average name -> (weighted sum, weight), and skipped updates, over ranks: the numbers of the iteration."""
+        """Set `numbers` to the averages over ranks of name -> (weighted sum, weight) and of skipped updates."""
         metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
@@ -151,11 +151,11 @@ class OnPolicyLearner(L.LightningModule):
         self.numbers = self._means.to_host()
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
-        """Mean of `value` over all ranks, of the same shape."""
+        """Return the mean of `value` over all ranks, of the same shape."""
         return self.sum_over_ranks(value) / self.trainer.world_size
 
     def sum_over_ranks(self, value: Tensor) -> Tensor:
-        """Sum of `value` over all ranks, of the same shape."""
+        """Return the sum of `value` over all ranks, of the same shape."""
         if self.trainer.world_size == 1:
             return value
         value = value.clone()
@@ -164,7 +164,7 @@ class OnPolicyLearner(L.LightningModule):
 
     @torch.no_grad()
     def normalize_over_ranks(self, x: Tensor, weight: Tensor) -> Tensor:
-        """`x` with mean 0 and standard deviation 1 over its elements on all ranks of which `weight` is 1, not 0."""
+        """Shift and scale `x` to mean 0 and standard deviation 1 over all ranks' elements with `weight` 1, not 0."""
         weighted = x * weight
         moments = torch.stack([weighted.sum(), (weighted**2).sum(), weight.sum()]).double()
         total, squares, count = self.sum_over_ranks(moments).unbind()
@@ -175,9 +175,9 @@ class OnPolicyLearner(L.LightningModule):
 
     @torch.no_grad()
     def update_normalizers(self, normalizers: torch.nn.ModuleDict, obs: Mapping[str, Tensor], valid: Tensor) -> None:
-        """Merge the moments of `obs`, groups (..., D_g), over all ranks into their `RunningNormalizer`s.
+        """Merge the moments over all ranks of groups `obs` (..., D_g) into their `RunningNormalizer`s.
 
-        Where `valid` (...,) is 0, they are zeros and do not count.
+        Where `valid` (...,) is 0, observations must be zeros and do not count.
         """
         num_invalid = valid.numel() - valid.sum()
         for group, normalizer in normalizers.items():

@@ -1,4 +1,4 @@
-"""Means of an iteration, over environments and ranks."""
+"""Means over an iteration's updates, environments and ranks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ROOT = "/rmse"
 
 
 def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics:
-    """What the updates of an iteration report under `names` (K), from the `numbers` (K,) of each.
+    """Sum the `numbers` (K,) of an iteration's updates under `names` (K), with the number of updates as weight.
 
-    An update with a number that is not finite, as those of a skipped one are, is left out.
+    An update with a number that is not finite is left out; a skipped update has one.
     """
     rows = torch.stack(list(numbers))
     valid = rows.sum(dim=1).isfinite()
@@ -30,12 +30,12 @@ def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics
 class IterationMeans(Metric):
     """Weighted means under fixed names, added over ranks in one collective and read by the host in one transfer.
 
-    What has `ROOT` in its name is given squared, and the root of its mean comes out.
+    A number with `ROOT` in its name is given squared; the result is the root of its mean.
     """
 
     full_state_update = False
     sums: Tensor
-    """(2, K): of the weighted values, and of the weights."""
+    """Sums of the weighted values and of the weights, (2, K)."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(dist_sync_fn=added_over_ranks)
@@ -46,7 +46,7 @@ class IterationMeans(Metric):
         """Add name -> (weighted sum, weight), scalars on this metric's device.
 
         Raises:
-            ValueError: if the names are not those given at construction; ranks would otherwise add unlike numbers.
+            ValueError: if the names are not those given at construction, as ranks would add different numbers.
         """
         if list(values) != self.names:
             raise ValueError(f"metric names changed: {sorted(set(values) ^ set(self.names))}")
@@ -54,11 +54,11 @@ class IterationMeans(Metric):
         self.sums += torch.stack([*totals, *weights]).view(2, -1)
 
     def compute(self) -> Tensor:
-        """Means in the order of `names`; NaN where the weight is 0."""
+        """Return the means in the order of `names`; NaN where the weight is 0."""
         return self.sums[0] / self.sums[1]
 
     def to_host(self) -> dict[str, float]:
-        """Means by name, without those of weight 0; then start over."""
+        """Return the means by name, without those of weight 0, and start over."""
         means = torch.atleast_1d(self.compute()).tolist()  # torchmetrics squeezes a single number
         self.reset()
         observed = {name: mean for name, mean in zip(self.names, means, strict=True) if not math.isnan(mean)}
@@ -66,7 +66,7 @@ class IterationMeans(Metric):
 
 
 def added_over_ranks(values: Tensor, group: Any) -> list[Tensor]:
-    """What torchmetrics asks for instead of gathering `values` of every rank and adding them: one `all_reduce`."""
+    """Add `values` over ranks by one `all_reduce`, in the form torchmetrics expects of a gather over ranks."""
     total = values.clone()
     torch.distributed.all_reduce(total, group=group)
     return [total]

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def latent_distance(latent: Tensor, target: Tensor) -> Tensor:
-    """Euclidean distances (...,) of `latent` (..., L) from `target` (..., L), which gets no gradient."""
+    """Return the Euclidean distances (...,) of `latent` (..., L) from `target` (..., L), which gets no gradient."""
     return (latent - target.detach()).norm(dim=-1)

@@ -1,4 +1,4 @@
-"""Losses of imitating a teacher's actions."""
+"""Losses for imitating a teacher's actions."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import huber_loss, mse_loss
 
 IMITATION_LOSSES = ("mse", "huber", "kl")
-"""What `imitation_loss` accepts."""
+"""Kinds that `imitation_loss` accepts."""
 
 
 def imitation_loss(kind: str, student: Normal, teacher: Normal, huber_delta: float = 1.0) -> Tensor:
-    """How far a student's actions are from its teacher's, for every sample.
+    """Return how far a student's actions are from its teacher's, for every sample.
 
     Args:
         kind: `mse` or `huber`, between the means and averaged over actions, or `kl`, the divergence of the student's
             Gaussian from the teacher's, KL(teacher || student), which also teaches the spread.
-        student: distribution of (..., A) actions.
-        teacher: the same of the teacher.
-        huber_delta: difference from which on the Huber loss is linear.
+        student: distribution of the student's actions (..., A).
+        teacher: distribution of the teacher's actions (..., A).
+        huber_delta: difference above which the Huber loss is linear.
 
     Returns:
         (...,) losses.
@@ -33,9 +33,9 @@ def imitation_loss(kind: str, student: Normal, teacher: Normal, huber_delta: flo
 
 
 def leads_to_fall(terminated: Tensor, done: Tensor, num_steps: int) -> Tensor:
-    """Whether an episode ends in a fall with this step or one of the `num_steps - 1` after it.
+    """Mark steps whose episode ends in a fall at this step or one of the `num_steps - 1` after it.
 
-    What follows the rollout is unknown and counts as no fall.
+    Whatever happens after the rollout is unknown and counts as no fall.
 
     Args:
         terminated: (T, N) bool, whether the step ended an episode in a fall.

@@ -17,20 +17,19 @@ def gae(
     gamma: float,
     lam: float,
 ) -> tuple[Tensor, Tensor]:
-    """Advantages and returns of T steps of N environments.
+    """Estimate advantages and returns of T steps of N environments.
 
-    An episode that terminated is followed by nothing; one that was truncated is followed by the value of the
-    observation that it ended with, not by the value of the next episode's first observation. Where both are set, it
-    terminated.
+    After a terminated episode, the value is 0. After a truncated episode, it is the value of the observation that the
+    episode ended with, not of the next episode's first observation. Where both are set, the episode terminated.
 
     Args:
         reward: (T, N).
-        value: of the observation acted upon, (T, N).
-        last_value: of the observation after the last step, (N,).
-        terminal_value: of the observation an episode ended with, (T, N); read only where `truncated`.
+        value: value of the observation acted upon, (T, N).
+        last_value: value of the observation after the last step, (N,).
+        terminal_value: value of the observation that an episode ended with, (T, N); used only where `truncated`.
         terminated: (T, N) bool.
         truncated: (T, N) bool.
-        gamma: discount of a step.
+        gamma: discount per step.
         lam: weight of longer estimates; 0 is one-step, 1 is Monte Carlo.
 
     Returns:

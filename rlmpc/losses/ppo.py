@@ -7,11 +7,11 @@ from torch import Tensor
 
 
 def surrogate_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """Clipped surrogate objective of every sample, negated; equation 7 of the paper before its mean.
+    """Return the negated clipped surrogate objective of every sample: equation 7 of the paper before its mean.
 
     Args:
-        log_prob: of the actions taken under the policy being trained, (...,).
-        old_log_prob: under the policy that acted, (...,).
+        log_prob: log-probability of the actions taken, under the policy being trained, (...,).
+        old_log_prob: log-probability of the actions taken, under the policy that acted, (...,).
         advantage: (...,).
         clip: largest change of the probability ratio that is still rewarded.
 
@@ -23,10 +23,10 @@ def surrogate_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, cl
 
 
 def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | None) -> Tensor:
-    """Squared errors (...,) of `value` (...,) to the return `target` (...,).
+    """Return the squared errors (...,) of `value` (...,) against the return `target` (...,).
 
-    With `clip`, the larger of the plain error and the error of the value kept within `clip` of the `old_value` counts,
-    as in the authors' implementation of PPO.
+    With `clip`, return the larger of this error and the error of the value clipped to within `clip` of `old_value`, as
+    in the authors' implementation of PPO.
     """
     error = (value - target) ** 2
     if clip is not None:
@@ -36,11 +36,11 @@ def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | N
 
 
 def adapt_lr(lr: Tensor, kl: Tensor, target: float, bounds: tuple[float, float], factor: float = 1.5) -> Tensor:
-    """Learning rate that keeps the policy's step near `target`.
+    """Adapt the learning rate to keep the KL divergence of an update near `target`.
 
-    It is divided by `factor` where the KL divergence is above twice the target and multiplied below half of it. A KL of
-    exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars; nothing is read
-    by the host.
+    The rate is divided by `factor` if the KL divergence is above twice the target, and multiplied by it below half the
+    target. A KL of exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars;
+    the host reads nothing.
     """
     slower = torch.where(kl > 2.0 * target, lr / factor, lr)
     faster = torch.where((kl < 0.5 * target) & (kl > 0.0), lr * factor, slower)

@@ -12,15 +12,15 @@ FILL_LOG_PROB = 1e3
 
 
 def filled(values: Tensor, weight: Tensor, value: float) -> Tensor:
-    """`values` (*S, ...) with a fill value where `weight` (*S) is 0, which keeps masked losses finite."""
+    """Replace `values` (*S, ...) by a fill value where `weight` (*S) is 0, which keeps masked losses finite."""
     counts = (weight > 0.0).view(*weight.shape, *[1] * (values.dim() - weight.dim()))
     return torch.where(counts, values, value)
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of `values` (..., *S) with `weight` (*S), of which some may be 0; 0 where all are.
+    """Return the mean of `values` (..., *S) weighted by `weight` (*S); 0 if all weights are 0.
 
-    What has no weight must still be finite, in value and gradient: 0 times infinity is not a number.
+    Values of weight 0 must still be finite, and so must their gradients: 0 times infinity is NaN.
 
     Returns:
         (...,).
@@ -30,9 +30,9 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def explained_variance(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Share of the variance of `target` that `prediction` explains, over samples of `weight`, (B,) each.
+    """Return the share of the variance of `target` that `prediction` explains, weighted by `weight`, (B,) each.
 
-    1 is perfect, 0 no better than a constant.
+    1 is perfect, 0 is no better than a constant.
     """
     return 1.0 - _variance(target - prediction, weight) / _variance(target, weight).clamp(min=1e-8)
 

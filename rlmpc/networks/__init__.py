@@ -1,1 +1,1 @@
-"""Networks: plain `nn.Module`s on named observation groups; nothing here knows how they are trained."""
+"""Networks: plain `nn.Module`s on named observation groups, independent of how they are trained."""

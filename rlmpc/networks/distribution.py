@@ -10,11 +10,11 @@ from torch.distributions import Normal
 
 
 class GaussianHead(nn.Module):
-    """Holds the log standard deviation of A independent Gaussians, kept between a floor and a ceiling.
+    """Holds the log standard deviation of A independent Gaussians, kept between two bounds.
 
-    The floor keeps exploration (and the KL estimate) alive, the ceiling stops the entropy bonus from inflating the
-    noise without end. The bounds are applied to the parameter after each optimizer step (`project`), because a clamp
-    inside the forward pass would leave a parameter beyond a bound without gradient for ever.
+    The lower bound keeps exploration (and the KL estimate) alive; the upper bound keeps the entropy bonus from
+    inflating the noise without end. The bounds are applied to the parameter after each optimizer step (`project`),
+    because a clamp in the forward pass would leave a parameter beyond a bound without gradient for ever.
     """
 
     def __init__(self, num_actions: int, init_std: float, min_std: float, max_std: float) -> None:
@@ -23,7 +23,7 @@ class GaussianHead(nn.Module):
         self.log_std = nn.Parameter(torch.full((num_actions,), math.log(init_std)))
 
     def forward(self, mean: Tensor) -> Normal:
-        """Distribution with `mean` (..., A)."""
+        """Return the distribution with `mean` (..., A)."""
         return Normal(mean, self.log_std.exp().expand_as(mean), validate_args=False)
 
     @torch.no_grad()

@@ -10,23 +10,23 @@ from torch import Tensor, nn
 from rlmpc.networks.mlp import ACTIVATIONS, mlp
 
 MIN_FRAMES = 6
-"""Shortest history that leaves the second convolution an output."""
+"""Shortest history for which the second convolution has an output."""
 
 
 def accepts_frames(num_frames: int) -> bool:
-    """Whether `HistoryEncoder` takes a history of so many frames and reads every one of them.
+    """Return whether `HistoryEncoder` takes a history of so many frames and reads all of them.
 
-    The first convolution moves by two frames at a time, so with an odd number it would not see the newest.
+    The first convolution has stride 2, so with an odd number it would not see the newest frame.
     """
     return num_frames >= MIN_FRAMES and num_frames % 2 == 0
 
 
 class HistoryEncoder(nn.Module):
-    """A latent of H frames by two convolutions over time.
+    """Encodes H frames to a latent by two convolutions over time.
 
-    The layers are those of the adaptation module of RMA (Kumar et al., "RMA: Rapid motor adaptation for legged
-    robots", 2021) in the size that the reference system gives them: each frame to 30 features, 30 to 20 channels
-    (kernel 4, stride 2), 20 to 10 (kernel 2), then one linear layer.
+    The layers follow RMA's adaptation module (Kumar et al., "RMA: Rapid motor adaptation for legged robots", 2021), in
+    the reference system's sizes: each frame to 30 features, 30 to 20 channels (kernel 4, stride 2), 20 to 10 (kernel
+    2), then one linear layer.
 
     Args:
         frame_dim: features of a frame, over all terms.
@@ -59,11 +59,11 @@ class HistoryEncoder(nn.Module):
         self.latent = mlp(second * steps_left, (), latent_dim, activation)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Latents (..., latent_dim) of `frames` (..., H, frame_dim), oldest first."""
+        """Return the latents (..., latent_dim) of `frames` (..., H, frame_dim), oldest first."""
         features = self.frame(frames).flatten(0, -3).transpose(1, 2)
         return self.latent(self.convolutions(features)).view(*frames.shape[:-2], -1)
 
 
 def frames_of(terms: Sequence[Tensor], num_frames: int) -> Tensor:
-    """Frames (..., H, sum of D) from flattened terms (..., H D), each with its oldest frame first."""
+    """Return frames (..., H, sum of D) from flattened terms (..., H D), oldest frame first."""
     return torch.cat([term.unflatten(-1, (num_frames, -1)) for term in terms], dim=-1)

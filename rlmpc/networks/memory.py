@@ -1,4 +1,4 @@
-"""Recurrent cells that remember what a policy has seen of an episode."""
+"""Recurrent cells that remember what a policy has seen in an episode."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class RecurrentMemory(nn.Module):
 
     Args:
         kind: a key of `CELLS`.
-        num_inputs: D, features that go in.
-        width: features that are remembered, and that come out.
+        num_inputs: D, number of input features.
+        width: number of remembered features, which are also the output.
     """
 
     def __init__(self, kind: str, num_inputs: int, width: int) -> None:
@@ -29,11 +29,11 @@ class RecurrentMemory(nn.Module):
         self.names = ("hidden", "cell") if kind == "lstm" else ("hidden",)
 
     def initial(self, num_envs: int) -> dict[str, Tensor]:
-        """State at the start of an episode."""
+        """Return the state at the start of an episode."""
         return {name: self.cell.weight_hh.new_zeros(num_envs, self.width) for name in self.names}
 
     def forward(self, x: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Output (N, width) and next state for one step of inputs (N, D)."""
+        """Return the output (N, width) and the next state for one step of inputs (N, D)."""
         if isinstance(self.cell, nn.LSTMCell):
             hidden, cell = self.cell(x, (state["hidden"], state["cell"]))
             return hidden, {"hidden": hidden, "cell": cell}
@@ -41,14 +41,14 @@ class RecurrentMemory(nn.Module):
         return hidden, {"hidden": hidden}
 
     def unroll(self, x: Tensor, state: Mapping[str, Tensor], restarts: Tensor) -> Tensor:
-        """Outputs (T, N, width) of T steps of inputs (T, N, D).
+        """Return the outputs (T, N, width) of T steps of inputs (T, N, D).
 
         The gradient goes back through all T steps and no further: truncated backpropagation through time.
 
         Args:
             x: inputs.
-            state: before the first step.
-            restarts: (T, N) bool, whether the next input is of another episode, which starts from zeros.
+            state: state before the first step.
+            restarts: (T, N) bool, whether the next input belongs to another episode, which starts from zeros.
         """
         outputs = []
         keep = (~restarts).unsqueeze(-1).to(x.dtype)
@@ -60,5 +60,5 @@ class RecurrentMemory(nn.Module):
 
 
 def forget(memory: Mapping[str, Tensor], restarts: Tensor) -> dict[str, Tensor]:
-    """`memory` (N, ...) with zeros where another episode starts, (N,) bool, which then starts from nothing."""
+    """Set `memory` (N, ...) to zeros where another episode starts: `restarts` (N,) bool."""
     return {name: values.masked_fill(like_rows(restarts, values), 0.0) for name, values in memory.items()}

@@ -12,9 +12,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "tanh
 def mlp(
     num_inputs: int, hidden: Sequence[int], num_outputs: int, activation: str, output_gain: float = 1.0
 ) -> nn.Sequential:
-    """Fully connected layers with an activation between them and none at the end.
+    """Make fully connected layers with an activation between them and none at the end.
 
-    Weights are orthogonal with gain sqrt(2) and biases zero; `output_gain` scales the last layer, so that a small value
+    Weights are orthogonal with gain sqrt(2), biases zero. `output_gain` is the gain of the last layer; a small one
     starts a policy near its default action (Andrychowicz et al., "What matters for on-policy deep actor-critic
     methods", 2021).
 

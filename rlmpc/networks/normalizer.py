@@ -11,7 +11,7 @@ from rlmpc.networks.selection import select
 
 
 class RunningNormalizer(nn.Module):
-    """Shifts and scales features by running mean and variance.
+    """Shifts and scales features by their running mean and variance.
 
     The statistics are buffers that change only in `merge`, in place, so that a rollout and the update after it see the
     same numbers. Batches are merged by the parallel formula of Chan, Golub and LeVeque (1979), from sums taken about
@@ -31,7 +31,7 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
     def forward(self, x: Tensor, columns: Sequence[slice] | None = None) -> Tensor:
-        """Normalise `x` (..., D), or some of its columns, and clip to +-`clip` standard deviations."""
+        """Normalise `x` (..., D), or only `columns` of it, and clip to +-`clip` standard deviations."""
         mean, var = self.mean, self.var
         if columns is not None:
             x, mean, var = (select(values, columns) for values in (x, mean, var))
@@ -39,11 +39,11 @@ class RunningNormalizer(nn.Module):
 
     @torch.no_grad()
     def centred_sums(self, x: Tensor, num_invalid: Tensor | float = 0.0) -> Tensor:
-        """First and second sums of `x` (..., D) about the current mean, and the sample count: (2 D + 1,) float64.
+        """Return the first and second sums of `x` (..., D) about the current mean, and the count: (2 D + 1,) float64.
 
         Args:
-            x: samples; those that are not valid are rows of zeros.
-            num_invalid: how many these are, a scalar. What they add to the sums is known, and taken off again.
+            x: samples; invalid ones are rows of zeros.
+            num_invalid: number of invalid samples, a scalar. What they add to the sums is known and subtracted.
         """
         centred = (x.flatten(0, -2) - self.mean).double()
         offset = self.mean.double()
@@ -54,9 +54,9 @@ class RunningNormalizer(nn.Module):
 
     @torch.no_grad()
     def merge(self, sums: Tensor) -> None:
-        """Merge `centred_sums` (added over ranks where there are several) into the running statistics.
+        """Merge `centred_sums`, added over ranks if there are several, into the running statistics.
 
-        Sums of no samples, or from which the statistics would not come out finite, change nothing.
+        Sums that are empty or would make the statistics non-finite change nothing.
         """
         first, second, count = sums[: self.mean.numel()], sums[self.mean.numel() : -1], sums[-1]
         shift = first / count
@@ -64,7 +64,7 @@ class RunningNormalizer(nn.Module):
         spread = self.var * self.count + second - count * shift**2 + shift**2 * self.count * count / total
         mean = self.mean + (shift * count / total).to(self.mean.dtype)
         var = (spread / total).clamp(min=0.0).to(self.var.dtype)
-        # Without samples `shift` is 0 / 0, which shows here as well.
+        # Without samples `shift` is 0 / 0, so `mean` is not finite.
         is_finite = (mean.isfinite() & var.isfinite()).all()
         self.mean.copy_(torch.where(is_finite, mean, self.mean))
         self.var.copy_(torch.where(is_finite, var, self.var))

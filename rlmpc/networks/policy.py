@@ -1,4 +1,4 @@
-"""What every policy shares: an actor with noise, a normalizer for each group and, to learn by reward, a critic."""
+"""What every policy shares: an actor with noise, a normalizer for each group and, to learn from rewards, a critic."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ Memory = Mapping[str, Tensor]
 
 @dataclass
 class Acted:
-    """Actions of N environments, and how they were chosen."""
+    """Actions of N environments and how they were chosen."""
 
     action: Tensor
     """(N, A)."""
     log_prob: Tensor
-    """Of the action, (N,)."""
+    """Log-probability of the action, (N,)."""
     mean: Tensor
-    """Of the distribution that the action was drawn from, (N, A)."""
+    """Mean of the action distribution, (N, A)."""
     std: Tensor
-    """(N, A)."""
+    """Standard deviation of the action distribution, (N, A)."""
     inferred: dict[str, Tensor]
     """What `GaussianPolicy.infer` gave, (N, ...) each."""
     memory: dict[str, Tensor]
-    """For the next step, (N, ...) each."""
+    """Memory for the next step, (N, ...) each."""
 
 
 class GaussianPolicy(nn.Module, ABC):
     """A Gaussian actor, with or without a value function; a subclass says what the actor takes.
 
     Args:
-        settings: of the agent. One that learns by reward has a `critic_group` and `critic_hidden`; without them the
-            policy values nothing.
+        settings: the agent's settings. An agent that learns from rewards has a `critic_group` and `critic_hidden`;
+            without them the policy has no critic.
         contract: what the policy and its environment agree upon.
-        num_inputs: width of what the actor takes.
-        more_groups: observation groups that the policy sees beside the actor's and the critic's.
+        num_inputs: width of the actor's input.
+        more_groups: observation groups that the policy sees besides the actor's and the critic's.
     """
 
     actor: nn.Sequential
     teachable: dict[str, int]
-    """What a student of this policy can be taught beside its actions: name -> width."""
+    """What a student of this policy can be taught besides its actions, name -> width."""
 
     def __init__(
         self, settings: AgentCfg, contract: Contract, num_inputs: int, more_groups: Sequence[str] = ()
@@ -78,50 +78,50 @@ class GaussianPolicy(nn.Module, ABC):
 
     @abstractmethod
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
-        """Action distribution for `obs` of groups (..., D_g) and what `infer` gave for them; mean is (..., A)."""
+        """Return the action distribution for groups `obs` (..., D_g) and their `inferred`; the mean is (..., A)."""
 
     @property
     def acting_groups(self) -> tuple[str, ...]:
-        """Observation groups that acting needs now; the rest of `groups` serves learning."""
+        """Observation groups that acting needs now; the rest of `groups` is for learning."""
         return (self.actor_group,)
 
     def on_robot(self) -> Self:
-        """From now on act as on a robot: on nothing but what it senses."""
+        """Act from now on as on a robot, only on what it senses."""
         return self
 
     def in_simulation(self) -> Self:
-        """From now on act with all that is known in simulation."""
+        """Act from now on with all that is known in simulation."""
         return self
 
     def deployed(self, device: torch.device | str = "cpu") -> Self:
-        """A copy on `device` that acts as on a robot, in evaluation mode and without critic."""
+        """Return a copy on `device` that acts as on a robot, in evaluation mode and without critic."""
         copy = deepcopy(self).to(device).eval().on_robot()
         copy.critic = None
         return copy
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Memory at the start of an episode, zeros (N, ...) each; empty for a policy that remembers nothing."""
+        """Return the memory at the start of an episode, zeros (N, ...) each; empty for a policy without memory."""
         return {}
 
     def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What the actor takes besides `obs`, (N, ...) each: estimates, what it remembers; and the next memory."""
+        """Infer what the actor takes besides `obs` (estimates, memory output), (N, ...) each, and the next memory."""
         return {}, dict(memory)
 
     def teach(self, obs: Obs) -> dict[str, Tensor]:
-        """Everything `teachable`, (N, width) each, for `obs` of groups (N, D_g)."""
+        """Return everything `teachable`, (N, width) each, for groups `obs` (N, D_g)."""
         return {}
 
     def value(self, obs: Obs) -> Tensor:
-        """Expected return from `obs`, (...,)."""
+        """Estimate the expected return (...,) from `obs`."""
         assert self.critic is not None and self.critic_group is not None
         return self.critic(self.normalized(obs, self.critic_group)).squeeze(-1)
 
     def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> Acted:
-        """Choose actions for N environments; rollout, play and export all act by this.
+        """Choose actions for N environments; rollout, play and export all use this.
 
         Args:
             obs: at least the groups of `acting_groups`, (N, D_g) each.
-            memory: what the previous step gave; `initial_memory` at the start of an episode.
+            memory: memory that the previous step returned; `initial_memory` at the start of an episode.
             deterministic: take the mean instead of a sample.
         """
         inferred, memory = self.infer(obs, memory)
@@ -131,7 +131,7 @@ class GaussianPolicy(nn.Module, ABC):
         return Acted(action, log_prob, distribution.mean, distribution.stddev, inferred, memory)
 
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
-        """One group (..., D_g), or some of its columns, as the networks see it."""
+        """Return one group (..., D_g), or only `columns` of it, as the networks see it."""
         if group in self.normalizers:
             return self.normalizers[group](obs[group], columns)
         return obs[group] if columns is None else select(obs[group], columns)

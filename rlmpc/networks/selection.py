@@ -1,4 +1,4 @@
-"""Taking columns out of an observation group; `ObsSchema` says which."""
+"""Selects columns of an observation group; `ObsSchema` says which."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def select(x: Tensor, columns: Sequence[slice]) -> Tensor:
-    """The chosen columns of `x` (..., D), side by side."""
+    """Concatenate the chosen columns of `x` (..., D)."""
     return torch.cat([x[..., part] for part in columns], dim=-1)
 
 
 def width(columns: Sequence[slice]) -> int:
-    """How many columns `select` gives."""
+    """Return how many columns `select` gives."""
     return sum(part.stop - part.start for part in columns)

@@ -1,4 +1,4 @@
-"""Nested tensors: dicts and dataclasses, one in another, with tensors as leaves."""
+"""Trees of tensors: nested dicts and dataclasses with tensors as leaves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor
 
 
 def tree_map[T](function: Callable[..., Any], tree: T, *others: Any) -> T:
-    """Apply `function` to every leaf of a tree, together with the leaves at its place in the others.
+    """Apply `function` to every leaf of a tree, together with the leaves at the same place in the others.
 
-    None stands for a part that is not there and stays None.
+    None stands for a missing part and stays None.
     """
     if tree is None:
         return tree
@@ -26,7 +26,7 @@ def tree_map[T](function: Callable[..., Any], tree: T, *others: Any) -> T:
 
 
 def leaves(tree: Any) -> Iterator[Tensor]:
-    """The tensors of a tree, in order."""
+    """Yield the tensors of a tree, in order."""
     if isinstance(tree, Mapping):
         for part in tree.values():
             yield from leaves(part)
@@ -38,5 +38,5 @@ def leaves(tree: Any) -> Iterator[Tensor]:
 
 
 def like_rows(mask: Tensor, values: Tensor) -> Tensor:
-    """A mask of the leading dimensions of `values`, with as many dimensions as it has."""
+    """Give a mask of the leading dimensions of `values` as many dimensions as `values` has."""
     return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))

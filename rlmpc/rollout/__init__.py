@@ -1,1 +1,1 @@
-"""From environment and policy to one batch of experience."""
+"""Collects experience with an environment and a policy, one batch at a time."""

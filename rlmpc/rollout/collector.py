@@ -1,4 +1,4 @@
-"""Steps an environment with a policy and keeps what happened as a rollout."""
+"""Steps an environment with a policy and keeps the result as a rollout."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from rlmpc.rollout.rollout import Metrics, Rollout
 
 
 class RolloutPolicy(Protocol):
-    """What collecting needs of a policy."""
+    """What collecting needs from a policy."""
 
     groups: tuple[str, ...]
     """Observation groups to keep for the update."""
     critic_group: str | None
-    """Group that `value` takes; None for a policy that values nothing."""
+    """Group that `value` takes; None for a policy without critic."""
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Memory at the start of an episode, (N, ...) each; empty for a policy that remembers nothing."""
+        """Return the memory at the start of an episode, (N, ...) each; empty for a policy without memory."""
         ...
 
     def act(self, obs: Obs, memory: Memory) -> Choice:
-        """Actions for N environments and how they were chosen, a dataclass of tensors."""
+        """Choose actions for N environments; return them and how they were chosen, a dataclass of tensors."""
         ...
 
     def value(self, obs: Obs) -> Tensor:
-        """Expected return (N,)."""
+        """Estimate the expected return (N,)."""
         ...
 
 
 class Collector:
-    """Carries the environments, and what the policy remembers of them, from one rollout to the next.
+    """Collects rollouts; the environments and the policy's memory carry over from one rollout to the next.
 
     Args:
         env: the environments.
         num_steps: T.
         stagger_episodes: whether the first episodes start with random ages.
-        recorder: keeps what a rollout with a fault is replayed from; None keeps nothing.
+        recorder: keeps what is needed to replay a rollout with a fault; None keeps nothing.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Collector:
 
     @torch.no_grad()
     def collect(self, policy: RolloutPolicy) -> Rollout:
-        """Run T steps; the tensors of the rollout before are written over.
+        """Run T steps; the tensors of the previous rollout are overwritten.
 
-        A sample is valid if what was seen, what was done and what came of it is finite.
+        A sample is valid if observation, action and outcome are finite.
         """
         if self._obs is None:
             self._obs, self._memory = self.env.reset(), policy.initial_memory(self.env.num_envs)
@@ -90,17 +90,17 @@ class Collector:
         return replace(rollout, last_value=last_value, memory=memory, metrics=metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """What goes over from one rollout to the next; empty before the first."""
+        """Return what carries over from one rollout to the next; empty before the first."""
         if self._obs is None:
             return {}
         episodes = {"return": self._episode_return, "length": self._episode_length}
         return {"obs": dict(self._obs), "memory": dict(self._memory), "episodes": episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the episodes that `state_dict` was taken from, in environments that stand where they stood.
+        """Continue the episodes of a `state_dict`; the environments must be in the state of that moment.
 
         Raises:
-            ValueError: if it is of other environments.
+            ValueError: if the state is of other environments.
         """
         device = self.env.device
         widths = {group: [self.env.num_envs, width] for group, width in self.env.obs_schema.dims().items()}
@@ -112,7 +112,7 @@ class Collector:
         self._episode_return, self._episode_length = state["episodes"]["return"], state["episodes"]["length"]
 
     def _transitions(self, policy: RolloutPolicy, obs: Obs) -> Iterator[Transition]:
-        """T steps, watched by the recorder."""
+        """Run T steps, watched by the recorder."""
         recorder = self.recorder
         if recorder is not None:
             recorder.begin(self.env, finite_rows(obs))
@@ -127,7 +127,7 @@ class Collector:
         return (next(steps) for _ in range(self.num_steps))
 
     def _samples(self, policy: RolloutPolicy, transition: Transition) -> Rollout:
-        """The samples (N, ...) of a step."""
+        """Return the samples (N, ...) of a step."""
         obs, step = transition.obs, transition.step
         value = terminal_value = None
         if policy.critic_group is not None:
@@ -146,7 +146,7 @@ class Collector:
         )
 
     def _write(self, t: int, samples: Rollout) -> None:
-        """Copy a step's samples to row `t`. The first write allocates; addresses stay the same from then on."""
+        """Copy a step's samples to row `t`; the first write allocates, and the addresses stay the same afterwards."""
         if self._storage is None:
             self._storage = tree_map(lambda row: row.new_zeros(self.num_steps, *row.shape), samples)
         tree_map(lambda rows, row: rows[t].copy_(row), self._storage, samples)

@@ -16,7 +16,7 @@ from rlmpc.rollout.rollout import Rollout
 
 
 class RolloutLoader:
-    """An iterable of length 1 whose item is collected when it is asked for, with the policy of that moment.
+    """An iterable of length 1 whose item is collected on request, with the policy of that moment.
 
     The length and the lazy generator both matter: Lightning prefetches from a loader without length, which would
     collect before the update, and an eager `__iter__` would collect more than once an epoch.
@@ -37,8 +37,8 @@ class RolloutDataModule(L.LightningDataModule):
 
     Args:
         env: this rank's environments.
-        collector: what steps them.
-        keep_state: whether checkpoints hold all that the environments are in the midst of, or their curriculum.
+        collector: steps them.
+        keep_state: whether checkpoints hold the exact state of the environments and rollout, or only the curriculum.
     """
 
     def __init__(self, env: VecEnv, collector: Collector, keep_state: bool = True) -> None:
@@ -49,11 +49,11 @@ class RolloutDataModule(L.LightningDataModule):
         self._random_state: dict[str, Any] | None = None
 
     def train_dataloader(self) -> RolloutLoader:
-        """The loader of the rollout; see `RolloutLoader`."""
+        """Return the loader of the rollout; see `RolloutLoader`."""
         return RolloutLoader(self)
 
     def collect(self) -> Rollout:
-        """One rollout with the policy of the learner that the trainer holds."""
+        """Collect one rollout with the policy of the trainer's learner."""
         assert self.trainer is not None
         if self._random_state is not None:
             load_random_state(self._random_state, self.env.device)
@@ -61,11 +61,11 @@ class RolloutDataModule(L.LightningDataModule):
         return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
     def transfer_batch_to_device(self, batch: Rollout, device: torch.device, dataloader_idx: int) -> Rollout:
-        """The rollout already lies where the learner is."""
+        """Return the batch as it is: the rollout is already on the learner's device."""
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """`rank_state` of every rank, in their order. Every rank calls this when a checkpoint is written."""
+        """Return the `rank_state` of every rank, in order; every rank calls this when a checkpoint is written."""
         assert self.trainer is not None
         states: list[Any] = [self.rank_state()]
         if self.trainer.world_size > 1:
@@ -74,11 +74,11 @@ class RolloutDataModule(L.LightningDataModule):
         return {"ranks": states}
 
     def rank_state(self) -> dict[str, Any]:
-        """What this rank is in the midst of.
+        """Return the state of this rank.
 
         Returns:
-            `num_envs`, `curriculum`, `random` (the random generators), `kept_state`, and if so `state` (of the
-            environments, exactly) and `rollout` (what goes over from one rollout to the next).
+            `num_envs`, `curriculum`, `random` (the random generators), `kept_state`, and if that is set `state` (the
+            environments' exact state) and `rollout` (what carries over from one rollout to the next).
         """
         state = {
             "num_envs": self.env.num_envs,
@@ -92,7 +92,7 @@ class RolloutDataModule(L.LightningDataModule):
         return state
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on with what is there of a `rank_state`; episodes start anew where the exact state is not.
+        """Restore the parts of a `rank_state` that are there; without the exact state, episodes start anew.
 
         Raises:
             ValueError: if the exact state is of other environments.
@@ -103,7 +103,7 @@ class RolloutDataModule(L.LightningDataModule):
             self.env.load_state(state["state"])
             self.collector.load_state_dict(state["rollout"])
         if "random" in state:
-            # Now, to see that it is one; and once more before the first rollout, since what is built until then draws
-            # random numbers too.
+            # Loaded now to check it, and again before the first rollout, since what is built until then also draws
+            # random numbers.
             load_random_state(state["random"], self.env.device)
             self._random_state = state["random"]

@@ -1,4 +1,4 @@
-"""Keeps the last rollout in such a way that one with a fault can be gone through again."""
+"""Records the last rollout so that one with a fault can be replayed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rlmpc.checkpoint.random_state import random_state
 from rlmpc.envs.vec_env import VecEnv
 
 MAX_SHOWN = 16
-"""Faulty environments whose observations are kept; the others can be seen in the replay."""
+"""Number of faulty environments whose observations are kept; a replay shows the others."""
 
 
 class FaultRecorder:
-    """What the environments were in the midst of when a rollout began, and what was done to them since.
+    """Keeps the state of the environments at the start of a rollout and the actions since.
 
-    No policy is needed to replay it: the actions are kept, and the random generators before every step, since
-    environments and policies draw from the same ones.
+    A replay needs no policy: the actions are kept, and so are the states of the random generators before every step,
+    since environments and policies draw from the same generators.
     """
 
     def __init__(self) -> None:
@@ -30,41 +30,41 @@ class FaultRecorder:
         self._valid = torch.ones(0, 0, dtype=torch.bool)
 
     def begin(self, env: VecEnv, obs_is_finite: Tensor) -> None:
-        """A rollout begins.
+        """Record the start of a rollout.
 
         Args:
             env: the environments.
-            obs_is_finite: (N,) bool, whether what is acted upon first is finite.
+            obs_is_finite: (N,) bool, whether the first observation acted upon is finite.
         """
         self._start = {"state": env.state(), "obs_is_finite": obs_is_finite}
         self._random, self._actions = [], []
 
     def add(self, action: Tensor) -> None:
-        """The environments are about to be stepped with `action` (N, A), finite or not."""
+        """Record the `action` (N, A), finite or not, before the environments are stepped with it."""
         self._random.append(random_state(action.device))
         self._actions.append(action.clone())
 
     def finish(self, valid: Tensor, obs: dict[str, Tensor]) -> None:
-        """The rollout is over.
+        """Record the end of the rollout.
 
         Args:
             valid: (T, N) bool.
-            obs: what was seen, groups (T, N, D_g), zeros where not valid; read by `recording` before the next rollout.
+            obs: groups (T, N, D_g), zeros where not valid; not copied, so call `recording` before the next rollout.
         """
         self._valid = valid
         self._obs = obs
 
     def has_fault(self) -> bool:
-        """Whether there was a fault in the last rollout; waits for the device."""
+        """Return whether the last rollout had a fault; waits for the device."""
         return bool((~self._valid).any())
 
     def recording(self) -> dict[str, Any]:
-        """The last rollout as plain data on the CPU.
+        """Return the last rollout as plain data on the CPU.
 
         Returns:
-            `state`, what `VecEnv.state` gave at its start; `obs_is_finite` (N,), of what was seen then;
-            `random`, the state of the generators before each of T steps; `actions` (T, N, A); `valid` (T, N); and of a
-            few faulty environments `shown` (K,) and their `obs`, groups (T, K, D_g).
+            `state`, what `VecEnv.state` gave at its start, compacted; `obs_is_finite` (N,) of the first observation;
+            `random`, the state of the generators before each of T steps; `actions` (T, N, A); `valid` (T, N); and
+            `shown` (K,), the indices of a few faulty environments, with their `obs`, groups (T, K, D_g).
         """
         shown = (~self._valid).any(dim=0).nonzero().flatten()[:MAX_SHOWN]
         recording = {
@@ -80,7 +80,7 @@ class FaultRecorder:
 
 
 def on_cpu(tree: dict[str, Any]) -> dict[str, Any]:
-    """A nested dict with its tensors on the CPU."""
+    """Return a nested dict with its tensors on the CPU."""
 
     def moved(value: Any) -> Any:
         if isinstance(value, dict):

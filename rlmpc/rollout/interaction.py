@@ -1,4 +1,4 @@
-"""The loop of policy and environment: act, step, forget. Rollouts, evaluation, films and replays all run by it."""
+"""The loop of policy and environment: act, step, forget. Rollouts, evaluation, films and replays all use it."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ Memory = Mapping[str, Tensor]
 
 
 class Choice(Protocol):
-    """What acting returns, at least."""
+    """The least that acting returns."""
 
     action: Tensor
-    """(N, A)"""
+    """(N, A)."""
     memory: dict[str, Tensor]
-    """For the next step."""
+    """Memory for the next step."""
 
 
 @dataclass
 class Action:
-    """A choice without anything else to tell."""
+    """A plain `Choice` without further fields."""
 
     action: Tensor
     memory: dict[str, Tensor] = field(default_factory=dict)
 
 
 class ActingPolicy(Protocol):
-    """What playing needs of a policy."""
+    """What playing needs from a policy."""
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Memory at the start of an episode, (N, ...) each."""
+        """Return the memory at the start of an episode, (N, ...) each."""
         ...
 
     def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> Choice:
-        """Actions for N environments."""
+        """Choose actions for N environments."""
         ...
 
 
 def noiseless(policy: ActingPolicy) -> Callable[[Obs, Memory], Choice]:
-    """How a policy acts by the mean of its actions."""
+    """Return the policy's `act` with the mean of its actions instead of a sample."""
     return partial(policy.act, deterministic=True)
 
 
@@ -56,15 +56,15 @@ class Transition:
     """One step of N environments."""
 
     obs: Obs
-    """What was acted upon."""
+    """Observation acted upon."""
     obs_is_finite: Tensor
     """(N,) bool."""
     acted: Any
     """What acting returned, a `Choice`."""
     step: Step
-    """What came of it."""
+    """Outcome of the step."""
     memory: dict[str, Tensor]
-    """For the next step: zeros where an episode starts."""
+    """Memory for the next step: zeros where an episode starts."""
 
 
 @torch.no_grad()
@@ -77,10 +77,10 @@ def interact(
 
     Args:
         env: the environments.
-        act: chooses actions for N environments from what they see and what is remembered.
-        obs: what they see now, groups (N, D_g).
-        memory: what is remembered now.
-        obs_is_finite: (N,) bool; None looks at `obs`.
+        act: chooses actions for N environments from observations and memory.
+        obs: current observations, groups (N, D_g).
+        memory: current memory.
+        obs_is_finite: (N,) bool; None computes it from `obs`.
     """
     if obs_is_finite is None:
         obs_is_finite = finite_rows(obs)

@@ -1,4 +1,4 @@
-"""Goes on with a run: says which parts of its state a checkpoint holds, and puts them back."""
+"""Resumes a run: restores the parts of its state that a checkpoint holds, and reports what it found."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from rlmpc.rollout.datamodule import RolloutDataModule
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the state of a run, and what has become of it."""
+    """One part of a run's state and how its restoring went."""
 
     name: str
     outcome: str
     is_missing: bool = False
-    """Whether it cannot be restored although an uninterrupted run would have it, by no choice of the user's."""
+    """Whether it could not be restored although the user did not choose to leave it out."""
 
 
 def resume_run(
     checkpoint: Checkpoint, datamodule: RolloutDataModule, rank: int, world_size: int, allow_partial: bool
 ) -> list[Part]:
-    """Give this rank's environments, rollout and random generators what a checkpoint holds of them.
+    """Restore what a checkpoint holds of this rank's environments, rollout and random generators.
 
     Networks, optimizer and counters are restored by Lightning afterwards, from the same file.
 
     Args:
-        checkpoint: the run.
-        datamodule: of this rank, before its first rollout.
-        rank: number of this process among all.
-        world_size: how many there are.
-        allow_partial: whether to go on without what is missing.
+        checkpoint: the run's checkpoint.
+        datamodule: the datamodule of this rank, before its first rollout.
+        rank: index of this process.
+        world_size: number of processes.
+        allow_partial: whether to go on if parts are missing.
 
     Returns:
-        Every part, for `table`.
+        Every part, for `say_resume`.
 
     Raises:
-        UserError: if a part is missing and that is not allowed.
+        UserError: if a part is missing and `allow_partial` is not set, or if the file was changed.
     """
     try:
         rank_parts = _resume_rank(checkpoint.ranks, datamodule, rank, world_size)
@@ -62,7 +62,7 @@ def resume_run(
 
 
 def say_resume(parts: list[Part], changed: list[str], checkpoint: Checkpoint, show: Callable[[str], None]) -> None:
-    """Show, line by line, what goes on, what was restored of it and which settings differ from now on."""
+    """Show, line by line, the checkpoint, what was restored and which settings changed."""
     show(f"resuming {checkpoint.path}")
     width = max(len(part.name) for part in parts)
     for part in parts:
@@ -91,7 +91,7 @@ def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, ran
 
 
 def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule) -> list[Part]:
-    """As many environments and processes as before."""
+    """Resume with as many environments and processes as before."""
     if {"state", "rollout"} <= state.keys():
         episodes = Part("episodes", "restored, physics included")
     elif state.get("kept_state", True):

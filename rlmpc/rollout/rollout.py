@@ -1,4 +1,4 @@
-"""One rollout: T steps of N environments, as learners take them."""
+"""A rollout: T steps of N environments, as learners take them."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ Metrics = dict[str, tuple[Tensor, Tensor]]
 
 @dataclass
 class Rollout:
-    """What was seen, done and earned; every tensor is finite.
+    """Observations, actions and rewards; every tensor is finite.
 
-    A sample that is not valid holds zeros, but for what lets the samples before it bootstrap: it is truncated, with the
-    value of its observation as `terminal_value`, or 0 where that is unknown.
+    An invalid sample holds zeros, except for what the samples before it bootstrap from: it is truncated, with the value
+    of its observation as `terminal_value`, or 0 if that is unknown.
     """
 
     obs: dict[str, Tensor]
-    """Groups that the policy wants to learn from, (T, N, D_g)."""
+    """Groups that the policy learns from, (T, N, D_g)."""
     acted: Any
-    """What `act` returned, a dataclass of tensors (T, N, ...), its `memory` left out."""
+    """What `act` returned without its `memory`, a dataclass of tensors (T, N, ...)."""
     reward: Tensor
-    """(T, N)"""
+    """(T, N)."""
     terminated: Tensor
     """(T, N) bool."""
     truncated: Tensor
     """(T, N) bool."""
     valid: Tensor
-    """(T, N) bool: the sample can be learned from."""
+    """(T, N) bool: whether the sample can be learned from."""
     value: Tensor | None = None
-    """Of `obs`, (T, N); None for a policy that values nothing, like the two after it."""
+    """Value of `obs`, (T, N). This and the next two are None for a policy without critic."""
     terminal_value: Tensor | None = None
-    """Of the observation that a truncated episode ended with, (T, N)."""
+    """Value of the observation that a truncated episode ended with, (T, N)."""
     last_value: Tensor | None = None
-    """Of the observation that follows the rollout, (N,)."""
+    """Value of the observation after the rollout, (N,)."""
     memory: dict[str, Tensor] = field(default_factory=dict)
-    """What the policy remembered at the start of the rollout, (N, ...)."""
+    """The policy's memory at the start of the rollout, (N, ...) each."""
     metrics: Metrics = field(default_factory=dict)
-    """Of the rollout's steps and episodes."""
+    """Metrics of the rollout's steps and episodes."""

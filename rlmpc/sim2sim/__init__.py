@@ -1,1 +1,1 @@
-"""Drives the robot in plain MuJoCo with an exported policy: no Isaac Lab, no torch."""
+"""Runs an exported policy on the robot in plain MuJoCo, without Isaac Lab or torch."""

@@ -12,11 +12,11 @@ from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError, nearest
 
 SERVED = ("joint_pos", "gait_cycle")
-"""Names of the action terms that this simulation carries out."""
+"""Action terms that this simulation carries out."""
 
 
 class GaitClock:
-    """A phase that runs through [0, 1) once a gait period; each leg, left then right, reads it with an offset.
+    """A phase that runs through [0, 1) once per gait period; each leg, left then right, has an offset to it.
 
     Args:
         term: action term `gait_cycle` of a contract: `offset_s`, `scale_s`, `period_range_s`, `leg_offsets`.
@@ -36,7 +36,7 @@ class GaitClock:
         return (self.phase + self._leg_offsets) % 1.0
 
     def advance(self, action: float) -> None:
-        """Set the period and let one control step pass."""
+        """Set the period from the action and advance by one control step."""
         period_s = min(max(self._offset_s + self._scale_s * action, self._shortest_s), self._longest_s)
         self.phase = (self.phase + self._control_dt / period_s) % 1.0
 
@@ -45,7 +45,7 @@ class Actions:
     """The action terms of a contract in their order.
 
     Args:
-        contract: says what they are, and the limit of raw actions.
+        contract: its action terms, joints and limit of raw actions.
 
     Raises:
         UserError: for a term that this simulation does not carry out.
@@ -73,16 +73,16 @@ class Actions:
                     f"{', '.join(SERVED)}{nearest(term['name'], SERVED)}"
                 )
         self.raw = np.zeros(start)
-        """Raw actions (A,) of the last step, bounded."""
+        """Raw actions (A,) of the last step, clipped."""
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Forget the last actions and draw a phase."""
+        """Forget the last actions and draw a phase of the gait clock."""
         self.raw = np.zeros_like(self.raw)
         if self.clock is not None:
             self.clock.phase = rng.uniform()
 
     def process(self, raw: np.ndarray) -> np.ndarray:
-        """Targets (J,) [rad] in the contract's order of joints, for raw actions (A,); the gait clock advances.
+        """Turn raw actions (A,) into targets (J,) [rad], in the contract's joint order, and advance the gait clock.
 
         Entries that are not finite count as 0.
         """

@@ -12,7 +12,7 @@ from rlmpc.sim2sim.simulation import Simulation, world_of
 from rlmpc.sim2sim.walker import Walker, check_trial
 
 FALLS = ("non_finite", "bad_orientation", "fell_below")
-"""Reasons for an episode's end that are no success."""
+"""Reasons for an episode's end that count as falls."""
 
 
 def evaluate_in_mujoco(
@@ -27,9 +27,9 @@ def evaluate_in_mujoco(
     Args:
         deployment: the exported policy.
         trials: grounds and commands.
-        seed: of the starts, which differ from trial to trial and from episode to episode.
-        episode_length_s: after this an episode is a success; None: after what it was in training.
-        episodes_per_trial: episodes of one trial differ by heading, velocity and gait phase at their start.
+        seed: seed of the starts, which differ from trial to trial and from episode to episode.
+        episode_length_s: time after which an episode is a success; None takes the training's.
+        episodes_per_trial: episodes of each trial; they differ in heading, velocity and gait phase at the start.
 
     Returns:
         The episodes in the order of the trials.
@@ -54,8 +54,8 @@ def evaluate_in_mujoco(
 def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_steps: int) -> Episode:
     """Run one episode of at most `num_steps` control steps, from a start that `rng` draws.
 
-    The step that ends it is not measured, because Isaac Lab cannot measure it either: there, the robot stands at the
-    start of the next episode by then.
+    The last step is not measured, because Isaac Lab cannot measure it either: there, the robot is already at the start
+    of the next episode.
     """
     walker.start(rng)
     simulation, dt = walker.simulation, walker.simulation.control_dt
@@ -85,7 +85,7 @@ def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_step
 
 
 def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
-    """Return what ends the episode now, a fall before anything else; None while it goes on."""
+    """Return why the episode ends now, a fall before anything else; None while it goes on."""
     world = simulation.world
     tilt = math.acos(min(max(-simulation.gravity_b[2], -1.0), 1.0))
     if not simulation.is_finite:
@@ -100,7 +100,7 @@ def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
 
 
 def velocity_errors(simulation: Simulation) -> tuple[float, float]:
-    """Return the errors of the velocity in the plane [m/s], heading frame, and of the world's yaw rate [rad/s]."""
+    """Return the errors of the planar velocity in the heading frame [m/s] and of the world's yaw rate [rad/s]."""
     yaw = simulation.root_yaw
     turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
     velocity = turn @ simulation.root_lin_vel_w[:2]
@@ -109,5 +109,5 @@ def velocity_errors(simulation: Simulation) -> tuple[float, float]:
 
 
 def _root_mean_square(errors: list[float]) -> float:
-    """Return 0 for an episode that ended in its first step, of which nothing was measured."""
+    """Return the root mean square; 0 for an episode that ended in its first step, where nothing was measured."""
     return math.sqrt(sum(error**2 for error in errors) / len(errors)) if errors else 0.0

@@ -14,16 +14,16 @@ from rlmpc.contract.world import Terrain
 from rlmpc.errors import UserError, nearest
 
 FLAT = "flat"
-"""A kind of ground that is always there."""
+"""The kind of ground that is always available."""
 
 _DIRECTIONS = {"inverted_pyramid_stairs_terrain": -1.0, "pyramid_stairs_terrain": 1.0}
-"""Shapes of stairs. Who starts in a pit climbs, who starts on a hill descends."""
+"""Sign of the middle's height by shape: in a pit the robot starts low and climbs, on a hill it descends."""
 
 _NUMBERS = {"step_height_range", "step_width", "platform_width", "holes", "border_width"}
-"""What is said of stairs."""
+"""Keys that describe stairs."""
 
 _THICKNESS_M = 1.0
-"""Of the lowest piece of ground."""
+"""Thickness of the ground at its lowest place."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Box:
     """An upright box in the world frame."""
 
     centre: tuple[float, float, float]
+    """[m]"""
     half_size: tuple[float, float, float]
     """[m]"""
 
@@ -41,11 +42,11 @@ class Ground:
 
     boxes: tuple[Box, ...]
     origin_height: float
-    """[m] height of the ground in the middle of the tile, where episodes start."""
+    """Height of the ground in the middle of the tile, where episodes start [m]."""
 
 
 def served_kinds(terrain: Terrain) -> tuple[str, ...]:
-    """Return the kinds of ground that can be built here: flat, and the training's stairs that fill square tiles."""
+    """Return the kinds of ground that can be built here: flat, and stairs of the training that fill square tiles."""
     width, length = terrain.tile_size_m
     stairs = [name for name, kind in terrain.kinds.items() if width == length and _is_served(kind)]
     return tuple(dict.fromkeys((FLAT, *stairs)))
@@ -60,7 +61,7 @@ def make_ground(terrain: Terrain, kind: str, level: int) -> Ground:
     """Build the ground of one kind and level; flat ground is the same on all levels.
 
     Raises:
-        UserError: The kind or the level is unknown.
+        UserError: if the kind or the level is unknown.
     """
     kinds = served_kinds(terrain)
     if kind not in kinds:
@@ -74,7 +75,7 @@ def make_ground(terrain: Terrain, kind: str, level: int) -> Ground:
 
 
 def step_height(terrain: Terrain, kind: str, level: int) -> float:
-    """Return the height of a step [m]; training draws it from the interval of the level, this is the middle."""
+    """Return the height of a step [m], the middle of the level's interval from which training draws it."""
     easiest, hardest = terrain.difficulty_range
     difficulty = easiest + (level + 0.5) / terrain.num_levels * (hardest - easiest)
     low, high = terrain.kinds[kind]["step_height_range"]
@@ -82,11 +83,11 @@ def step_height(terrain: Terrain, kind: str, level: int) -> float:
 
 
 def _stairs(terrain: Terrain, kind: str, level: int) -> Ground:
-    """Build rings that rise (or fall) by one step from one to the next towards the middle."""
+    """Build rings that rise (or fall) by one step each towards the middle."""
     numbers = terrain.kinds[kind]
     rise = _DIRECTIONS[numbers["shape"]] * step_height(terrain, kind, level)
     step_width, half_tile = numbers["step_width"], 0.5 * terrain.tile_size_m[0]
-    # Whole steps make the platform narrower than it is wanted.
+    # Only whole steps fit, so the platform is narrower than `platform_width`.
     num_rings = int((2.0 * half_tile - numbers["platform_width"]) // (2.0 * step_width)) + 1
     edges = [half_tile - step_width * ring for ring in range(num_rings + 1)]
     origin_height = (num_rings + 1) * rise

@@ -1,6 +1,6 @@
 """The robot and the ground as a MuJoCo model, with the physics settings that the policy was trained with."""
 
-# MuJoCo fills its module from compiled ones, which pyright cannot see into.
+# MuJoCo fills its module from compiled ones, which pyright cannot read.
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ GROUND_GROUP = 0
 ROBOT_GROUP = 1
 
 _FRICTION = 1.0
-"""Nominal friction of the robot, which alone decides that of a contact."""
+"""Nominal friction of the robot, which alone decides the friction of a contact."""
 
 _LIMIT_STIFFNESS, _LIMIT_DAMPING = 1.0e4, 10.0
-"""[N m/rad, N m s/rad] of the joints' stops: Newton's defaults, which the training keeps."""
+"""Stiffness and damping of the joint limits [N m/rad, N m s/rad]: Newton's defaults, which training keeps."""
 
 _SHAPES = {
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
@@ -41,20 +41,20 @@ def build_model(
 ) -> mujoco.MjModel:
     """Build a floating robot with position drives above the ground.
 
-    Bodies, inertias, limits and collision shapes are the robot description's, drives those of the policy's contract.
+    Bodies, inertias, limits and collision shapes come from the robot's description, drives from the policy's contract.
 
     Args:
-        robot: what to build.
+        robot: the robot to build.
         joints: the contract's `joints`: `names`, and `stiffness`, `damping`, `armature`, `effort_limit` in that order.
         control_dt: seconds between two actions.
-        world: number of physics steps in a control step, and how stiff contacts are.
-        ground: what to stand on.
+        world: solver settings, number of physics steps in a control step, and stiffness of contacts.
+        ground: the ground to stand on.
 
     Returns:
         Model whose actuators are in the order of `joints["names"]` and take targets [rad].
 
     Raises:
-        UserError: the joints are not those of the robot.
+        UserError: if the joints are not the robot's.
     """
     _check_joints(robot, joints["names"])
     spec = mujoco.MjSpec()
@@ -88,12 +88,12 @@ def _set_physics(spec: mujoco.MjSpec, control_dt: float, world: World) -> None:
     spec.option.integrator = _choice(mujoco.mjtIntegrator, "mjINT", world.integrator)
     spec.option.cone = _choice(mujoco.mjtCone, "mjCONE", world.cone)
     spec.option.impratio = world.impratio
-    # A state that is not finite must end the episode; MuJoCo would start afresh and say nothing.
+    # A state that is not finite must end the episode; MuJoCo would reset it silently.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
 
 def _choice(kind: Any, prefix: str, name: str) -> Any:
-    """Return one of MuJoCo's constants by its name in MJCF, which is also that of Isaac Lab's solver."""
+    """Return one of MuJoCo's constants by its name in MJCF, which Isaac Lab's solver uses, too."""
     known = {constant.removeprefix(f"{prefix}_").lower(): constant for constant in kind.__members__}
     if name not in known:
         raise UserError(f"MuJoCo has no '{name}', which the policy was trained with; it has {', '.join(known)}")
@@ -101,7 +101,7 @@ def _choice(kind: Any, prefix: str, name: str) -> Any:
 
 
 def _set_light(spec: mujoco.MjSpec) -> None:
-    """Add sky and lights for films; MuJoCo's own are black and dark."""
+    """Add sky and lights for films; MuJoCo's own sky is black and its lights are dim."""
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -181,7 +181,7 @@ def _add_shape(body: mujoco.MjsBody, shape: CollisionShape, contact: tuple[float
         quat=shape.quat_wxyz,
         rgba=_COLOURS[shape.kind],
         group=ROBOT_GROUP,
-        # Meets the ground only: the robot's links do not collide with each other.
+        # Collides with the ground only: the robot's links do not collide with each other.
         contype=1,
         conaffinity=0,
         friction=(_FRICTION, 0.005, 0.0001),
@@ -202,7 +202,7 @@ def _add_drives(spec: mujoco.MjSpec, joints: Mapping[str, Any]) -> None:
 
 
 def _set_stops(model: mujoco.MjModel) -> None:
-    """Set stiffness and damping of the joint limits; MuJoCo takes both relative to the inertia at the joint.
+    """Set stiffness and damping of the joint limits, which MuJoCo takes relative to the inertia at the joint.
 
     See "Solver parameters" in MuJoCo's documentation: a constraint's force per unit of reference acceleration is
     1 / (inverse inertia x (1 - impedance)).
@@ -215,5 +215,5 @@ def _set_stops(model: mujoco.MjModel) -> None:
 
 
 def _solref(stiffness: float, damping: float) -> tuple[float, float]:
-    """Return MuJoCo's time constant [s] and damping ratio of a spring and damper given per unit of mass."""
+    """Return MuJoCo's time constant [s] and damping ratio for a stiffness and a damping per unit of mass."""
     return 2.0 / damping, 0.5 * damping / math.sqrt(stiffness)

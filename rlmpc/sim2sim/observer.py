@@ -1,4 +1,4 @@
-"""Builds what the policy sees from the contract and the simulation's state, and from nothing else."""
+"""Builds a policy's observations from the contract and the simulation's state alone."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SENSORS: dict[str, Callable[[Simulation], np.ndarray]] = {
     "gait_phase": _gait_phase,
     "height_scan": scan_heights,
 }
-"""What can be sensed, by the name of the observation term; each gives one frame (D,) before clip and scale.
+"""Sensors by the name of the observation term; each gives one frame (D,) before clip and scale.
 
-The meanings are those of `rlmpc/tasks/observations_cfg.py`.
+The terms mean the same as in `rlmpc/tasks/observations_cfg.py`.
 """
 
 
@@ -39,12 +39,12 @@ class Observer:
     """Observation groups of a contract, with their histories.
 
     Args:
-        contract: says which terms a group has, their histories, clips and scales.
+        contract: the terms of each group, with their histories, clips and scales.
         groups: the groups to build.
-        simulation: what is observed.
+        simulation: the simulation to observe.
 
     Raises:
-        UserError: for a term that cannot be sensed here, or has another width.
+        UserError: for a term that cannot be sensed here or has another width here.
     """
 
     def __init__(self, contract: Contract, groups: Iterable[str], simulation: Simulation) -> None:
@@ -60,7 +60,7 @@ class Observer:
         self._frames.clear()
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Sense once, after every control step; groups (D_g,) with terms in order, frames from oldest to newest."""
+        """Sense once per control step; return groups (D_g,) with terms in order, frames from oldest to newest."""
         return {
             group: np.concatenate([self._history(group, term) for term in terms]).astype(np.float32)
             for group, terms in self._terms.items()

@@ -10,7 +10,7 @@ from rlmpc.export.deployment import ACTION, NEXT_STATE, STATE, Deployment
 
 
 class Policy:
-    """The graph with its memories.
+    """An exported policy's graph with its memories.
 
     Args:
         deployment: the exported policy.
@@ -22,12 +22,12 @@ class Policy:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: an episode starts."""
+        """Set the memories to zeros for the start of an episode."""
         inputs = self._deployment.inputs
         self._memory = {STATE + n: np.zeros((1, inputs[STATE + n]), np.float32) for n in self._deployment.memories}
 
     def act(self, observations: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Raw actions (A,) for observation groups (D_g,)."""
+        """Return raw actions (A,) for observation groups (D_g,)."""
         feed = {group: values[None] for group, values in observations.items()} | self._memory
         action, *memories = self._deployment.session.run(self._outputs, feed)
         self._memory = dict(zip(self._memory, memories, strict=True))

@@ -1,6 +1,6 @@
 """The height scan, with MuJoCo's rays."""
 
-# MuJoCo fills its module from compiled ones, which pyright cannot see into.
+# MuJoCo fills its module from compiled ones, which pyright cannot read.
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _GROUND_ONLY = (np.arange(mujoco.mjNGROUP) == GROUND_GROUP).astype(np.uint8)
 
 
 def scan_heights(simulation: Simulation) -> np.ndarray:
-    """Return the closeness of the ground below each ray, (R,): 1 - min(d, d_max) / d_max, misses 0.
+    """Return the closeness of the ground below each ray, (R,): 1 - min(d, d_max) / d_max, 0 for a miss.
 
-    d is the distance [m] from the ray's start to the ground, and d_max how far a ray sees.
+    d is the distance [m] from the ray's start to the ground, d_max the range [m] of a ray.
     """
     scanner = simulation.world.height_scanner
     assert scanner is not None
-    # A step leaves positions of bodies where they were before it.
+    # After a step, MuJoCo's positions of bodies are still those before its last physics step.
     mujoco.mj_kinematics(simulation.model, simulation.data)
     body = simulation.data.body(scanner.body)
     forward = body.xmat.reshape(3, 3)[:, 0]
@@ -40,12 +40,12 @@ def scan_heights(simulation: Simulation) -> np.ndarray:
 
 
 def _grid(scanner: HeightScanner) -> np.ndarray:
-    """Return the horizontal positions of the rays about the sensor (R, 2) [m]; x, forward, runs fastest."""
-    # Isaac Lab's rule: from one edge on, as far as the resolution goes.
+    """Return the horizontal positions of the rays relative to the sensor (R, 2) [m]; x, forward, varies fastest."""
+    # As in Isaac Lab: start at one edge and go on in steps of the resolution.
     x, y = (np.arange(-0.5 * size, 0.5 * size + 1e-9, scanner.resolution_m) for size in scanner.size_m)
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
 def _ray(simulation: Simulation, start: np.ndarray) -> float:
-    """Return the distance [m] from the start (3,) straight down to the ground; negative where there is none."""
+    """Return the distance [m] from `start` (3,) straight down to the ground; negative if there is none."""
     return mujoco.mj_ray(simulation.model, simulation.data, start, _DOWN, _GROUND_ONLY, True, -1, None)

@@ -1,10 +1,10 @@
 """One robot on one piece of ground in MuJoCo, stepped at the control rate.
 
-MuJoCo's quaternions are `(w, x, y, z)`; the linear velocity of its floating root is that of the body's origin in the
-world frame, the angular velocity is in the body's frame.
+MuJoCo's quaternions are `(w, x, y, z)`. The linear velocity of its floating root is the velocity of the body's origin
+in the world frame; the angular velocity is in the body's frame.
 """
 
-# MuJoCo fills its module from compiled ones, which pyright cannot see into.
+# MuJoCo fills its module from compiled ones, which pyright cannot read.
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.ground import make_ground
 from rlmpc.sim2sim.model import build_model
 
-# Left alone, MuJoCo appends its warnings to a file in the current folder.
+# By default, MuJoCo appends its warnings to a file in the current folder.
 mujoco.set_mju_user_warning(logging.getLogger(__name__).warning)
 
 
@@ -33,7 +33,7 @@ def world_of(contract: Contract) -> World:
     """Return the world that a policy was trained in.
 
     Raises:
-        UserError: The policy moves no robot, or does not say in which world it did.
+        UserError: if the policy moves no robot or its contract does not describe the world.
     """
     if not contract.joints:
         raise UserError("the policy moves no robot that MuJoCo could simulate")
@@ -46,12 +46,12 @@ class Simulation:
     """The robot of a contract; joints are in the contract's order (J).
 
     Args:
-        contract: what the policy agrees upon with its environment.
+        contract: what the policy and its environment agree upon.
         terrain: kind of ground.
         level: its difficulty.
 
     Raises:
-        UserError: for an unknown robot, terrain or level, or actions that are not served.
+        UserError: for an unknown robot, terrain or level, or unknown actions.
     """
 
     def __init__(self, contract: Contract, terrain: str, level: int) -> None:
@@ -64,7 +64,7 @@ class Simulation:
         self.model = build_model(self.robot, contract.joints, contract.control_dt, self.world, ground)
         self.data = mujoco.MjData(self.model)
         self.default_pos = np.array(contract.joints["default_pos"])
-        """[rad] (J,)"""
+        """Joint positions of the default pose (J,) [rad]."""
         self.command = np.zeros(3)
         """Commanded vx, vy [m/s] and yaw rate [rad/s] in the base frame, (3,)."""
         self._start_height = ground.origin_height + self.robot.description.default_root_height
@@ -74,17 +74,17 @@ class Simulation:
 
     @property
     def joint_pos(self) -> np.ndarray:
-        """[rad] (J,)"""
+        """Joint positions (J,) [rad]."""
         return self.data.qpos[self._qpos_ids]
 
     @property
     def joint_vel(self) -> np.ndarray:
-        """[rad/s] (J,)"""
+        """Joint velocities (J,) [rad/s]."""
         return self.data.qvel[self._dof_ids]
 
     @property
     def joint_torque(self) -> np.ndarray:
-        """Torques of the drives in the last physics step, limited, (J,) [N m]."""
+        """Torques of the drives in the last physics step, within their limits, (J,) [N m]."""
         return self.data.qfrc_actuator[self._dof_ids]
 
     @property
@@ -115,7 +115,7 @@ class Simulation:
 
     @property
     def root_lin_vel_w(self) -> np.ndarray:
-        """Velocity of the root's centre of mass in the world frame (3,) [m/s]; Isaac Lab means the same point."""
+        """Velocity of the root's centre of mass, as in Isaac Lab, in the world frame (3,) [m/s]."""
         arm = quat_rotate(self.root_quat_wxyz, self._root_com)
         return self.data.qvel[:3] + np.cross(self.root_ang_vel_w, arm)
 
@@ -126,14 +126,14 @@ class Simulation:
 
     @property
     def is_finite(self) -> bool:
-        """Whether every position and velocity is a number."""
+        """Whether every position and velocity is finite."""
         return bool(np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all())
 
     def reset(self, rng: np.random.Generator, command: Sequence[float]) -> None:
-        """Stand in the default pose in the middle of the tile, facing roughly along one of the four axes.
+        """Put the robot in its default pose in the middle of the tile, facing roughly along x, y, -x or -y.
 
         Args:
-            rng: draws heading, a small velocity of the root and the phase of the gait.
+            rng: draws the heading, a small velocity of the root and the gait phase.
             command: vx, vy [m/s] and yaw rate [rad/s], kept for the whole episode.
         """
         noise, speed = self.world.heading_noise_rad, self.world.max_start_velocity

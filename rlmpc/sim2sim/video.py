@@ -1,6 +1,6 @@
 """Films an exported policy in MuJoCo."""
 
-# MuJoCo fills its module from compiled ones, which pyright cannot see into.
+# MuJoCo fills its module from compiled ones, which pyright cannot read.
 # pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker
 
 WIDTH, HEIGHT = 640, 480
-"""[px]"""
+"""Size of the picture [px]."""
 
 _CAMERA_DISTANCE_M = 3.5
 _CAMERA_AZIMUTH_DEG, _CAMERA_ELEVATION_DEG = 135.0, -18.0
@@ -36,13 +36,13 @@ def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int,
         trial: ground and command.
         path: the mp4 file to write; its folder is made if need be.
         steps: control steps, one frame each.
-        seed: of the starts.
+        seed: seed of the starts.
 
     Returns:
         `path`.
 
     Raises:
-        UserError: nothing to render with, or a trial or policy that MuJoCo does not serve.
+        UserError: if this machine cannot render, or for a trial or policy that MuJoCo does not serve.
     """
     walker = Walker(deployment, trial)
     rng = np.random.default_rng(seed)
@@ -59,19 +59,19 @@ def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int,
 
 
 def make_renderer(model: mujoco.MjModel) -> mujoco.Renderer:
-    """A renderer; without a display it draws through EGL, unless the environment variable `MUJOCO_GL` says otherwise.
+    """Make a renderer; without a display it uses EGL, unless the environment variable `MUJOCO_GL` says otherwise.
 
     Raises:
-        UserError: this machine cannot render.
+        UserError: if this machine cannot render.
     """
     try:
         if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
             os.environ["MUJOCO_GL"] = "egl"
-            # MuJoCo has read the variable on import. Set before, it would have made the import itself fail where there
-            # is no EGL, although measuring needs none.
+            # MuJoCo read the variable on import. Had it been set before, the import itself would fail without EGL,
+            # which measuring does not need.
             importlib.reload(gl_context)
         return mujoco.Renderer(model, HEIGHT, WIDTH)
-    except Exception as error:  # missing libraries show as AttributeError, ImportError, RuntimeError or FatalError
+    except Exception as error:  # missing libraries raise AttributeError, ImportError, RuntimeError or FatalError
         raise UserError(
             f"MuJoCo cannot render here, so there is no video: {error}; MUJOCO_GL may be egl, osmesa or glfw"
         ) from error

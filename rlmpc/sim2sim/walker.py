@@ -1,4 +1,4 @@
-"""A policy in charge of the robot on one trial's ground."""
+"""A policy that controls the robot on one trial's ground."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_trial(trial: Trial, world: World) -> None:
     """Refuse a trial without a velocity command, or on ground that MuJoCo does not have.
 
     Raises:
-        UserError: with what is accepted.
+        UserError: if the trial is refused, with what is accepted.
     """
     if len(trial.command) != 3:
         raise UserError(f"the command {list(trial.command)} is not vx, vy and yaw rate")
@@ -32,17 +32,17 @@ def check_served(contract: Contract, groups: Iterable[str]) -> None:
     """Refuse a policy that MuJoCo does not serve.
 
     Args:
-        contract: what the policy agreed upon with its environment.
+        contract: what the policy and its environment agree upon.
         groups: observation groups that it reads.
 
     Raises:
-        UserError: for an unknown robot, or an action or observation that there is not.
+        UserError: for an unknown robot, action or observation.
     """
     Observer(contract, groups, Simulation(contract, FLAT, 0))
 
 
 class Walker:
-    """Observes, decides and acts, step by step.
+    """Observes and acts, step by step.
 
     Args:
         deployment: the exported policy.
@@ -60,11 +60,11 @@ class Walker:
         self._command = trial.command
 
     def start(self, rng: np.random.Generator) -> None:
-        """Begin an episode from a state that `rng` draws."""
+        """Start an episode from a state that `rng` draws."""
         self.simulation.reset(rng, self._command)
         self._observer.reset()
         self._policy.reset()
 
     def step(self) -> None:
-        """Let one control step pass."""
+        """Run one control step."""
         self.simulation.step(self._policy.act(self._observer.observe()))

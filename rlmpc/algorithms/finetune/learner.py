@@ -1,4 +1,4 @@
-"""The stage after distillation: the student goes on by reward."""
+"""The stage after distillation: the student goes on learning, now from rewards."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rlmpc.learners.minibatches import memory_of
 
 
 class FinetuneLearner(PpoLearner):
-    """PPO on a `StudentPolicy` that already acts well, with a value function that has still to be learned.
+    """PPO on a `StudentPolicy` that already acts well, with a value function that starts untrained.
 
-    For the first `critic_warmup` iterations only the value function learns: with a wrong one, the first policy
-    gradients would undo what was distilled. A memory is unrolled over the rollout, as in distillation.
+    For the first `critic_warmup` iterations only the value function learns: while it is wrong, policy gradients would
+    undo the distillation. A memory is unrolled over the rollout, as in distillation.
     """
 
     # While the value function warms up, no gradient reaches the actor.
@@ -34,10 +34,10 @@ class FinetuneLearner(PpoLearner):
 
     @classmethod
     def start(cls, settings: FinetuneCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
-        """Start from actor, memory, normalizer and curriculum of a student, and from its noise unless settings differ.
+        """Start from a student's actor, memory, normalizer, curriculum and, unless `init_std` differs, noise.
 
         Raises:
-            UserError: if the student does not fit the environment, or its weights not the network settings.
+            UserError: if the student does not fit the environment, or its weights do not fit the network settings.
         """
         assert origin is not None
         check_checkpoint(origin, env.contract, (settings.actor_group,))
@@ -52,11 +52,11 @@ class FinetuneLearner(PpoLearner):
 
     @property
     def trains_actor(self) -> bool:
-        """Only once the value function is warm."""
+        """Whether the warm-up of the value function is over."""
         return self.current_epoch >= self.cfg.critic_warmup
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
-        """The actor, whose rate follows the KL divergence, and the value function at a rate of its own."""
+        """Return the actor, whose rate follows the KL divergence, and the value function, whose rate is fixed."""
         assert self.policy.critic is not None
         critic = list(self.policy.critic.parameters())
         apart = {id(parameter) for parameter in critic}
@@ -64,12 +64,12 @@ class FinetuneLearner(PpoLearner):
         return {"policy": (actor, self.cfg.learning_rate), "critic": (critic, self.cfg.critic_lr)}
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
-        """Today's distribution of a minibatch's actions, with what the memory says today."""
+        """Return the current distribution of a minibatch's actions, with the current memory's outputs."""
         recalled = self.policy.recall(minibatch.obs, memory_of(minibatch), minibatch.restarts)
         return self.policy.distribution(minibatch.obs, recalled)
 
 
 def _is_critics(name: str, settings: FinetuneCfg) -> bool:
-    """Whether a parameter or buffer of the policy belongs to the value function alone."""
+    """Return whether a parameter or buffer of the policy belongs to the value function alone."""
     has_own_group = settings.critic_group != settings.actor_group
     return name.startswith("critic.") or (has_own_group and name.startswith(f"normalizers.{settings.critic_group}."))

@@ -17,6 +17,6 @@ class FinetuneCfg(MemoryCfg, PpoCfg):
     actor_group: str = "policy"
     learning_rate: float = 1.0e-4
     critic_lr: float = setting(1.0e-3, above=0, fixed=RATE)
-    """Fixed rate of the value function, which starts from nothing."""
+    """Fixed learning rate of the value function, which starts untrained."""
     critic_warmup: int = setting(20, least=0)
     """Iterations at the start in which only the value function learns."""

@@ -28,11 +28,11 @@ class PpoSamples(Samples):
 
     acted: Acted
     value: Tensor
-    """Of the observation, by the critic of the rollout (...,)."""
+    """Value of the observation by the critic at the time of the rollout, (...,)."""
     returns: Tensor
-    """Estimated return (...,), what the critic is taught."""
+    """Estimated return (...,), the critic's target."""
     advantage: Tensor
-    """(...,), of mean 0 and standard deviation 1 over all ranks."""
+    """(...,), normalised to mean 0 and standard deviation 1 over all ranks."""
 
 
 class PpoLearner(OnPolicyLearner):
@@ -55,18 +55,18 @@ class PpoLearner(OnPolicyLearner):
 
     @property
     def trains_actor(self) -> bool:
-        """Whether the actor learns in this iteration, or the critic alone."""
+        """Whether the actor learns in this iteration; otherwise only the critic does."""
         return True
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
-        """One iteration."""
+        """Run one iteration."""
         samples = self.samples(rollout)
         metrics = rollout.metrics | self.update(samples)
         self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
         self.publish(metrics)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
-        """What a rollout says of observations and actions: single steps, or steps in time to unroll a memory."""
+        """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""
         value, terminal_value, last_value = rollout.value, rollout.terminal_value, rollout.last_value
         assert value is not None and terminal_value is not None and last_value is not None
         terminated, truncated = rollout.terminated, rollout.truncated
@@ -84,7 +84,7 @@ class PpoLearner(OnPolicyLearner):
         return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
 
     def update(self, samples: PpoSamples) -> Metrics:
-        """All steps of PPO on the samples of a rollout; what they say of themselves."""
+        """Take all optimizer steps on the samples of a rollout and return their metrics."""
         cfg, policy, lr = self.cfg, self.policy, self.optimizer.param_groups[0]["lr"]
         numbers: dict[str, Tensor] = {}
         reported = []
@@ -94,7 +94,7 @@ class PpoLearner(OnPolicyLearner):
             clip_value = cfg.clip if cfg.clip_value_loss else None
             critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
             if self.trains_actor:
-                # How probable, today, is what was done?
+                # Compare the distribution that acted with the current policy's.
                 then, today = Normal(acted.mean, acted.std, validate_args=False), self.distribution(minibatch)
                 log_prob = today.log_prob(acted.action).sum(dim=-1)
                 surrogate = surrogate_loss(log_prob, acted.log_prob, minibatch.advantage, cfg.clip)
@@ -123,16 +123,16 @@ class PpoLearner(OnPolicyLearner):
         return means_of_updates(list(numbers), reported) | self._state_metrics(lr, samples)
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
-        """Today's distribution of the actions of a minibatch, from the inputs that they came from."""
+        """Return the current distribution of a minibatch's actions, given the inputs that the rollout acted on."""
         return self.policy.distribution(minibatch.obs, minibatch.acted.inferred)
 
     def losses_beside(self, minibatch: PpoSamples) -> dict[str, Tensor]:
-        """What is added to PPO's loss of a minibatch: name -> scalar; the same names in every iteration."""
+        """Return further losses of a minibatch, name -> scalar, with the same names in every iteration."""
         return {}
 
     @torch.no_grad()
     def _state_metrics(self, lr: Tensor, samples: PpoSamples) -> Metrics:
-        """Where the update has led, and how well the rollout's returns were foreseen."""
+        """Return learning rate and noise after the update, and how well the critic predicted the returns."""
         one = torch.ones((), device=self.device)
         foreseen = explained_variance(samples.value, samples.returns, samples.weight)
         return {

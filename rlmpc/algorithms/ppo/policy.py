@@ -10,10 +10,10 @@ from rlmpc.networks.policy import GaussianPolicy, Inferred, Obs
 
 
 class ActorCritic(GaussianPolicy):
-    """A multi-layer perceptron for the actor, on one observation group, and one for the critic, on the same or another.
+    """Multi-layer perceptrons for actor and critic, on one observation group each, which may be the same.
 
     Args:
-        settings: of the agent.
+        settings: the agent's settings.
         contract: what the policy and its environment agree upon.
     """
 
@@ -21,5 +21,5 @@ class ActorCritic(GaussianPolicy):
         super().__init__(settings, contract, contract.observations.dims()[settings.actor_group])
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
-        """Action distribution for `obs` of groups (..., D_g); mean and spread are (..., A)."""
+        """Return the action distribution for groups `obs` (..., D_g); mean and spread are (..., A)."""
         return self.noise(self.actor(self.normalized(obs, self.actor_group)))

@@ -18,11 +18,11 @@ class PpoCfg(AgentCfg):
     """Observation group of the value function."""
     critic_hidden: list[int] = setting([512, 256, 128], least=1, network=True)
     learning_rate: float = setting(1.0e-3, least="min_lr", most="max_lr", fixed=RATE)
-    """Start of the adaptive rate."""
+    """Initial value of the adaptive learning rate."""
     min_lr: float = setting(1.0e-5, above=0)
     max_lr: float = setting(1.0e-2, above=0)
     desired_kl: float = setting(0.01, above=0)
-    """KL divergence an update should make; the learning rate follows it."""
+    """Desired KL divergence of an update; the learning rate adapts to reach it."""
     clip: float = setting(0.2, above=0)
     clip_value_loss: bool = True
     gamma: float = setting(0.99, least=0, most=1)

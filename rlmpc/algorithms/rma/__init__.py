@@ -1,4 +1,4 @@
-"""PPO that adapts: privileged and history latents, a velocity estimator."""
+"""PPO with adaptation: privileged and history latents and a velocity estimator."""
 
 from __future__ import annotations
 

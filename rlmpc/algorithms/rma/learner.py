@@ -23,7 +23,7 @@ from rlmpc.rollout.rollout import Metrics
 
 @dataclass
 class HistorySamples(Samples):
-    """What the history encoder learns from."""
+    """Samples that the history encoder learns from."""
 
     target: Tensor
     """Privileged latent (B, latent_dim)."""
@@ -32,23 +32,23 @@ class HistorySamples(Samples):
 class RmaLearner(PpoLearner):
     """Trains an `RmaActorCritic`.
 
-    Every `history_every`-th iteration acts on the history latent, the others on the privileged one. PPO trains the
-    actor, the scan encoder, the critic and, where its latent acted, the privileged encoder, always from the inputs that
-    the rollout consumed. Each minibatch also trains the estimator on the true velocity and, from `regularizer_start`
-    on, pulls the privileged latent towards the history latent. After the iterations that acted on the history latent,
-    the history encoder alone is trained towards the privileged latent, on the states that its own latent led to
-    (DAgger: Ross et al., "A reduction of imitation learning and structured prediction to no-regret online learning",
-    2011).
+    Every `history_every`-th iteration acts on the history latent, the others on the privileged latent. PPO trains the
+    actor, the scan encoder, the critic and, if its latent was acted on, the privileged encoder, always from the inputs
+    that the rollout acted on. Each minibatch also trains the estimator on the true velocity and, from
+    `regularizer_start` on, pulls the privileged latent towards the history latent. An iteration that acted on the
+    history latent then trains the history encoder alone towards the privileged latent, on the states that its own
+    latent led to (DAgger: Ross et al., "A reduction of imitation learning and structured prediction to no-regret online
+    learning", 2011).
     """
 
-    # No backward pass reaches the history encoder and PPO's parameters, and some leave out the privileged encoder.
+    # No backward pass reaches both the history encoder and PPO's parameters; some leave out the privileged encoder.
     find_unused_parameters = True
 
     cfg: RmaCfg
     policy: RmaActorCritic
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
-        """PPO's parameters, the estimator's and the history encoder's, each with a learning rate of its own."""
+        """Return the parameters of PPO, estimator and history encoder, each group with its own learning rate."""
         policy, cfg = self.policy, self.cfg
         apart = {id(p) for module in (policy.estimator, policy.history_encoder) for p in module.parameters()}
         return {
@@ -65,11 +65,11 @@ class RmaLearner(PpoLearner):
             self.policy.in_simulation()
 
     def update(self, samples: PpoSamples) -> Metrics:
-        """PPO and estimator steps; then, where the history latent acted, those of the history encoder."""
+        """Train PPO and the estimator, then the history encoder if its latent was acted on; return the metrics."""
         return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
-        """As the base class does; with `compat: reference` from the true velocity and the privileged latent instead.
+        """Return the distribution as PPO does, or with `compat: reference` from true velocity and privileged latent.
 
         The reference acts on the estimated velocity and at times on the history latent, but updates on these.
         """
@@ -79,7 +79,7 @@ class RmaLearner(PpoLearner):
         return policy.distribution_given(obs, policy.true_velocity(obs), policy.privileged_latent(obs))
 
     def losses_beside(self, minibatch: PpoSamples) -> dict[str, Tensor]:
-        """The estimator's squared error, and the pull of the privileged latent towards the history latent."""
+        """Return the estimator's squared error and the pull of the privileged latent towards the history latent."""
         obs, weight, policy = minibatch.obs, minibatch.weight, self.policy
         error = mse_loss(policy.estimate_velocity(obs), policy.true_velocity(obs), reduction="none").mean(dim=-1)
         estimator = weighted_mean(error, weight)
@@ -94,10 +94,10 @@ class RmaLearner(PpoLearner):
         return ramp(self.current_epoch, cfg.regularizer_start, cfg.regularizer_ramp, cfg.regularizer_weight)
 
     def _adapt_history(self, samples: PpoSamples) -> Metrics:
-        """Bring the history latents of single steps to the privileged ones, where the former acted.
+        """Train the history latent towards the privileged one on single steps, if the history latent was acted on.
 
         Returns:
-            `loss/history`, of weight 0 where nothing is trained.
+            `loss/history`, with weight 0 if nothing was trained.
         """
         cfg, policy, obs = self.cfg, self.policy, samples.obs
         if not policy.acts_on_history:
@@ -111,13 +111,13 @@ class RmaLearner(PpoLearner):
         for minibatch in minibatches(needed, cfg.num_epochs, cfg.num_minibatches):
             distance = latent_distance(policy.history_latent(minibatch.obs), minibatch.target)
             loss = weighted_mean(distance, minibatch.weight)
-            # A skipped step has no norm; its loss is left out with it.
+            # The norm of a skipped step is not a number, so `means_of_updates` leaves out its loss, too.
             reported.append(torch.stack([loss.detach(), self.descend(loss)]))
         return {"loss/history": means_of_updates(("loss/history", "norm"), reported)["loss/history"]}
 
     @torch.no_grad()
     def _latent_metrics(self, samples: PpoSamples) -> Metrics:
-        """How well velocity and latent were inferred while acting; before anything is updated."""
+        """Measure how well velocity and latent were inferred in the rollout; call it before anything is updated."""
         obs, inferred, weight = samples.obs, samples.acted.inferred, samples.weight
         one = torch.ones((), device=self.device)
         error = (inferred["velocity"] - self.policy.true_velocity(obs)) ** 2

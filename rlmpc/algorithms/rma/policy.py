@@ -1,4 +1,4 @@
-"""The actor that adapts: a privileged latent in training, a latent from history on the robot, an estimated velocity.
+"""An actor that adapts: a privileged latent in training, a history latent on the robot, and an estimated velocity.
 
 After Kumar et al., "RMA: Rapid motor adaptation for legged robots" (2021), with the velocity estimator of Ji et al.,
 "Concurrent training of a control policy and a state estimator for dynamic and robust legged locomotion" (2022), in the
@@ -24,13 +24,13 @@ from rlmpc.networks.selection import width
 class RmaActorCritic(GaussianPolicy):
     """The actor takes [scan latent | estimated velocity | latent | recent proprioception | all other terms].
 
-    The latent comes from the privileged terms, or from the history of what the robot senses: `acts_on_history` says
-    which. The velocity is always the estimator's. All but the privileged terms is read from the actor's group, so on
-    the history latent the actor needs nothing that a robot does not have. Without scan terms there is no scan encoder;
-    a scan then reaches the actor as it is, like all other terms.
+    `acts_on_history` says whether the latent comes from the history of what the robot senses or from the privileged
+    terms. The velocity is always the estimator's. Everything but the privileged terms is read from the actor's group,
+    so with the history latent the actor needs only what a robot senses. Without scan terms there is no scan encoder;
+    a scan then reaches the actor unencoded, like all other terms.
 
     Args:
-        settings: of the agent.
+        settings: the agent's settings.
         contract: what the policy and its environment agree upon.
 
     Raises:
@@ -70,7 +70,7 @@ class RmaActorCritic(GaussianPolicy):
 
     @property
     def acting_groups(self) -> tuple[str, ...]:
-        """The actor's group and, for the privileged latent, that of the privileged terms."""
+        """The actor's group and, for the privileged latent, the privileged group."""
         return (self.actor_group,) if self.acts_on_history else (self.actor_group, self.privileged_group)
 
     def on_robot(self) -> Self:
@@ -84,39 +84,39 @@ class RmaActorCritic(GaussianPolicy):
         return self
 
     def teach(self, obs: Obs) -> dict[str, Tensor]:
-        """`latent` (N, latent_dim), the privileged one, and `velocity` (N, 3), the true one."""
+        """Return the privileged `latent` (N, latent_dim) and the true `velocity` (N, 3)."""
         return {"latent": self.privileged_latent(obs), "velocity": self.true_velocity(obs)}
 
     def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """`velocity` (N, 3), estimated, and `history_latent` (N, latent_dim)."""
+        """Return the estimated `velocity` (N, 3) and `history_latent` (N, latent_dim), and the memory unchanged."""
         return {"velocity": self.estimate_velocity(obs), "history_latent": self.history_latent(obs)}, dict(memory)
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
-        """Action distribution for `obs` of groups (..., D_g), given `velocity` and, on a robot, `history_latent`."""
+        """Return the action distribution for groups `obs` (..., D_g), `velocity` and, on a robot, `history_latent`."""
         latent = inferred["history_latent"] if self.acts_on_history else self.privileged_latent(obs)
         return self.distribution_given(obs, inferred["velocity"], latent)
 
     def distribution_given(self, obs: Obs, velocity: Tensor, latent: Tensor) -> Normal:
-        """Action distribution for `obs`, a base velocity (..., 3) [m/s] and a latent (..., latent_dim)."""
+        """Return the action distribution for `obs`, a base velocity (..., 3) [m/s] and a latent (..., latent_dim)."""
         parts = [velocity, latent, self.normalized(obs, self.actor_group, self._direct)]
         if self.scan_encoder is not None:
             parts.insert(0, self.scan_encoder(self.normalized(obs, self.actor_group, self._scan)))
         return self.noise(self.actor(torch.cat(parts, dim=-1)))
 
     def estimate_velocity(self, obs: Obs) -> Tensor:
-        """Base linear velocity (..., 3) [m/s], as far as what the robot senses tells it."""
+        """Estimate the base linear velocity (..., 3) [m/s] from what the robot senses."""
         return self.estimator(self.normalized(obs, self.actor_group, self._estimated_from))
 
     def true_velocity(self, obs: Obs) -> Tensor:
-        """Base linear velocity (..., 3) [m/s] that only the simulation knows."""
+        """Return the true base linear velocity (..., 3) [m/s], which only the simulation knows."""
         return obs[self.privileged_group][..., self._velocity]
 
     def privileged_latent(self, obs: Obs) -> Tensor:
-        """Latent (..., latent_dim) of the privileged terms."""
+        """Encode the privileged terms to a latent (..., latent_dim)."""
         return self.privileged_encoder(self.normalized(obs, self.privileged_group, self._privileged))
 
     def history_latent(self, obs: Obs) -> Tensor:
-        """Latent (..., latent_dim) of the history of the sensed terms."""
+        """Encode the history of the sensed terms to a latent (..., latent_dim)."""
         sensed = self.normalized(obs, self.actor_group, self._history)
         widths = [width([columns]) for columns in self._history]
         return self.history_encoder(frames_of(sensed.split(widths, dim=-1), self.num_frames))

@@ -1,4 +1,4 @@
-"""Settings of the agent that adapts."""
+"""Settings of RMA."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from rlmpc.errors import UserError, nearest
 class RmaCfg(PpoCfg):
     """PPO with a privileged latent, a latent from history and a velocity estimator.
 
-    Numbers are those of the reference system. Names of terms come from the task (`agents.rma` in its file), grouped by
-    what the networks do with them.
+    The defaults are the reference system's. The task names the terms (`agents.rma` in its file), grouped by the network
+    that takes them.
     """
 
     algorithm: str = "rma"
     actor_group: str = "policy"
-    """Group of everything that the robot senses."""
+    """Observation group of everything that the robot senses."""
     privileged_group: str = setting("critic", network=True)
-    """Group of the privileged terms and the true velocity."""
+    """Observation group of the privileged terms and the true velocity."""
     privileged_terms: list[str] = setting(MISSING, network=True)
     """Terms that the privileged encoder takes."""
     velocity_term: str = setting(MISSING, network=True)
     """Term that the estimator estimates."""
     history_terms: list[str] = setting(MISSING, network=True)
-    """Sensed terms whose whole histories the history encoder takes."""
+    """Sensed terms whose whole history the history encoder takes."""
     imu_terms: list[str] = setting(MISSING, network=True)
     """Further sensed terms that the estimator takes."""
     scan_terms: list[str] = setting([], network=True)
-    """What the scan encoder takes; without any there is none, and a scan reaches the actor as it is."""
+    """Terms that the scan encoder takes; if empty, there is no scan encoder and a scan reaches the actor unencoded."""
     recent_frames: int = setting(5, least=1, network=True)
     """Newest frames of the history terms that the actor sees directly."""
     estimator_frames: int = setting(1, least=1, network=True)
@@ -49,21 +49,21 @@ class RmaCfg(PpoCfg):
     estimator_hidden: list[int] = setting([128, 64], least=1, network=True)
     estimator_lr: float = setting(1.0e-3, above=0, fixed=RATE)
     history_lr: float = setting(1.0e-3, above=0, fixed=RATE)
-    # With 1, no iteration would act on the privileged latent and nothing would shape it.
+    # With 1, no iteration would act on the privileged latent, so PPO would not train its encoder.
     history_every: int = setting(20, least=2)
-    """Every so many iterations one acts on the history latent and then trains the history encoder."""
+    """One in so many iterations acts on the history latent and then trains the history encoder."""
     regularizer_weight: float = setting(0.1, least=0)
-    """Final weight of the distance between the latents in PPO's loss, which pulls the privileged one."""
+    """Final weight in PPO's loss of the distance between the latents, which pulls the privileged one."""
     regularizer_start: int = setting(2000, least=0)
     """Iteration until which that weight is 0."""
     regularizer_ramp: int = setting(3000, least=0)
-    """Iterations over which it then rises."""
+    """Iterations over which the weight then rises."""
     compat: str | None = setting(None, choices=("reference", None))
-    """`reference` updates on the true velocity and the privileged latent whatever the rollout consumed, as the
-    reference system does; null updates on what was consumed."""
+    """`reference` updates on the true velocity and the privileged latent whatever the rollout acted on, as the
+    reference system does; null updates on what the rollout acted on."""
 
     def check_task(self, terms: Terms, task: str) -> None:
-        """As every agent, and refuse missing terms and histories, and an actor that sees hidden terms."""
+        """Refuse what every agent refuses, missing terms and histories, and an actor that sees hidden terms."""
         super().check_task(terms, task)
         for key in ("history_terms", "privileged_terms"):
             if not getattr(self, key):
@@ -72,9 +72,9 @@ class RmaCfg(PpoCfg):
         self._check_history(terms[self.actor_group])
 
     def _check_terms(self, terms: Terms, task: str) -> None:
-        """Refuse terms that do not exist or play two parts, and an actor that is shown what only the simulation knows.
+        """Refuse terms that are missing or named twice, and an actor that is shown what only the simulation knows.
 
-        Each setting that names terms has the group in which they must be.
+        Each setting that names terms belongs to the group that must have them.
         """
         sensed = {"history_terms": self.history_terms, "imu_terms": self.imu_terms if self.estimator_imu else []}
         sensed["scan_terms"] = self.scan_terms
@@ -97,7 +97,7 @@ class RmaCfg(PpoCfg):
                 key_of[name] = key
 
     def _check_history(self, terms: Mapping[str, int]) -> None:
-        # Imports torch, which takes seconds; where a task is known, it has been imported.
+        # Imports torch, which takes seconds; once the task is known, torch has been imported anyway.
         from rlmpc.networks.encoders import MIN_FRAMES, accepts_frames
 
         frames = {name: terms[name] for name in self.history_terms}

@@ -1,4 +1,4 @@
-"""Distillation of a teacher into a student on what a robot senses."""
+"""Distillation of a teacher into a student that sees only what a robot senses."""
 
 from __future__ import annotations
 

@@ -17,29 +17,29 @@ from rlmpc.networks.policy import GaussianPolicy, Memory
 
 @dataclass
 class Labelled:
-    """Actions of N environments, and what the teacher says of them."""
+    """Actions of N environments and the teacher's labels."""
 
     action: Tensor
     """(N, A)."""
     teacher_mean: Tensor
-    """Of the teacher's actions, (N, A)."""
+    """Mean of the teacher's actions, (N, A)."""
     teacher_std: Tensor
-    """(N, A)."""
+    """Standard deviation of the teacher's actions, (N, A)."""
     teacher_acts: Tensor
     """(N,) bool: whether the action is the teacher's."""
     targets: dict[str, Tensor]
-    """What else the teacher teaches, (N, width) each."""
+    """Other quantities that the teacher teaches, (N, width) each."""
     memory: dict[str, Tensor]
-    """The student's, for the next step."""
+    """The student's memory for the next step."""
 
 
 class DaggerPolicy:
     """Student and teacher as one policy of a rollout.
 
     Args:
-        student: what learns; acts with its own noise.
-        teacher: what is imitated; labels every observation, and acts, with the mean of its actions.
-        targets: what is learned from the teacher beside its actions, some of what is `teachable`.
+        student: the policy that learns; acts with its own noise.
+        teacher: the policy that is imitated; labels every observation and acts with the mean of its actions.
+        targets: what the student learns from the teacher besides actions; some of the teacher's `teachable`.
     """
 
     critic_group = None
@@ -53,16 +53,16 @@ class DaggerPolicy:
         self._teacher_acts: Tensor | None = None
 
     def start_rollout(self, teacher_share: float) -> None:
-        """Let the teacher act in this share of the environments, drawn anew with the next step."""
+        """Let the teacher act in this share of the environments, drawn anew at the next step."""
         self.teacher_share = teacher_share
         self._teacher_acts = None
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """The student's; teachers have none."""
+        """Return the student's memory at the start of an episode; teachers have none."""
         return self.student.initial_memory(num_envs)
 
     def act(self, obs: Obs, memory: Memory) -> Labelled:
-        """Actions of N environments, and the teacher's labels."""
+        """Choose actions for N environments and label them."""
         acted = self.student.act(obs, memory)
         label = self.teacher.act(obs, {}, deterministic=True)
         if self._teacher_acts is None:
@@ -73,11 +73,11 @@ class DaggerPolicy:
         return Labelled(action, label.mean, label.std, self._teacher_acts, targets, acted.memory)
 
     def value(self, obs: Obs) -> Tensor:
-        """Never asked, since there is no critic group."""
+        """Raise NotImplementedError; nothing calls this, since there is no critic group."""
         raise NotImplementedError
 
 
 def drawn_share(share: float, like: Tensor) -> Tensor:
-    """(N,) bool beside `like` (N, ...): true for a share of the rows, rounded to whole ones and drawn at random."""
+    """Draw a mask (N,) for `like` (N, ...), true in a random share of the rows, rounded to whole rows."""
     num_rows = like.shape[0]
     return torch.randperm(num_rows, device=like.device) < round(share * num_rows)

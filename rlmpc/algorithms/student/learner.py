@@ -1,4 +1,4 @@
-"""The distillation stage: a student imitates a teacher on the states that the student itself leads to."""
+"""The distillation stage: a student imitates a teacher in the states that the student itself reaches."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from rlmpc.rollout.rollout import Metrics, Rollout
 
 @dataclass
 class StudentSamples(Samples):
-    """What a student learns from."""
+    """Samples that a student learns from."""
 
     teacher_mean: Tensor
-    """(..., A)."""
+    """Mean of the teacher's actions, (..., A)."""
     teacher_std: Tensor
-    """(..., A)."""
+    """Standard deviation of the teacher's actions, (..., A)."""
     targets: dict[str, Tensor]
-    """What is predicted beside the actions, (..., width) each."""
+    """Targets of the predictions besides the actions, (..., width) each."""
 
 
 class StudentLearner(OnPolicyLearner):
@@ -52,7 +52,7 @@ class StudentLearner(OnPolicyLearner):
         contract: what the policies and their environment agree upon, as `Contract.to_dict` gives it.
         teacher: where the teacher comes from: `agent` (its settings), `sha256`, `iteration`, `numbers` and
             `evaluation`. Its weights are part of this module, so a student's checkpoint needs no second file.
-        predictions: quantities the student predicts beside its actions: name -> width.
+        predictions: quantities that the student predicts besides its actions, name -> width.
     """
 
     # Only the KL loss reaches the spread of the student's actions.
@@ -68,7 +68,7 @@ class StudentLearner(OnPolicyLearner):
         self.cfg = StudentCfg(**agent)
         agreed = Contract.from_dict(contract)
         self.policy = StudentPolicy(self.cfg, agreed, predictions)
-        # Frozen, and in evaluation mode for good: Lightning's own switch to training mode passes it by.
+        # Frozen, and always in evaluation mode, also when Lightning switches to training mode.
         algorithm = ALGORITHMS[teacher["agent"]["algorithm"]]
         policy = algorithm.policy()(algorithm.settings(**teacher["agent"]), agreed)
         self.teacher = policy.in_simulation().eval().requires_grad_(False)
@@ -76,10 +76,10 @@ class StudentLearner(OnPolicyLearner):
 
     @classmethod
     def start(cls, settings: StudentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
-        """Look at the teacher in the environment, then make a student of it, in the teacher's curriculum.
+        """Check the teacher in the environment, then make a learner that starts in the teacher's curriculum.
 
         Raises:
-            UserError: if the teacher does not fit the environment or its settings, or cannot teach what is asked for.
+            UserError: if the teacher does not fit the environment or its settings, or cannot teach a prediction.
         """
         assert origin is not None
         teacher = restore_policy(origin).in_simulation()
@@ -99,7 +99,7 @@ class StudentLearner(OnPolicyLearner):
 
     @property
     def rollout_policy(self) -> DaggerPolicy:
-        """The student, with the teacher at its side."""
+        """The student together with the teacher."""
         return self.dagger
 
     def on_train_epoch_start(self) -> None:
@@ -107,8 +107,9 @@ class StudentLearner(OnPolicyLearner):
         self.dagger.start_rollout(teacher_share(self.current_epoch, self.cfg.beta_iterations))
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
-        """One iteration."""
-        # First, so that the very first update sees normalised observations; nothing here depends on what acted.
+        """Run one iteration."""
+        # First, so that the very first update sees normalised observations; the loss does not depend on how the student
+        # acted.
         self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
         samples = self.samples(rollout)
         one = torch.ones((), device=self.device)
@@ -119,7 +120,7 @@ class StudentLearner(OnPolicyLearner):
         self.publish(rollout.metrics | self.update(samples) | shares)
 
     def samples(self, rollout: Rollout) -> StudentSamples:
-        """What a rollout says of the teacher: single steps, or steps in time to unroll a memory."""
+        """Turn a rollout into samples: single steps, or sequences for a student with a memory."""
         acted, done = rollout.acted, rollout.terminated | rollout.truncated
         doomed = acted.teacher_acts & leads_to_fall(rollout.terminated, done, self.cfg.leave_out_steps)
         weight = (rollout.valid & ~doomed).to(rollout.reward.dtype)
@@ -128,7 +129,7 @@ class StudentLearner(OnPolicyLearner):
         return single_steps(StudentSamples(rollout.obs, weight, done, memory, acted.teacher_mean, std, acted.targets))
 
     def update(self, samples: StudentSamples) -> Metrics:
-        """All steps on the samples of a rollout; what they say of themselves."""
+        """Take all optimizer steps on the samples of a rollout and return their metrics."""
         cfg, policy = self.cfg, self.policy
         numbers: dict[str, Tensor] = {}
         reported = []
@@ -139,7 +140,7 @@ class StudentLearner(OnPolicyLearner):
             teacher = Normal(minibatch.teacher_mean, minibatch.teacher_std, validate_args=False)
             loss = weighted_mean(imitation_loss(cfg.loss, student, teacher, cfg.huber_delta), weight)
             numbers = {"loss/imitation": loss}
-            # Without anything to predict, asking would run the actor's hidden layers a second time for nothing.
+            # `predict` runs the actor's hidden layers a second time, which is needless without predictors.
             predicted = policy.predict(obs, recalled) if policy.predictors else {}
             for name, prediction in predicted.items():
                 error = mse_loss(prediction, minibatch.targets[name], reduction="none").mean(dim=-1)
@@ -153,22 +154,22 @@ class StudentLearner(OnPolicyLearner):
         return {**means_of_updates(list(numbers), reported), "train/noise_std": (noise_std, one)}
 
     def train(self, mode: bool = True) -> StudentLearner:
-        """Switch the student only."""
+        """Switch only the student to training mode, or back."""
         super().train(mode)
         self.teacher.eval()
         return self
 
 
 def teacher_share(iteration: int, beta_iterations: int) -> float:
-    """Beta of DAgger: 1 in iteration 0, falling linearly to 0 in iteration `beta_iterations`; always 0 if that is 0."""
+    """Return DAgger's beta: falls linearly from 1 in iteration 0 to 0 in `beta_iterations`; always 0 if that is 0."""
     return 1.0 - ramp(iteration, 0, beta_iterations, 1.0)
 
 
 def widths(predictions: Collection[str], teacher: GaussianPolicy, source: str) -> dict[str, int]:
-    """Name -> width of what a student is to predict.
+    """Return name -> width of what a student is to predict.
 
     Raises:
-        UserError: if the teacher, called `source` in the message, cannot teach it.
+        UserError: if the teacher, called `source` in the message, cannot teach one of them.
     """
     known = teacher.teachable
     for name in predictions:

@@ -1,4 +1,4 @@
-"""The policy that leaves the simulator: it sees one observation group, with or without a memory."""
+"""The policy that leaves the simulator: it sees one observation group and may have a memory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class StudentPolicy(GaussianPolicy):
     """[memory ->] multi-layer perceptron -> actions, on one observation group.
 
     Args:
-        settings: of the agent; only one that learns by reward has a critic.
+        settings: the agent's settings; only an agent that learns from rewards has a critic.
         contract: what the policy and its environment agree upon.
-        predictions: quantities that are predicted from the last hidden layer beside the actions: name -> width.
+        predictions: quantities predicted from the last hidden layer besides the actions, name -> width.
     """
 
     def __init__(
@@ -42,34 +42,34 @@ class StudentPolicy(GaussianPolicy):
         )
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Zeros (N, memory_width); nothing without a memory."""
+        """Return zeros (N, memory_width); empty without a memory."""
         return {} if self.memory is None else self.memory.initial(num_envs)
 
     def infer(self, obs: Obs, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """`recalled` (N, memory_width), what the memory says now; nothing without one."""
+        """Return the memory's output, `recalled` (N, memory_width), and the next memory; empty without a memory."""
         if self.memory is None:
             return super().infer(obs, memory)
         recalled, following = self.memory(self.normalized(obs, self.actor_group), memory)
         return {"recalled": recalled}, following
 
     def recall(self, obs: Obs, memory: Memory, restarts: Tensor) -> dict[str, Tensor]:
-        """What `infer` gives in each of T steps, with a gradient through them; nothing without a memory.
+        """Return what `infer` gives in each of T steps, with a gradient through the steps; empty without a memory.
 
         Args:
             obs: groups (T, N, D_g).
-            memory: before the first step, (N, ...) each.
-            restarts: (T, N) bool, whether the next observation is of another episode.
+            memory: memory before the first step, (N, ...) each.
+            restarts: (T, N) bool, whether the next observation belongs to another episode.
         """
         if self.memory is None:
             return {}
         return {"recalled": self.memory.unroll(self.normalized(obs, self.actor_group), memory, restarts)}
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
-        """Action distribution for `obs` of groups (..., D_g) and what is `recalled`; mean and spread are (..., A)."""
+        """Return the action distribution for groups `obs` (..., D_g) and `recalled`; mean and spread are (..., A)."""
         return self.noise(self.actor[-1](self._features(obs, inferred)))
 
     def predict(self, obs: Obs, inferred: Inferred) -> dict[str, Tensor]:
-        """The predicted quantities, (..., width) each."""
+        """Return the predicted quantities, (..., width) each."""
         features = self._features(obs, inferred)
         return {name: predictor(features) for name, predictor in self.predictors.items()}
 

@@ -10,16 +10,16 @@ from rlmpc.config.setting import AT_START, setting
 
 @dataclass
 class MemoryCfg:
-    """What a student remembers of an episode."""
+    """Settings of a student's memory."""
 
     memory: str = setting("none", choices=("none", "gru", "lstm"), network=True)
-    """`none`, `gru` or `lstm`; with a memory, gradients go back to the start of a rollout (`num_steps`)."""
+    """`none`, `gru` or `lstm`; gradients go back through a memory to the start of the rollout (`num_steps`)."""
     memory_width: int = setting(256, least=1, network=True)
-    """Features that are remembered."""
+    """Number of features of the memory."""
 
     @property
     def has_memory(self) -> bool:
-        """Whether it learns from whole sequences of an environment."""
+        """Whether there is a memory, so that learning takes whole sequences of an environment."""
         return self.memory != "none"
 
 
@@ -34,15 +34,15 @@ class StudentCfg(MemoryCfg, AgentCfg):
     num_epochs: int = 2
     num_minibatches: int = 8
     loss: str = setting("mse", choices=("mse", "huber", "kl"))
-    """`mse`, `huber` or `kl`, between the student's actions and the teacher's."""
+    """Loss between the student's actions and the teacher's: `mse`, `huber` or `kl`."""
     huber_delta: float = setting(1.0, above=0)
-    """Difference of actions from which on the Huber loss is linear."""
+    """Difference of actions above which the Huber loss is linear."""
     beta_iterations: int = setting(20, least=0)
-    """Iterations over which the teacher acts in fewer and fewer environments, from all to none; 0: in none ever."""
+    """Iterations over which the share of environments in which the teacher acts falls from 1 to 0; 0: it never acts."""
     leave_out_steps: int = setting(0, least=0)
-    """Steps before a fall that are not learned from where the teacher was acting; 0 keeps all."""
+    """Steps before a fall that are left out where the teacher was acting; 0 keeps all."""
     predictions: dict[str, float] = setting({}, above=0, network=True)
-    """What the student predicts from its last hidden layer beside its actions: name -> weight in the loss. An `rma`
-    teacher knows `latent`, its privileged latent, and `velocity`, the true one that its estimator is taught."""
+    """Quantities that the student predicts from its last hidden layer besides its actions, name -> weight in the loss.
+    An `rma` teacher teaches `latent`, its privileged latent, and `velocity`, the true base velocity."""
     teacher_check_steps: int = setting(200, least=0, fixed=AT_START)
-    """Steps that the teacher is rolled for before anything is learned from it; 0 skips the check."""
+    """Steps for which the teacher is checked in the environment before training; 0 skips the check."""

@@ -1,4 +1,4 @@
-"""Looks at a teacher in the environment in which it is going to be imitated, before anything is learned from it."""
+"""Checks a teacher in the student's environment before training."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from rlmpc.envs.vec_env import VecEnv
 from rlmpc.rollout.interaction import ActingPolicy, interact
 
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
-"""Keys of `roll`, with their names for people; `episode/<key>` is the same number of a training."""
+"""Keys of what `roll` returns, with readable names; training reports the same number as `episode/<key>`."""
 
 LARGEST_LOSS = 0.2
-"""A teacher whose reward is lower than in training by more than this share of its size is reported as doubtful."""
+"""Largest share of its training reward that a teacher may lose here without a warning."""
 
 
 def check_teacher(
     env: VecEnv, teacher: ActingPolicy, checkpoint: Checkpoint, num_steps: int, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """Roll a teacher and report how it does beside what its checkpoint says; the environment takes over its curriculum.
+    """Run a teacher, compare it with its checkpoint's numbers, and give the environment the teacher's curriculum.
 
     Args:
-        env: where the student is going to learn.
+        env: the student's environment.
         teacher: the policy, on the environment's device; it acts as in training, with noise.
-        checkpoint: where it comes from.
-        num_steps: control steps; 0 checks nothing.
-        say: takes a line for people.
+        checkpoint: the teacher's checkpoint.
+        num_steps: control steps; 0 skips the check.
+        say: prints a line.
 
     Returns:
-        What `roll` measured; empty if nothing was.
+        What `roll` measured; empty if the check is skipped.
     """
     take_over_curriculum(env, checkpoint)
     if num_steps == 0:
@@ -43,13 +43,13 @@ def check_teacher(
     lost = trained["reward_per_step"] - measured["reward_per_step"]
     if lost > LARGEST_LOSS * abs(trained["reward_per_step"]):
         say("warning: the teacher earns much less here than when it was trained; a student cannot be better than that")
-    # Levels have moved while it was rolled.
+    # The levels changed while the teacher ran.
     take_over_curriculum(env, checkpoint)
     return measured
 
 
 def take_over_curriculum(env: VecEnv, checkpoint: Checkpoint) -> None:
-    """Start where the policy of a checkpoint has come to: its terrain levels and command ranges."""
+    """Give the environment the terrain levels and command ranges that a checkpoint's training had reached."""
     if checkpoint.curriculum is not None:
         env.load_curriculum(checkpoint.curriculum, counters=False)
 
@@ -58,7 +58,7 @@ def roll(env: VecEnv, policy: ActingPolicy, num_steps: int) -> dict[str, float]:
     """Run a policy with its noise, from a reset.
 
     Returns:
-        `reward_per_step` and `falls_per_minute`, of one environment on average.
+        `reward_per_step` and `falls_per_minute`, averaged over environments.
     """
     totals = torch.zeros(2, device=env.device)
     steps = interact(env, policy.act, env.reset(), policy.initial_memory(env.num_envs))
