@@ -80,7 +80,7 @@ class Ours:
         self.restart()
 
     def seconds(self, num_epochs: int, repeats: int) -> list[float]:
-        """Return the times of `repeats` successive updates of so many passes from the initial weights, after a warm-up."""
+        """Return the times of `repeats` successive updates of so many passes, which follow a warm-up update."""
         times = UpdateTimes(Clock(self.env.device))
         self._train(num_epochs, repeats + 1, times)
         return times.seconds[1:]

@@ -33,7 +33,7 @@ class FaultFile:
     obs_is_finite: Tensor
     """(N,) bool: whether the observation before the first step was finite."""
     random: list[dict[str, Any]]
-    """State of the process' random generators before each step."""
+    """State of the process's random generators before each step."""
     actions: Tensor
     """(T, N, A), as given to the environments, finite or not."""
     valid: Tensor

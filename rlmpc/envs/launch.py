@@ -18,7 +18,7 @@ def resolve_device(device: str, num_processes: int = 1, local_rank: int = 0) -> 
         local_rank: number of this process among them.
 
     Raises:
-        UserError: if the name is another one, or the GPU does not exist.
+        UserError: if the name is unknown, or the GPU does not exist.
     """
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":

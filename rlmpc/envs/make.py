@@ -121,7 +121,7 @@ def make_env(
 def make_measurable_env(
     task: TaskCfg, cfg: Any, num_envs: int, device: torch.device, seed: int, say: Callable[[str], None]
 ) -> MeasurableEnv:
-    """Start an environment as `make_env` does, but for playing: the simulator's output is dropped."""
+    """Start an environment for playing: as `make_env`, without the simulator's output and with any value group."""
     any_group = next(iter(observation_terms(task, cfg)))
     env = make_env(task, cfg, num_envs, device, seed, any_group, None, say)
     return cast(MeasurableEnv, env)

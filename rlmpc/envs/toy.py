@@ -160,7 +160,7 @@ class ToyEnv:
         self._rng.manual_seed(round_seed(self._seed, round_number))
 
     def measure(self) -> dict[str, Tensor]:
-        """Measure as in the contract, but `error_xy` is the distance to the target [m], `error_yaw` 0, and mass 1 kg."""
+        """Measure as in the contract, but `error_xy` is the distance to the target [m], `error_yaw` 0, mass 1 kg."""
         force = self.cfg.max_accel * self.gain * self._action_history[:, -1]
         return {
             "error_xy": (self.target - self.position).norm(dim=1),

@@ -73,7 +73,7 @@ class Step:
 
     @cached_property
     def valid(self) -> Tensor:
-        """(N,) bool: the step can be learned from, because it and the observation after it are finite."""
+        """(N,) bool: the step can be learned from; it and the observations it led to are finite."""
         valid = self.obs_is_finite & ~self.faulty
         if self.terminal_obs is not None:
             valid &= finite_rows(self.terminal_obs) | ~self.truncated
@@ -123,7 +123,7 @@ class VecEnv(Protocol):
         ...
 
     def curriculum(self) -> dict[str, Any]:
-        """Return levels, ranges and counters as tensors and plain values; `levels` and `kinds` (N,) if there are any."""
+        """Return levels, ranges and counters as tensors and plain values; `levels` and `kinds` (N,) if any."""
         ...
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
@@ -136,7 +136,7 @@ class VecEnv(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """Return all that determines how the environments continue, physics included: path -> copied tensor or plain value.
+        """Return all that determines the next steps, physics included: path -> copied tensor or plain value.
 
         The process's random generators, from which an environment may draw, are not part of it.
         """
@@ -146,7 +146,7 @@ class VecEnv(Protocol):
         """Continue, with the next `step`, where `state` was taken; identical to the bit on a CPU.
 
         Raises:
-            ValueError: if the state is of other environments, with lines of what differs; nothing has been changed then.
+            ValueError: if the state is of other environments, with lines of what differs; nothing has changed then.
         """
         ...
 

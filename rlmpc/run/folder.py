@@ -55,7 +55,7 @@ def check_new_folder(folder: Path) -> None:
     """Refuse a run folder that is not empty or cannot be made. Nothing is created.
 
     Raises:
-        UserError: if it is one of these, with what is wrong.
+        UserError: if it is not empty, is a file or cannot be made.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"the run folder '{folder}' is a file")

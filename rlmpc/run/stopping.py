@@ -33,13 +33,13 @@ class StopSignals:
 
     Before `defer` is called, a signal raises SystemExit, so that everything open is closed. Afterwards the first signal
     is only remembered, so that the iteration can finish; a SIGINT after it ends the process at once. In both cases the
-    process is killed if it has not ended by itself after `timeout_s`.
+    process is forced to end if it has not ended by itself after `timeout_s`.
 
     Python runs handlers between two instructions of the main thread, so a process that waits in a collective never runs
     them. A second thread therefore learns of signals as well (`signal.set_wakeup_fd`).
 
     Args:
-        timeout_s: seconds from the first signal after which the process is killed.
+        timeout_s: seconds from the first signal after which the process is forced to end.
         say: called by that thread with one line for the person who sent the signal.
     """
 

@@ -130,7 +130,7 @@ class IsaacLabEnv:
         return metrics
 
     def curriculum(self) -> dict[str, Any]:
-        """Return the curriculum (terrain levels, command ranges, state of the curriculum terms) and the step counter."""
+        """Return terrain levels, command ranges, the state of the curriculum terms, and the step counter."""
         state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
         terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
         if self._terrain.terrain_origins is not None:
@@ -138,7 +138,7 @@ class IsaacLabEnv:
         return state | {"terms": terms}
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
-        """Take over levels and command ranges, and counters if asked; robots move to their level with the next `reset`."""
+        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`."""
         terms = self._stateful_terms()
         if counters:
             self._env.common_step_counter = curriculum["step_counter"]
@@ -196,14 +196,14 @@ class IsaacLabEnv:
         return flat
 
     def _watch_solver(self) -> None:
-        """Record peaks of constraint rows in one environment and contacts per environment, to size `njmax`, `nconmax`."""
+        """Record peaks of constraint rows in one environment and contacts per environment, for `njmax`, `nconmax`."""
         constraints = wp.to_torch(self._solver.nefc).max().float()
         contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
         torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
 
 
 def _concatenated(obs: VecEnvObs) -> Obs:
-    """Return `obs` with its actual type: our groups concatenate their terms, which Isaac Lab's annotation leaves open."""
+    """Return `obs` with its actual type: our groups concatenate terms, which Isaac Lab's annotation leaves open."""
     return cast(Obs, obs)
 
 

@@ -93,7 +93,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         return env_ids[~faulty]
 
     def _observe_now(self, group: str) -> Tensor:
-        """Return the group's observation (N, D_g) with the current frame in its histories; the buffers do not change."""
+        """Return the group's observation (N, D_g) with the current frame in its histories; buffers do not change."""
         buffers = self.observation_manager._group_obs_term_history_buffer[group].values()
         saved = [(b, b._buffer.clone(), b._num_pushes.clone(), b._need_reset) for b in buffers if b._buffer is not None]
         observed = self.observation_manager.compute_group(group, update_history=True)
