@@ -1,9 +1,9 @@
-"""Play a policy: `python play.py ckpt=PATH`; everything about it is in the file.
+"""Play a policy: `python play.py ckpt=PATH`; the file holds everything about it.
 
-Runs a grid of episodes and leaves a table, plots and numbers; `video=true` films it, `export=true` writes it for
+Evaluates a grid of episodes and writes a table, plots and numbers; `video=true` films it, `export=true` writes it for
 deployment, `backend=mujoco` drives the exported policy in plain MuJoCo. `python play.py task=blind_rl policy=zero` (or
-`policy=random`) steps a task without training, which shows what a new task does before anything learns in it.
-`python play.py replay=PATH` goes through what a run has left of a fault, to see where numbers became non-finite.
+`policy=random`) steps a task without training, to see what a new task does before an agent learns it.
+`python play.py replay=PATH` replays a fault that a run recorded, to see where numbers became non-finite.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rlmpc.command_line.play import compose_play
 from rlmpc.run.command import run_command
 
 WIDTH_IN_FILES = 150
-"""Columns where no terminal says how many there are; enough for the table."""
+"""Width in columns if there is no terminal to tell it; enough for the table."""
 
 
 def main(arguments: list[str]) -> None:
@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
         console.print(list_choices())
         return
     cfg, opened = compose_play(arguments)
-    # Takes seconds, and bad input is told before. Each way to play is imported where it is taken: MuJoCo's does without
-    # Isaac Lab, and the others without MuJoCo.
+    # The import takes seconds; bad input is reported before. Each way to play is imported where it is used: MuJoCo's
+    # needs no Isaac Lab, and the others need no MuJoCo.
     import torch
 
     torch.manual_seed(cfg.seed)

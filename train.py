@@ -24,7 +24,7 @@ from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 
 def main(arguments: list[str]) -> None:
-    """Compose the config, refuse what cannot run, train."""
+    """Compose the config, refuse what cannot run, and train."""
     console = Console(soft_wrap=True, highlight=False)
     if arguments == ["list=true"]:
         console.print(list_choices())
@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> None:
 
 
 def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
-    """Start the environment and learn in it; all that is worth keeping goes to the run's folder."""
-    # They take seconds to import (torch, Lightning), and the arguments are known to be good only now.
+    """Start the environment and learn in it; all results go to the run's folder."""
+    # These imports (torch, Lightning) take seconds; by now the arguments are known to be good.
     import lightning as L
 
     from callbacks.make import make_callbacks

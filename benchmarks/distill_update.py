@@ -1,16 +1,16 @@
-"""Speed of learning from one rollout by imitation: ours against `Distillation.update` of rsl_rl 5.5.1.
+"""Measures the speed of learning by imitation from one rollout: ours against `Distillation.update` of rsl_rl 5.5.1.
 
 `python benchmarks/distill_update.py device=cpu num_envs=4096 num_steps=24 repeats=5 memory=none` prints JSON lines: the
 arguments, one for each side, and the ratios. Both sides get the same rollout, labels, initial weights and learning
 rate, and normalise observations by statistics that have already seen such a rollout, as in every iteration but the
-first. The time is that of everything between two rollouts: normaliser, gradient steps, and numbers that reach the host.
-Otherwise each side keeps its own defaults; those of rsl_rl are of Isaac Lab's distillation configs (2 epochs, and a
+first. Everything between two rollouts is timed: normaliser, gradient steps, and numbers that reach the host.
+Otherwise each side keeps its own defaults; rsl_rl's are from Isaac Lab's distillation configs (2 epochs, and a
 gradient step every 15 steps of the rollout). Figures of a side:
 
-- `pass_s`: one pass over the rollout, every sample once, in which it makes `gradient_steps`. rsl_rl drops the gradient
+- `pass_s`: one pass over the rollout, every sample once, in `gradient_steps` steps. rsl_rl drops the gradient
   of the steps left over when `gradient_length` does not divide `num_steps`; `share_learned` is what it keeps.
 - `loss_before` and `loss_after` that pass: mean squared error of the actions on the whole rollout.
-- `target_s`: until that loss has fallen to what it is after one default update of rsl_rl; there, the update's time.
+- `target_s`: time until that loss is as low as after one default update of rsl_rl; for rsl_rl, that update's time.
 
 `tf32=true` rounds the inputs of matrix products on the GPU to TF32, as Isaac Lab's own training script does for rsl_rl.
 On a processor that others use too, `pass_s_lowest` is steadier than the median, and so is OMP_NUM_THREADS=1.
@@ -60,9 +60,9 @@ class BenchmarkCfg:
     memory: str = "none"
     """`none` or `gru`."""
     num_minibatches: int = StudentCfg().num_minibatches
-    """Ours."""
+    """Minibatches of a pass, for ours only."""
     gradient_length: int = 15
-    """Steps of the rollout that rsl_rl sums the loss of before each of its gradient steps."""
+    """Steps of the rollout over which rsl_rl sums the loss before each gradient step."""
     tf32: bool = False
 
 
@@ -80,13 +80,13 @@ class Ours:
         self.restart()
 
     def seconds(self, num_epochs: int, repeats: int) -> list[float]:
-        """Time of each of `repeats` updates of so many passes, after one that warms up; goes on from the start."""
+        """Return the times of `repeats` successive updates of so many passes, which follow a warm-up update."""
         times = UpdateTimes(Clock(self.env.device))
         self._train(num_epochs, repeats + 1, times)
         return times.seconds[1:]
 
     def seconds_to(self, target: float, num_epochs: int) -> float | None:
-        """Time until the loss on the rollout is at most `target`; None if so many passes do not get there."""
+        """Return the time until the loss on the rollout is at most `target`; None if so many passes do not reach it."""
         reached: list[float] = []
 
         def look() -> None:
@@ -100,17 +100,17 @@ class Ours:
         return reached[0] if reached else None
 
     def loss_after(self, num_epochs: int) -> float:
-        """Imitation loss on the whole rollout after one update of so many passes."""
+        """Return the imitation loss on the whole rollout after one update of so many passes."""
         self._train(num_epochs, 1, UpdateTimes(Clock(self.env.device)))
         return self.loss()
 
     def restart(self) -> None:
-        """Go back to the weights and the normaliser of the start."""
+        """Restore the initial weights and normaliser."""
         self.learner.policy.load_state_dict(self.start)
 
     @torch.no_grad()
     def loss(self) -> float:
-        """Imitation loss on the whole rollout."""
+        """Return the imitation loss on the whole rollout."""
         policy, memory, actions = self.learner.policy, self.learner.policy.initial_memory(self.env.num_envs), []
         for t in range(self.env.num_steps):
             acted = policy.act(self.env.observation(t), memory, deterministic=True)
@@ -165,22 +165,22 @@ class RslRl:
         self.start = {name: values.clone() for name, values in student.state_dict().items()}
 
     def seconds(self, num_epochs: int, repeats: int) -> list[float]:
-        """Time of each of `repeats` updates of so many passes from the start, after one that warms up."""
+        """Return the times of `repeats` updates of so many passes, each from the initial weights, after a warm-up."""
         self.algorithm.num_learning_epochs = num_epochs
         return [self._update_s() for _ in range(repeats + 1)][1:]
 
     def loss_after(self, num_epochs: int) -> float:
-        """Imitation loss on the whole rollout after one update of so many passes."""
+        """Return the imitation loss on the whole rollout after one update of so many passes."""
         self.seconds(num_epochs, repeats=0)
         return self.loss()
 
     def restart(self) -> None:
-        """Go back to the weights and the normaliser of the start."""
+        """Restore the initial weights and normaliser."""
         self.algorithm.student.load_state_dict(self.start)
 
     @torch.no_grad()
     def loss(self) -> float:
-        """Imitation loss on the whole rollout."""
+        """Return the imitation loss on the whole rollout."""
         student = self.algorithm.student
         student.reset()
         actions = []
@@ -212,7 +212,7 @@ class RslRl:
 
 
 def measure(cfg: BenchmarkCfg) -> list[dict[str, Any]]:
-    """The figures of both sides, and their ratios."""
+    """Return the figures of both sides, and their ratios."""
     contract = Contract(0.02, OBSERVATIONS, ({"name": "actions", "dim": NUM_ACTIONS},))
     env = ReplayedEnv(contract, cfg.num_envs, cfg.num_steps, cfg.device)
     ours = Ours(cfg, env)
@@ -235,7 +235,7 @@ def measure(cfg: BenchmarkCfg) -> list[dict[str, Any]]:
 
 
 def ratios(lines: dict[str, dict[str, Any]], target: float) -> dict[str, Any]:
-    """How many times as fast as rsl_rl ours is."""
+    """Return how many times as fast as rsl_rl ours is."""
 
     def times_as_fast(name: str) -> float | None:
         return lines["rsl_rl"][name] / lines["ours"][name] if lines["ours"][name] else None

@@ -1,4 +1,4 @@
-"""Speed of `env.step` with random actions, without learning.
+"""Measures the speed of `env.step` with random actions, without learning.
 
 `python benchmarks/env_step.py task=blind_rl device=cpu num_envs=64` prints environment steps per second, memory and the
 solver's peaks as one JSON line. Takes the arguments of `play.py` except `policy`; `env.cpu_graph=false` compares with
@@ -26,7 +26,7 @@ BLOCK_STEPS = 50
 
 
 def main(arguments: list[str]) -> None:
-    """Time blocks of steps, after one that warms up."""
+    """Time blocks of steps, after a warm-up block."""
     cfg, _ = compose_play([*arguments, "policy=random"])
     device = resolve_device(cfg.device)
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)

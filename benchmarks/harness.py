@@ -1,4 +1,4 @@
-"""What the benchmarks share: settings from `key=value` arguments, learners that train here, clocks and JSON lines."""
+"""Shared by the benchmarks: settings from `key=value` arguments, training in this process, clocks and JSON lines."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from rlmpc.run.trainer import quiet_lightning
 
 
 def settings[T](settings_class: type[T], arguments: list[str]) -> T:
-    """An instance of a dataclass with defaults, changed by `key=value` arguments.
+    """Return an instance of a dataclass with defaults, changed by `key=value` arguments.
 
     Raises:
-        UserError: for an unknown key or a value that does not fit.
+        UserError: if a key is unknown or a value does not fit.
     """
     names = [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
     for argument in arguments:
@@ -42,12 +42,12 @@ def settings[T](settings_class: type[T], arguments: list[str]) -> T:
 
 
 def device_name(device: str | torch.device) -> str:
-    """Name of a GPU, or `cpu`."""
+    """Return the name of a GPU, or `cpu`."""
     return "cpu" if torch.device(device).type == "cpu" else torch.cuda.get_device_name(device)
 
 
 def spread(name: str, values: Iterable[float]) -> dict[str, float]:
-    """Median, lowest and highest of some values, as `<name>`, `<name>_lowest` and `<name>_highest`."""
+    """Return the median, lowest and highest of some values as `<name>`, `<name>_lowest` and `<name>_highest`."""
     values = list(values)
     return {name: statistics.median(values), f"{name}_lowest": min(values), f"{name}_highest": max(values)}
 
@@ -58,24 +58,24 @@ def print_line(line: dict[str, Any]) -> None:
 
 
 class Clock:
-    """Seconds of work on a device, without those between `pause` and `resume`."""
+    """Counts seconds of work on a device, without those between `pause` and `resume`."""
 
     def __init__(self, device: str | torch.device) -> None:
         self.device = torch.device(device)
         self.restart()
 
     def restart(self) -> None:
-        """Count from zero."""
+        """Start counting from zero."""
         self.seconds = 0.0
         self.resume()
 
     def resume(self) -> None:
-        """Go on counting."""
+        """Continue counting."""
         self._synchronize()
         self._since = time.perf_counter()
 
     def pause(self) -> float:
-        """Stop counting; the seconds so far."""
+        """Stop counting and return the seconds so far."""
         self._synchronize()
         self.seconds += time.perf_counter() - self._since
         return self.seconds
@@ -86,10 +86,10 @@ class Clock:
 
 
 class UpdateTimes(L.Callback):
-    """Times what a learner does between two rollouts.
+    """Times the work of a learner between two rollouts.
 
     Args:
-        clock: runs during updates only; it may be paused within one.
+        clock: runs during updates only; may be paused within one.
         after_step: called after every step of the optimizer.
     """
 
@@ -103,16 +103,16 @@ class UpdateTimes(L.Callback):
         trainer.optimizers[0].register_step_post_hook(lambda *_: self.after_step())
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """The rollout is there."""
+        """Start the clock: the rollout is complete."""
         self.clock.restart()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """The update is done, and its numbers have reached the host."""
+        """Stop the clock: the update is done, and its numbers have reached the host."""
         self.seconds.append(self.clock.pause())
 
 
 def train_here(learner: OnPolicyLearner, env: VecEnv, iterations: int, callbacks: list[L.Callback]) -> None:
-    """Train in this process by Lightning's fit loop, as `train.py` does, and leave no files."""
+    """Train in this process with Lightning's fit loop, as `train.py` does, without writing files."""
     quiet_lightning()
     trainer = L.Trainer(
         accelerator="cpu" if env.device.type == "cpu" else "gpu",
@@ -126,5 +126,5 @@ def train_here(learner: OnPolicyLearner, env: VecEnv, iterations: int, callbacks
         inference_mode=False,
     )
     trainer.fit(learner, RolloutDataModule(env, Collector(env, learner.cfg.num_steps, stagger_episodes=False)))
-    # Lightning leaves it on the CPU.
+    # Lightning leaves the learner on the CPU.
     learner.to(env.device)

@@ -24,7 +24,7 @@ PANELS = (
 
 
 def main(target: str, *runs: str) -> None:
-    """Write a picture of the curves of `runs`, each `<label>=<metrics.csv>`; a quantity that no run has is left out."""
+    """Draw the curves of `runs`, each `<label>=<metrics.csv>`, into a file; quantities that no run has are left out."""
     tables = {}
     for run in runs:
         label, source = run.split("=", 1)

@@ -1,4 +1,4 @@
-"""Environments in which the same made-up rollout happens again and again, whatever is done."""
+"""Environments that repeat the same made-up rollout, whatever the actions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ OBS_WIDTH = 779
 """Features of the `policy` group of `blind_rl`."""
 NUM_ACTIONS = 30
 STATE_WIDTH = 64
-"""Quantities that observations and labels come from."""
+"""State variables from which observations and labels are computed."""
 END_PROBABILITY = 0.005
 """Share of steps that end an episode."""
 OBSERVATIONS = ObsSchema({"policy": (ObsTerm("features", OBS_WIDTH),), "teacher": (ObsTerm("state", STATE_WIDTH),)})
 
 
 class ReplayedEnv:
-    """A rollout of drifting states, T steps of N environments; what collecting needs of a `VecEnv`.
+    """A rollout of drifting states, T steps of N environments; the part of a `VecEnv` that collecting needs.
 
     The `policy` group shows the states mixed and with noise; a teacher's actions are the labels.
 
     Args:
-        contract: what policies agree upon with it.
+        contract: the contract with policies.
         num_envs: N.
         num_steps: T; then the rollout starts again.
-        device: where it lies.
+        device: of its tensors.
     """
 
     def __init__(self, contract: Contract, num_envs: int, num_steps: int, device: str) -> None:
@@ -66,7 +66,7 @@ class ReplayedEnv:
         self._t = 0
 
     def observation(self, t: int) -> Obs:
-        """What is seen in step `t` of the rollout."""
+        """Return the observation in step `t` of the rollout."""
         return {"policy": self.features[t], "teacher": self.state[t]}
 
     def reset(self) -> Obs:
@@ -75,28 +75,28 @@ class ReplayedEnv:
         return self.observation(0)
 
     def step(self, actions: Tensor) -> Step:
-        """The next step of the rollout."""
+        """Return the next step of the rollout."""
         done, never = self.done[self._t], torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self._t = (self._t + 1) % self.num_steps
         reward = torch.zeros(self.num_envs, device=self.device)
         return Step(self.observation(self._t), reward, done, never, faulty=never, terminal_obs=None)
 
     def restart(self, mask: Tensor) -> None:
-        """Nothing is ever not finite."""
+        """Do nothing: everything is finite."""
 
     def stagger_episodes(self) -> None:
-        """Episodes have no age."""
+        """Do nothing: episodes have no age."""
 
     def pop_metrics(self) -> dict[str, Any]:
-        """Nothing is counted."""
+        """Return nothing: there are no metrics."""
         return {}
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 @torch.no_grad()
 def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Give `target` the parameters of `source`, which are of the same shapes in the same order."""
+    """Copy the parameters of `source` to `target`, which has the same shapes in the same order."""
     for ours, theirs in zip(source.parameters(), target.parameters(), strict=True):
         theirs.copy_(ours)

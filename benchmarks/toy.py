@@ -1,4 +1,4 @@
-"""Is the toy task solved, and how fast? `python benchmarks/toy.py agent=ppo` trains seeds 1, 2 and 3.
+"""Measures whether and how fast the toy task is solved: `python benchmarks/toy.py agent=ppo` trains seeds 1, 2 and 3.
 
 Solved: the curriculum is at its top (mean level at least 3.5 of 4) and the mean distance to the target over an
 episode's second half is below 0.2 m. Takes arguments of `train.py`, for example one `seed`; prints one JSON line a seed
@@ -26,7 +26,7 @@ MAX_ERROR_M = 0.2
 
 
 def solved_at(rows: list[dict[str, str]]) -> int | None:
-    """First iteration, counted from 1, at which both marks are reached."""
+    """Return the first iteration, counted from 1, that reaches both marks; None if there is none."""
     for iteration, row in enumerate(rows, start=1):
         error = row["command/target_error"]
         if error and float(error) < MAX_ERROR_M and float(row["curriculum/level"]) >= MIN_LEVEL:
@@ -35,7 +35,7 @@ def solved_at(rows: list[dict[str, str]]) -> int | None:
 
 
 def curve(*arguments: str) -> list[dict[str, str]]:
-    """Rows of `metrics.csv` of a run with these arguments of `train.py`."""
+    """Train with these arguments of `train.py` and return the rows of `metrics.csv`."""
     with tempfile.TemporaryDirectory() as folder:
         with redirect_stdout(io.StringIO()):
             train.main([*arguments, f"run.dir={folder}/run"])
@@ -44,7 +44,7 @@ def curve(*arguments: str) -> list[dict[str, str]]:
 
 
 def main(arguments: list[str]) -> None:
-    """Train every seed and report."""
+    """Train every seed and print the results."""
     quiet_lightning()
     others = [argument for argument in arguments if not argument.startswith("seed=")]
     given = [argument for argument in arguments if argument not in others]

@@ -1,1 +1,1 @@
-"""Watch a training run: each callback shows or saves something; without it the same is learned."""
+"""Callbacks of a training run: each shows, saves or stops something; none changes what is learned."""

@@ -1,4 +1,4 @@
-"""When checkpoints are written, and what they say about the run."""
+"""When checkpoints are written, and what is added to them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IterationCheckpoint(Checkpoint):
         folder: where the files go.
         every: iterations between checkpoints.
         keep_last: how many of the newest to keep; None keeps all.
-        config: the run's composed config, which every checkpoint carries.
+        config: the run's composed config, stored in every checkpoint.
     """
 
     def __init__(self, folder: Path, every: int, keep_last: int | None, config: dict[str, Any]) -> None:
@@ -33,11 +33,11 @@ class IterationCheckpoint(Checkpoint):
         self._config = config
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save if it is due, or if no further iteration follows."""
+        """Save if it is due, or if no other iteration follows."""
         if not is_due(trainer, self._every):
             return
         path = self._folder / f"epoch={trainer.current_epoch}.ckpt"
-        # Of every rank: each has a part in it, and waits for the file.
+        # Called on every rank: each contributes its part and waits for the file.
         trainer.save_checkpoint(path, weights_only=False)
         if trainer.is_global_zero:
             self._link(path)
@@ -53,7 +53,7 @@ class IterationCheckpoint(Checkpoint):
         link.symlink_to(newest.name)
 
     def _remove_old(self, newest: Path) -> None:
-        """Remove all but the last few, once the newest can be trusted."""
+        """Remove all but the last few if the newest is intact."""
         if self._keep_last is not None and has_right_checksums(newest):
             for path in checkpoints_by_age(self._folder)[self._keep_last :]:
                 path.unlink()

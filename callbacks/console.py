@@ -1,4 +1,4 @@
-"""The table a person watches while training runs."""
+"""The table shown during training."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 """Title, names of numbers in order of preference and format of each column after the first three."""
 
 LEARNING = ("train/", "loss/")
-"""How names begin of numbers that a learner has in every iteration or never."""
+"""Prefixes of numbers that a learner has in every iteration or never."""
 
 ROWS_PER_HEADER = 20
 
 
 class ConsoleTable(Callback):
-    """Prints one row every `every` iterations, with the header repeated now and then.
+    """Prints a row every `every` iterations and repeats the header now and then.
 
-    A `-` stands where nothing was observed yet. Every iteration with faults gets a line of its own.
+    A `-` means that nothing was observed yet. Every iteration with faults gets its own line.
 
     Args:
         every: iterations between rows; the last iteration always gets one.
@@ -51,12 +51,12 @@ class ConsoleTable(Callback):
         self._columns = list(COLUMNS)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock of the remaining time."""
+        """Start the clock for the remaining time."""
         self._start = time.monotonic()
         self._first_iteration = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
-        """Print what went wrong, and a row if it is due."""
+        """Print faults, and a row if it is due."""
         self._latest |= pl_module.numbers
         if not trainer.is_global_zero:
             return
@@ -77,7 +77,7 @@ class ConsoleTable(Callback):
             self._print(f"iteration {done}: {restarted:.2%} of environments restarted, {skipped:.0f} updates skipped")
 
     def _is_shown(self, keys: tuple[str, ...]) -> bool:
-        """Whether these are numbers of the world, which may come later, or of this learner."""
+        """Return whether these numbers come from this learner or from the environment, which may give them later."""
         return any(key in self._latest or not key.startswith(LEARNING) for key in keys)
 
     def _header(self) -> str:

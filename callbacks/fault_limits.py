@@ -1,4 +1,4 @@
-"""Ends a run in which too much is not finite to learn from the rest."""
+"""Ends a run in which too many numbers are not finite."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rlmpc.learners.base import OnPolicyLearner
 
 
 class FaultLimits(Callback):
-    """Stops after an iteration with too many faults, and before its checkpoint is written.
+    """Stops after an iteration with too many faults, before its checkpoint is written.
 
-    The numbers it looks at are of all ranks, so that all of them stop.
+    It looks at numbers over all ranks, so that all of them stop.
 
     Args:
         max_env_share: share of environments with a fault in one iteration above which the run stops.
-        max_skipped_updates: updates in a row, skipped for gradients that are not finite, at which the run stops.
+        max_skipped_updates: updates skipped in a row, because gradients were not finite, at which the run stops.
     """
 
     def __init__(self, max_env_share: float, max_skipped_updates: int) -> None:
@@ -27,7 +27,7 @@ class FaultLimits(Callback):
         """Compare the iteration's numbers with the limits.
 
         Raises:
-            RunError: if one of them is passed.
+            RunError: if a limit is reached.
         """
         env_share = pl_module.numbers["fault/envs"]
         skipped = round(pl_module.numbers["fault/skipped_in_a_row"])

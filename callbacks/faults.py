@@ -1,4 +1,4 @@
-"""Files from which a fault of the environments can be replayed."""
+"""Writes files from which a fault of the environments can be replayed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 class FaultDump(Callback):
-    """Writes `<folder>/iteration=<number>.pt` after an iteration in which samples had to be left out.
+    """Writes `<folder>/iteration=<number>.pt` after an iteration with samples that were left out.
 
-    Where several processes train, each writes what happened to its own environments. If a file cannot be written,
-    a warning says so and training goes on.
+    Each of several processes writes what happened to its own environments. If a file cannot be written, a warning says
+    so and training goes on.
 
     Args:
-        recorder: of this process' collector.
+        recorder: of this process's collector.
         folder: where the files go.
-        max_dumps: files after which no more are written, those of the run before it was resumed included.
+        max_dumps: largest number of files, those written before a resume included.
         run: what a `FaultFile` says about the run: `config`, `num_envs`, `device` and `seed`.
     """
 
@@ -42,7 +42,7 @@ class FaultDump(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write the file if there was a fault, which the numbers say of all processes, in this one's environments."""
+        """Write the file if there was a fault (the numbers cover all processes) in this process's environments."""
         if pl_module.numbers["fault/samples"] == 0.0 or not self.recorder.has_fault():
             return
         if len(list(self.folder.glob("*.pt"))) >= self.max_dumps:

@@ -1,4 +1,4 @@
-"""All that watches a training run, in the order in which it is called."""
+"""Makes the callbacks of a training run."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def make_callbacks(
     signals: StopSignals,
     seed: int,
 ) -> list[Callback]:
-    """The callbacks of a run.
+    """Return the callbacks of a run in the order in which they are called.
 
-    The one that stops comes first, since others ask whether a further iteration follows. The limits come after all that
-    shows and files what happened, so that this is done when they end the run, and before its checkpoint, which is not
-    written then. Lightning itself calls checkpoints last.
+    The one that stops the run comes first, because others ask whether another iteration follows. The fault limits come
+    after those that show and record faults, so that this is done before they end the run, and before the checkpoint,
+    which is then not written. Lightning itself calls checkpoints last.
 
     Args:
-        cfg: of the run.
+        cfg: the run's config.
         env: of this process.
-        folder: of the run.
+        folder: the run's folder.
         console: where the table is printed.
-        recorder: of this process' collector; None dumps no faults.
-        signals: what this process has received.
+        recorder: of this process's collector; None records no faults.
+        signals: the signals of this process.
         seed: of this process.
     """
     every = cfg.checkpoint.every

@@ -16,21 +16,21 @@ class StopBetweenIterations(Callback):
     """Ends training after the iteration in which any rank was signalled; the checkpoint callback then saves.
 
     Args:
-        signals: what this process has received.
+        signals: the signals of this process.
     """
 
     def __init__(self, signals: StopSignals) -> None:
         self._signals = signals
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put our handlers in the place of Lightning's, which were installed a moment ago.
+        """Replace Lightning's handlers, installed just before, by ours.
 
-        Those would call a collective in the middle of another one, end without saving, or save within an iteration.
+        Lightning's would call a collective in the middle of another one, end without saving, or save in mid-iteration.
         """
         self._signals.defer(requeue=slurm_job() is not None)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Let all ranks know whether one of them was signalled."""
+        """Stop all ranks if one of them was signalled."""
         received = int(self._signals.received or 0)
         if trainer.world_size > 1:
             largest = torch.tensor(received, device=trainer.strategy.root_device)

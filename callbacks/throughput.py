@@ -1,4 +1,4 @@
-"""Measures where the time of an iteration goes."""
+"""Measures how long the parts of an iteration take."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Throughput(Callback):
         self._learn_start = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The rollout comes next."""
+        """Start the time of the rollout, which comes next."""
         self._epoch_start = time.perf_counter()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """The rollout is there."""
+        """End the time of the rollout, which is complete."""
         self._learn_start = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """The update is done and its numbers were read by the host, so the device has finished."""
+        """Add times and speed. The host has read the numbers of the update, so the device has finished it."""
         now = time.perf_counter()
         steps = self.steps_per_iteration * trainer.world_size
         pl_module.numbers["perf/collect_s"] = self._learn_start - self._epoch_start

@@ -11,10 +11,10 @@ class UserError(ValueError):
 
 
 class RunError(RuntimeError):
-    """A run that cannot go on for reasons outside the program, such as a full disk: one sentence that says which."""
+    """A run that cannot go on for a reason outside the program, such as a full disk: one sentence that names it."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint such as `; did you mean 'teacher'?`, or nothing when no valid name is close."""
+    """Return a hint such as `; did you mean 'teacher'?`, or an empty string if no valid name is close."""
     matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
     return f"; did you mean '{matches[0]}'?" if matches else ""

@@ -1,1 +1,1 @@
-"""Files that hold a run: how they are found, read as plain data, and written."""
+"""Files that hold a run: finding them, reading them as plain data, and writing them."""

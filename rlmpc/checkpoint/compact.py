@@ -1,4 +1,4 @@
-"""Makes the state of many environments small on disk."""
+"""Makes the state of many environments smaller on disk."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Whole numbers by their size in bytes: the same bits, even where floats would call zeros equal or NaN unequal."""
+"""Integer types by size in bytes, to compare bits: as floats, 0 and -0 would be equal and NaN unequal to itself."""
 
 
 def compact(state: Mapping[str, Any], num_envs: int) -> dict[str, Any]:
-    """The same values, where tensors whose rows are alike to the bit are one row expanded.
+    """Return the same values, with every tensor whose rows are identical to the bit replaced by one expanded row.
 
-    `torch.save` writes no more than that row: of all that could be randomised, most is not. Reads from the device once.
+    `torch.save` writes only that row; most quantities that could be randomised are not. Reads from the device once.
 
     Args:
-        state: path -> tensor or anything else.
-        num_envs: rows of a tensor that has one for each environment.
+        state: path -> tensor or any other value.
+        num_envs: number of rows of a tensor with one row for each environment.
     """
     per_env = {
         path: value for path, value in state.items() if isinstance(value, Tensor) and value.shape[:1] == (num_envs,)

@@ -18,49 +18,49 @@ FAULT_FORMAT = 2
 
 @dataclass(frozen=True)
 class FaultFile:
-    """T steps of the N environments of one process, as they were; plain data and tensors on the CPU."""
+    """T recorded steps of the N environments of one process; plain data and tensors on the CPU."""
 
     iteration: int
-    """In which it happened, counted from 1 as in the console."""
+    """Iteration of the fault, counted from 1 as in the console."""
     config: dict[str, Any]
     """The run's composed config, `TrainCfg` as a dict."""
     num_envs: int
     device: str
     seed: int
-    """That the environments were made with."""
+    """Seed the environments were made with."""
     state: dict[str, Any]
-    """What `VecEnv.state` gave before the first step."""
+    """What `VecEnv.state` returned before the first step."""
     obs_is_finite: Tensor
-    """(N,) bool: whether what was seen before the first step was finite."""
+    """(N,) bool: whether the observation before the first step was finite."""
     random: list[dict[str, Any]]
-    """State of the process' random generators before each step."""
+    """State of the process's random generators before each step."""
     actions: Tensor
-    """(T, N, A), finite or not, as the environments were given them."""
+    """(T, N, A), as given to the environments, finite or not."""
     valid: Tensor
     """(T, N) bool: the samples that could be learned from."""
     shown: Tensor
-    """(K,) integers: a few of the faulty environments."""
+    """(K,) integers: indices of a few faulty environments."""
     obs: dict[str, Tensor]
-    """What these saw, groups (T, K, D_g); zeros where not `valid`."""
+    """Observations of these, groups (T, K, D_g); zeros where not `valid`."""
 
 
 def describe_fault(**fields: Any) -> dict[str, Any]:
-    """What a file holds, from the fields of `FaultFile`."""
+    """Return the content of a file, from the fields of `FaultFile`."""
     return {"format": FAULT_FORMAT, **vars(FaultFile(**fields))}
 
 
 def read_fault(path: Path) -> FaultFile:
-    """Read a file. Nothing in it is executed: only plain data is accepted.
+    """Read a file. Only plain data is accepted: nothing in it is executed.
 
     Raises:
-        UserError: if it is missing, damaged, of another kind or format.
+        UserError: if it is missing, damaged, or of another kind or format.
     """
     if not path.is_file():
         raise UserError(f"there is no file '{path}' to replay")
     try:
         with path.open("rb") as file:
             content = load_plain(file)
-    except Exception:  # What unpickling damaged data raises is not limited.
+    except Exception:  # Unpickling damaged data can raise anything.
         content = None
     if not isinstance(content, dict) or "format" not in content:
         raise UserError(f"'{path}' is not what a run leaves of a fault (<run folder>/faults/*.pt), or it is damaged")

@@ -1,4 +1,4 @@
-"""Checkpoints as files: what ours hold beside Lightning's own, how they are found, and how they are read safely."""
+"""Checkpoint files: what we add to Lightning's, and how they are read safely."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     import torch
 
 CHECKPOINT_FORMAT = 3
-"""Version of what we put into a Lightning checkpoint; files of another one are refused."""
+"""Version of what we add to a Lightning checkpoint; files of another version are refused."""
 
 SECTION = "rlmpc"
-"""Key of our own part in a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration."""
+"""Key of our part of a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration."""
 
 RANKS = "RolloutDataModule"
-"""Key under which Lightning puts what the ranks carry on: {"ranks": [`RolloutDataModule.rank_state` of each]}."""
+"""Key under which Lightning stores the state of the ranks: {"ranks": [`RolloutDataModule.rank_state` of each]}."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A learner that was saved, and the run it comes from; plain data and tensors on the CPU."""
+    """A saved learner and the run it comes from; plain data and tensors on the CPU."""
 
     path: Path
     sha256: str
-    """Hash of the file."""
+    """SHA-256 of the file."""
     iteration: int
     """Finished iterations."""
     config: dict[str, Any]
     """The run's composed config, `TrainCfg` as a dict."""
     numbers: dict[str, float]
-    """The numbers of its last iteration."""
+    """Numbers of the last iteration."""
     hyperparameters: dict[str, Any]
-    """What the LightningModule was made of: `agent`, `contract` and what else it takes."""
+    """Arguments of the LightningModule: `agent`, `contract` and others."""
     state_dict: dict[str, torch.Tensor]
     ranks: list[dict[str, Any]]
-    """What each rank was in the midst of, as `RolloutDataModule.rank_state` gives it."""
+    """State of each rank, as `RolloutDataModule.rank_state` returns it."""
     has_optimizer: bool
-    """Whether the state of the optimizer is there."""
+    """Whether the file holds the state of the optimizer."""
     content: dict[str, Any] = field(default_factory=dict, repr=False)
-    """All that the file holds, as Lightning restores it."""
+    """The whole content of the file, as Lightning restores it."""
 
     @property
     def curriculum(self) -> dict[str, Any] | None:
@@ -56,26 +56,26 @@ class Checkpoint:
 
     @property
     def algorithm(self) -> str:
-        """Which learner it is."""
+        """Name of the learner's algorithm."""
         return self.hyperparameters["agent"]["algorithm"]
 
     @property
     def command_ranges(self) -> dict[str, list[float]] | None:
-        """Ranges of the velocity command that training had come to, by axis [m/s, rad/s]; None without a command."""
+        """Ranges of the velocity command that training had reached, by axis [m/s, rad/s]; None without a command."""
         return ((self.curriculum or {}).get("terms") or {}).get("base_velocity")
 
 
 def describe_run(config: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
-    """Our own part of a checkpoint: the composed config and the numbers of the last iteration."""
+    """Return our part of a checkpoint: the composed config and the numbers of the last iteration."""
     return {"format": CHECKPOINT_FORMAT, "config": dict(config), "numbers": dict(numbers)}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Nothing in it is executed: only plain data is accepted.
+    """Read a checkpoint. Only plain data is accepted: nothing in it is executed.
 
     Raises:
-        UserError: if the file is missing, damaged, not ours, of another format, or holds anything else; or if parts
-            are missing or of another kind than expected.
+        UserError: if the file is missing, damaged, not ours, has another format or holds more than plain data, or if
+            parts of it are missing or of another kind than expected.
     """
     content, sha256 = _read(path)
     ours = content[SECTION]
@@ -101,7 +101,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def has_right_checksums(file: Path | IO[bytes]) -> bool:
-    """Whether every part of a checkpoint is what was written.
+    """Return whether the checksum of every part of a checkpoint is right.
 
     Raises:
         zipfile.BadZipFile: if the file is cut off or of another kind.
@@ -111,13 +111,13 @@ def has_right_checksums(file: Path | IO[bytes]) -> bool:
 
 
 def load_plain(file: IO[bytes]) -> Any:
-    """Load what torch wrote into a file, onto the CPU; None if a checksum in it is wrong.
+    """Load what torch wrote into a file onto the CPU; return None if a checksum in it is wrong.
 
     Raises:
         zipfile.BadZipFile: if the file is cut off or of another kind.
         pickle.UnpicklingError: if it holds more than tensors and plain data.
     """
-    # Takes seconds, and a mistyped name should be told before.
+    # The import takes seconds; a mistyped name should be reported before.
     import torch
 
     # torch does not compare checksums: it would load weights with flipped bits.
@@ -128,7 +128,7 @@ def load_plain(file: IO[bytes]) -> Any:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """Read all that a file holds, and its hash."""
+    """Return the content of a file and its SHA-256."""
     if not path.is_file():
         raise UserError(f"there is no checkpoint '{path}'")
     try:
@@ -139,7 +139,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise UserError(f"'{path}' is not a checkpoint, or only a part of one") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"'{path}' holds more than tensors and plain data, which could run code; refused") from error
-    except Exception as error:  # What unpickling damaged data raises is not limited.
+    except Exception as error:  # Unpickling damaged data can raise anything.
         raise UserError(f"'{path}' cannot be read; it is damaged or not a checkpoint") from error
     if content is None:
         raise UserError(f"'{path}' is damaged: a checksum in it is wrong")
@@ -153,7 +153,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _check_contents(checkpoint: Checkpoint) -> None:
-    """Raise a KeyError, TypeError or AttributeError where parts that others read are missing or of another kind."""
+    """Raise a KeyError, TypeError or AttributeError if a part that is read later is missing or of another kind."""
     import torch
 
     contract = Contract.from_dict(checkpoint.hyperparameters["contract"])

@@ -13,13 +13,13 @@ WORTHLESS = float("-inf")
 
 
 def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None = None) -> Checkpoint:
-    """The checkpoint that a user means; its file is read once.
+    """Find the checkpoint that a user means, and read its file once.
 
     Args:
-        where: a file; a run's folder, which means its newest checkpoint; `latest`, the newest below `root`; `best`,
-            that of the newest run with the highest mean return in its last iteration; or `<folder>/best`.
+        where: a file; a run's folder, for its newest checkpoint; `latest`, for the newest below `root`; `best`, for the
+            newest run's checkpoint with the highest mean return in its last iteration; or `<folder>/best`.
         root: folder of all runs.
-        algorithms: agents that `latest` and `best` may mean; None takes any.
+        algorithms: agents that `latest` and `best` may find; None takes any.
 
     Raises:
         UserError: if there is none, or it cannot be read.
@@ -40,7 +40,7 @@ def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None =
 
 
 def newest_in(folder: Path) -> Path:
-    """The checkpoint below a folder that was written last.
+    """Return the checkpoint below a folder that was written last.
 
     Raises:
         UserError: if there is none.
@@ -49,14 +49,14 @@ def newest_in(folder: Path) -> Path:
 
 
 def checkpoints_by_age(folder: Path) -> list[Path]:
-    """Checkpoints directly in a folder by their iteration, the newest first; other files and links are left out."""
+    """Return the checkpoints directly in a folder by iteration, the newest first, without other files and links."""
     numbers = {path: re.fullmatch(r"epoch=(\d+)\.ckpt", path.name) for path in folder.glob("epoch=*.ckpt")}
     found = {path: int(match[1]) for path, match in numbers.items() if match is not None and not path.is_symlink()}
     return sorted(found, key=lambda path: found[path], reverse=True)
 
 
 def _by_time(folder: Path) -> list[Path]:
-    """Files below a folder, the one written last first; links are left out."""
+    """Return the checkpoints below a folder, the one written last first, without links."""
     found = [path for path in folder.rglob("*.ckpt") if not path.is_symlink()] if folder.is_dir() else []
     if not found:
         raise UserError(f"there is no checkpoint below '{folder}'")
@@ -64,7 +64,7 @@ def _by_time(folder: Path) -> list[Path]:
 
 
 def _readable(paths: list[Path]) -> Iterator[Checkpoint]:
-    """One checkpoint after the other; files that cannot be read are passed over."""
+    """Yield one checkpoint after the other; skip files that cannot be read."""
     for path in paths:
         try:
             yield load_checkpoint(path)
@@ -73,7 +73,7 @@ def _readable(paths: list[Path]) -> Iterator[Checkpoint]:
 
 
 def _newest_of(root: Path, algorithms: Collection[str] | None) -> Checkpoint:
-    """The newest below `root` with one of these agents."""
+    """Return the newest checkpoint below `root` with one of these agents."""
     paths = _by_time(root)
     if algorithms is None:
         return load_checkpoint(paths[0])
@@ -84,7 +84,7 @@ def _newest_of(root: Path, algorithms: Collection[str] | None) -> Checkpoint:
 
 
 def _best_in(folder: Path, opened: Checkpoint | None = None) -> Checkpoint:
-    """That with the highest mean return of those in a folder, one of which may have been opened already."""
+    """Return the checkpoint in a folder with the highest mean return; `opened`, if given, is not read again."""
     best = opened
     for checkpoint in _readable([path for path in _by_time(folder) if opened is None or path != opened.path]):
         if best is None or _mean_return(checkpoint) > _mean_return(best):
@@ -95,7 +95,7 @@ def _best_in(folder: Path, opened: Checkpoint | None = None) -> Checkpoint:
 
 
 def _mean_return(checkpoint: Checkpoint) -> float:
-    """What the policy earned in its last iteration; of no worth where a teacher acted for it."""
+    """Return the policy's mean return in its last iteration; `WORTHLESS` if a teacher acted for it."""
     if checkpoint.numbers.get("dagger/teacher_share", 0.0) > 0.0:
         return WORTHLESS
     return checkpoint.numbers.get("episode/return", WORTHLESS)

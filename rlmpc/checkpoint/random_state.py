@@ -1,4 +1,4 @@
-"""The random generators of a process as plain data, so that a run can go on with the very numbers that come next."""
+"""The random generators of a process as plain data, so that a resumed run draws the same numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """State of Python's, NumPy's and PyTorch's generators, the last on the CPU and, if that is a GPU, on `device`."""
+    """Return the state of Python's, NumPy's and PyTorch's generators; of PyTorch's also on `device` if it is a GPU."""
     name, keys, *rest = np.random.get_state()
     state: dict[str, Any] = {
         "python": random.getstate(),
@@ -23,7 +23,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def load_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Restore what `random_state` gave; a generator of a device that was not used then is left as it is."""
+    """Restore what `random_state` returned; the GPU's generator is left as it is if no GPU was used then."""
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint into a module that they fit."""
+"""Loads the weights of a checkpoint into a module that they fit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rlmpc.errors import UserError
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, torch.Tensor], owner: str) -> None:
-    """Give `module` its `weights`.
+    """Load `weights` into `module`.
 
     Raises:
-        UserError: with a line for every parameter whose presence or shape differs.
+        UserError: if they do not fit, with a line for every parameter that is missing, unknown or of another shape.
     """
     there = {name: list(values.shape) for name, values in weights.items()}
     here = {name: list(values.shape) for name, values in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Writes files so that no fault leaves half a one."""
+"""Writes files so that no fault leaves a partial one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rlmpc.errors import RunError
 
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:
-    """Write a file all or nothing.
+    """Write a file completely or not at all.
 
     Raises:
-        RunError: if the disk does not take it.
+        RunError: if it cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:

@@ -1,1 +1,1 @@
-"""From the words that a user types to the config of a command."""
+"""From the arguments a user types to the config of a command."""

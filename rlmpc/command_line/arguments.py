@@ -13,10 +13,10 @@ from rlmpc.errors import UserError
 
 
 def read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
-    """`key=value` arguments as a dict of parsed values.
+    """Parse `key=value` arguments into a dict of values.
 
     Raises:
-        UserError: for what is no such argument, a value that cannot be read, or a key that comes twice.
+        UserError: if an argument has another form, a value cannot be read, or a key is given twice.
     """
     overrides: dict[str, Any] = {}
     for argument in arguments:
@@ -28,7 +28,7 @@ def read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
 
 
 def split_override(argument: str) -> tuple[str, str]:
-    """`key=value` at the first `=`, so that a value may hold more of them.
+    """Split `key=value` at the first `=`; the value may contain more of them.
 
     Raises:
         UserError: if there is no `=` or no key.
@@ -40,7 +40,7 @@ def split_override(argument: str) -> tuple[str, str]:
 
 
 def parse_value(key: str, text: str) -> Any:
-    """A YAML scalar, list or mapping.
+    """Parse a YAML scalar, list or mapping.
 
     Raises:
         UserError: if `text` is not YAML.

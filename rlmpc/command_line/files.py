@@ -1,4 +1,4 @@
-"""Reads the files under `conf/`: each holds only what it changes, from the root of the config."""
+"""Reads the files under `conf/`: each holds only what it changes, by its place in the whole config."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 SOURCE = "a file under conf/"
-"""What is to blame where config files do not fit."""
+"""What messages blame when config files do not fit."""
 GROUPS = ("stage", "task", "agent")
 
 
 def choices(group: str) -> list[str]:
-    """Names that `<group>=` accepts: the files of that folder."""
+    """Return the names that `<group>=` accepts: the files of that folder."""
     return sorted(path.stem for path in (_folder() / group).glob("*.yaml"))
 
 
 def list_choices() -> str:
-    """A line for each of stage, task and agent with the names it accepts."""
+    """Return a line for each of stage, task and agent with the names it accepts."""
     return "\n".join(f"{group}: {', '.join(choices(group))}" for group in GROUPS)
 
 
 def load_choice(group: str, name: Any) -> DictConfig:
-    """The file that `<group>=<name>` means, on top of the one that it names as its `base`, and so on.
+    """Return the file that `<group>=<name>` means, merged over the one it names as its `base`, and so on.
 
     Raises:
-        UserError: for an unknown name, or a file that does not fit.
+        UserError: if the name is unknown, or a file does not fit.
     """
     valid = choices(group)
     if name not in valid:
@@ -57,7 +57,7 @@ def load_choice(group: str, name: Any) -> DictConfig:
 
 
 def load_file(name: str) -> DictConfig:
-    """One file as it is; its name is relative to `conf/` and has no suffix.
+    """Read one file as it is; its name is relative to `conf/` and has no suffix.
 
     Raises:
         UserError: if it holds no mapping in YAML.
@@ -78,7 +78,7 @@ def _folder() -> Path:
 
 
 def _check(group: str, file: str, config: DictConfig) -> None:
-    """Check what a command's config is composed by."""
+    """Refuse a file whose stage, algorithm or default agent is missing or unknown."""
     if group == "stage":
         _accepted(file, "stage", _read(config, "stage"), dict.fromkeys(a.stage for a in ALGORITHMS.values()))
     elif group == "agent":

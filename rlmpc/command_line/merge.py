@@ -1,4 +1,4 @@
-"""Lays files and arguments over a config of dataclasses, refusing what does not fit."""
+"""Merges files and arguments into a config of dataclasses, refusing what does not fit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rlmpc.errors import UserError, nearest
 def finish[Cfg: (TrainCfg, PlayCfg)](
     base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg], source: str
 ) -> Cfg:
-    """The config that comes of `layers` on top of a structured `base`, and `overrides` by dotted key on top of those.
+    """Return the config made of a structured `base`, then `layers`, then `overrides` by dotted key.
 
     Raises:
-        UserError: for a key that does not exist, one without a value, or a value that is not accepted.
+        UserError: if a key does not exist or has no value, or a value is not accepted.
     """
     try:
         config = OmegaConf.merge(base, *layers)
@@ -45,12 +45,12 @@ def finish[Cfg: (TrainCfg, PlayCfg)](
 
 
 def first_line(error: Exception) -> str:
-    """The sentence of an OmegaConf error, without its trailer of keys and types."""
+    """Return the sentence of an OmegaConf error, without the keys and types that follow it."""
     return str(error).splitlines()[0].rstrip(".")
 
 
 def check_key(config: Any, key: str) -> None:
-    """Refuse a dotted key that the schema does not have; keys below a dictionary, such as `env`, are left to others."""
+    """Refuse a dotted key the schema does not have; keys below a dictionary, such as `env`, are checked elsewhere."""
     walked: list[str] = []
     section: Any = config
     for name in key.split("."):

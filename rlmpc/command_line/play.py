@@ -1,4 +1,4 @@
-"""The config of `play.py`, from the task of what is played and `key=value` arguments."""
+"""The config of `play.py`, from the task that is played and `key=value` arguments."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from rlmpc.evaluation.metrics import check_metrics
 UNTRAINED = ("zero", "random")
 """Policies that need no checkpoint."""
 EXPORTED = {"name": "exported", "simulator": "mujoco", "default_agent": ""}
-"""Task of an exported policy: it brings all that MuJoCo needs, so no file of ours describes it."""
+"""Task of an exported policy. The export holds all that MuJoCo needs, so no file under `conf/` describes it."""
 
 
 def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultFile | None]:
-    """The config of `play.py`: schema, the task of the checkpoint, the replay or the one named, then the arguments.
+    """Compose the config of `play.py`: schema, then the task (checkpoint's, replay's or named), then the arguments.
 
     Returns:
-        The config, and the checkpoint or the recorded fault that it names; None for an exported policy or none at all.
+        The config, and the checkpoint or the recorded fault it names; None for an exported policy or without one.
 
     Raises:
-        UserError: as `compose_train`, and when there is neither a checkpoint nor a task with a policy.
+        UserError: as `compose_train`, and if there is neither a checkpoint nor a task with a policy.
     """
     overrides = read_arguments(arguments)
     opened, task = _opened(overrides)
@@ -44,7 +44,7 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
 
 
 def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, Any]:
-    """What the arguments name, and its task; a checkpoint's path is put in place of what the user wrote."""
+    """Open what the arguments name; return it and its task. A checkpoint's path replaces what the user wrote."""
     name, where, policy = overrides.pop("task", None), overrides.get("ckpt"), overrides.get("policy")
     if overrides.get("replay") is not None:
         if name is not None or where is not None or policy is not None:

@@ -1,4 +1,4 @@
-"""The config of a run that goes on: the one it had, with what may be changed of it."""
+"""The config of a resumed run: the one it had, with the changes that are allowed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rlmpc.contract.differences import differences
 from rlmpc.errors import UserError
 
 OWN = ("resume", "resume_allow_partial")
-"""Settings of resuming itself, which are not carried on."""
+"""Settings of resuming itself, which are not taken from the checkpoint."""
 
 
 def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
-    """The config of the checkpoint that `resume` names, with the other overrides on top, and that checkpoint.
+    """Return the config in the checkpoint that `resume` names, with the other overrides on top, and that checkpoint.
 
     Raises:
-        UserError: for an unknown key, a value that is not accepted, a change of what is fixed, a checkpoint that cannot
-            be read, or a run that has reached its last iteration.
+        UserError: if a key is unknown, a value is not accepted, a fixed setting would change, the checkpoint cannot be
+        read, or the run has reached its last iteration.
     """
     overrides = dict(overrides)
     where = overrides.pop("resume")
@@ -51,7 +51,7 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
 
 
 def changes(checkpoint: Checkpoint, cfg: TrainCfg) -> list[str]:
-    """A line `key: there | here` for every setting of a resumed run that is not what it was."""
+    """Return a line `key: there | here` for every setting that a resumed run changes."""
     there, here = (
         _comparable(config) for config in (checkpoint.config, OmegaConf.to_container(OmegaConf.structured(cfg)))
     )
@@ -63,7 +63,7 @@ def _comparable(config: Any) -> dict[str, Any]:
 
 
 def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
-    """Accept stage, task and agent only where they say what the checkpoint says; they are taken out."""
+    """Refuse a stage, task or agent other than the checkpoint's, and remove them from the overrides."""
     config, algorithm = checkpoint.config, checkpoint.algorithm
     if algorithm not in ALGORITHMS:
         raise UserError(f"'{checkpoint.path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
@@ -74,10 +74,10 @@ def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
 
 
 def check_fixed(saved: dict[str, Any], cfg: TrainCfg) -> None:
-    """Refuse a config that differs from the saved one in a setting that is fixed.
+    """Refuse a config that differs from the saved one in a fixed setting.
 
     Raises:
-        UserError: with both values and the reason why it cannot change.
+        UserError: if one differs, with both values and the reason why it cannot change.
     """
     there = OmegaConf.create(saved)
     for key, now, said, _ in settings_of(cfg):

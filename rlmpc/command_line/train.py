@@ -23,19 +23,19 @@ from rlmpc.run.processes import with_layout
 
 
 def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None]:
-    """The config of a training run: schema, `conf/config.yaml`, chosen stage, task and agent, then the arguments.
+    """Compose the config of a training run: schema, `conf/config.yaml`, stage, task and agent, then the arguments.
 
-    A task may adjust every agent under `agent`, and those of one algorithm under `agents.<algorithm>`; what an agent's
-    own file says stands above that. A stage that builds upon a checkpoint takes task, overrides of the environment and,
-    where the policy stays, the network from there. A run that is resumed (`resume=PATH`) has the config that it had,
-    and the arguments on top.
+    A task may adjust every agent under `agent`, and those of one algorithm under `agents.<algorithm>`; an agent's own
+    file overrides both. A stage that starts from a checkpoint takes the task, the overrides of the environment and, if
+    it keeps the policy, the network from there. A resumed run (`resume=PATH`) keeps its config, with the arguments on
+    top.
 
     Returns:
-        The config, and the checkpoint that the run goes on from or builds upon, if any.
+        The config, and the checkpoint that the run resumes or starts from, if any.
 
     Raises:
-        UserError: for an unknown name or key, a value that is not accepted, a file that does not fit, or a checkpoint
-            that cannot be read or is of another kind than the stage needs.
+        UserError: if a name or key is unknown, a value is not accepted, a file does not fit, or a checkpoint cannot be
+            read or is not of the kind the stage needs.
     """
     overrides = with_layout(read_arguments(arguments))
     if "resume" in overrides:
@@ -60,7 +60,7 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:
-    """The checkpoint that a stage builds upon; its path is put in place of what the user wrote."""
+    """Open the checkpoint that a stage starts from; its path replaces what the user wrote."""
     sources = [(f"{a.starts_from}_ckpt", a) for a in ALGORITHMS.values() if a.starts_from is not None]
     for key in overrides.keys() & dict(sources).keys():
         stages = [algorithm.stage for other, algorithm in sources if other == key]
@@ -83,7 +83,7 @@ def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | N
 
 
 def _kept(origin: Checkpoint, algorithm: Algorithm) -> dict[str, Any]:
-    """What a run takes over from the checkpoint it builds upon."""
+    """Return what a run takes over from the checkpoint it starts from."""
     if ALGORITHMS[origin.algorithm].policy() is not algorithm.policy():
         return {"env": origin.config["env"]}
     return {"env": origin.config["env"], "agent": inherited(algorithm.settings(), origin.hyperparameters["agent"])}

@@ -1,1 +1,1 @@
-"""Configuration: what can be set, how it is composed from files and command line, and what is refused."""
+"""Configuration: what can be set, and what is refused."""

@@ -16,7 +16,7 @@ Terms = Mapping[str, Mapping[str, int]]
 
 @dataclass
 class AgentCfg:
-    """What every agent has: an actor, and rollouts cut into minibatches; the defaults are those of the reference.
+    """Settings every agent has: of its actor, and of rollouts cut into minibatches. Defaults are the reference's.
 
     A setting whose name ends in `_group` names a group of observations.
     """
@@ -32,29 +32,29 @@ class AgentCfg:
     min_std: float = setting(0.05, above=0, inherited=True)
     max_std: float = setting(2.0, above=0, inherited=True)
     normalize_obs: bool = setting(True, network=True)
-    """Running mean and variance for each observation group."""
+    """Whether observations are normalised by the running mean and variance of their group."""
     num_steps: int = setting(24, least=1)
-    """Steps of one rollout, for each environment."""
+    """Steps of one rollout in each environment."""
     num_epochs: int = setting(5, least=1)
     """Passes over a rollout."""
     num_minibatches: int = setting(4, least=1)
-    """Minibatches of a pass; num_envs x num_steps must be divisible by it (num_envs, for an agent with a memory)."""
+    """Minibatches of a pass; it must divide num_envs x num_steps, or num_envs for an agent with a memory."""
     learning_rate: float = setting(1.0e-3, above=0, fixed=RATE)
-    """Start of the adaptive rate, where it is adaptive."""
+    """Learning rate; the initial one if it is adaptive."""
     max_grad_norm: float = setting(1.0, above=0)
     stagger_episodes: bool = setting(True, fixed=AT_START)
-    """Start with random episode ages, so that time-outs do not come all at once."""
+    """Whether to start with random episode ages, so that time-outs do not come all at once."""
 
     @property
     def has_memory(self) -> bool:
-        """Whether it learns from whole sequences of an environment."""
+        """Whether the agent learns from whole sequences of an environment."""
         return False
 
     def check_minibatches(self, num_envs: int) -> None:
-        """Refuse a rollout of so many environments that cannot be cut into equal minibatches.
+        """Refuse a number of environments whose rollout cannot be cut into equal minibatches.
 
         Raises:
-            UserError: with the numbers that do not fit.
+            UserError: if it cannot, with the numbers.
         """
         if self.has_memory and num_envs % self.num_minibatches:
             raise UserError(
@@ -69,14 +69,14 @@ class AgentCfg:
             )
 
     def check_task(self, terms: Terms, task: str) -> None:
-        """Refuse a task that does not have the observations which the agent needs.
+        """Refuse a task that lacks observations the agent needs.
 
         Args:
             terms: what the task observes.
             task: its name.
 
         Raises:
-            UserError: with what is needed and what there is.
+            UserError: if it lacks one, with what is needed and what there is.
         """
         for entry in fields(self):
             group = getattr(self, entry.name)

@@ -13,7 +13,7 @@ from rlmpc.errors import UserError, nearest
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted paths; `{"scene": {"num_envs": 8}}` becomes `{"scene.num_envs": 8}`."""
+    """Flatten nested mappings to dotted paths; `{"scene": {"num_envs": 8}}` becomes `{"scene.num_envs": 8}`."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{prefix}{name}"
@@ -30,13 +30,13 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
     Args:
         config: the object to change.
         overrides: nested or dotted paths with their values; null switches a term off.
-        prefix: what the paths are called in messages, for example `env`.
+        prefix: what comes before a path in messages, for example `env`.
 
     Returns:
         What was set, by dotted path.
 
     Raises:
-        UserError: for a path that does not exist, naming the nearest one that does, or a value of another type.
+        UserError: if a path does not exist (the message names the nearest one that does), or a value has another type.
     """
     given = {}
     for path, value in flatten(overrides).items():
@@ -53,10 +53,10 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
 
 
 def value_at(config: object, path: str, prefix: str) -> Any:
-    """The field of a config object at a dotted path; an empty path is the object itself.
+    """Return the field of a config object at a dotted path; an empty path is the object itself.
 
     Raises:
-        UserError: for a path that does not exist, naming the nearest one that does.
+        UserError: if the path does not exist; the message names the nearest one that does.
     """
     for name in path.split(".") if path else ():
         config = _child(config, name, prefix)
@@ -65,9 +65,9 @@ def value_at(config: object, path: str, prefix: str) -> Any:
 
 
 def convert(value: Any, current: Any, path: str) -> Any:
-    """`value` as the type of `current`; where `current` is null, anything goes.
+    """Convert `value` to the type of `current`; where `current` is null, any value is accepted.
 
-    Numbers in a list keep their count and kinds; other lists, such as those of names, may have any length.
+    A list of numbers must keep its length and their types; other lists, for example of names, may have any length.
 
     Raises:
         UserError: if the value does not fit.
@@ -98,18 +98,18 @@ def _fits(value: Any, current: Any) -> bool:
 
 
 def _are_numbers(current: Any) -> bool:
-    """Whether this is a list of one or more numbers, whose length means something."""
+    """Return whether this is a list of one or more numbers, whose length matters."""
     return isinstance(current, tuple | list) and bool(current) and all(isinstance(n, int | float) for n in current)
 
 
 def _takes_null(owner: Any, name: str, current: Any) -> bool:
-    """Whether a field may be null: a section, which is switched off, an entry of a dict, or one annotated so."""
+    """Return whether a field may be null: a section (null switches it off), a dict entry, or one annotated so."""
     if current is None or isinstance(owner, dict) or _is_section(current):
         return True
     annotations = (inspect.get_annotations(parent).get(name) for parent in type(owner).__mro__)
     annotation = next((found for found in annotations if found is not None), None)
     if isinstance(annotation, str):
-        # Not evaluated: the names in it are often imported for type checkers only.
+        # The annotation is not evaluated: its names are often imported for type checkers only.
         return bool(re.search(r"(^|\|)\s*None\s*($|\|)", annotation)) or annotation.startswith("Optional[")
     return type(None) in get_args(annotation)
 

@@ -16,19 +16,19 @@ class PlayCfg:
     ckpt: str | None = None
     """Policy to play: a checkpoint file, a run's folder, `latest` or `best`; in MuJoCo also an exported `.onnx`."""
     replay: str | None = None
-    """What a run left of a fault (`<run folder>/faults/*.pt`): it is gone through again without a policy."""
+    """A fault that a run recorded (`<run folder>/faults/*.pt`), to be replayed without a policy."""
     task: TaskCfg = field(default_factory=TaskCfg)
-    """The task to step without training; a checkpoint knows its own."""
+    """The task to step without a trained policy; a checkpoint knows its own."""
     policy: str = "trained"
-    """`trained` (of `ckpt`), or `zero` or `random`: actions that need no training."""
+    """`trained` (the policy in `ckpt`), or `zero` or `random` for actions that need no training."""
     backend: str | None = setting(None, choices=(None, "mujoco"), needs="ckpt")
     """`mujoco` drives the exported policy in plain MuJoCo; null plays in the task's own environment."""
     evaluate: bool = True
-    """Whether to run the grid of episodes."""
+    """Whether to evaluate a grid of episodes."""
     video: bool = setting(False, needs="ckpt")
     """Whether to write `video.mp4`."""
     export: bool = setting(False, needs="ckpt")
-    """Whether to write `export/policy.onnx` and what goes with it."""
+    """Whether to write `export/policy.onnx` and the files that belong to it."""
     terrains: list[str] | None = setting(None, needs="ckpt")
     """Kinds of ground to evaluate on; null takes all."""
     levels: list[int] | None = setting(None, needs="ckpt")
@@ -40,7 +40,7 @@ class PlayCfg:
     metrics: list[str] | None = setting(None, needs="ckpt")
     """Columns of the table; null takes all."""
     steps: int | None = setting(None, least=1, excludes="replay")
-    """Control steps of an episode, of the video, or to run without a policy; null takes the task's, 250 and 500."""
+    """Control steps of an episode, of the video, or of a run without a policy; null takes the task's, 250 and 500."""
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
     seed: int = setting(1, least=0, most=MAX_SEED)
@@ -50,4 +50,4 @@ class PlayCfg:
     run: RunCfg = field(default_factory=RunCfg)
     """`run.dir` takes the results; by default `play/<time>` in the folder of the checkpoint's run."""
     env: dict[str, Any] = setting({}, excludes="replay")
-    """Overrides of the environment's own config object, on top of those in training and of play mode."""
+    """Overrides of the environment's own config object, on top of those of training and of play mode."""

@@ -1,8 +1,8 @@
-"""What a setting says about itself: metadata of its dataclass field, and the one check that reads it.
+"""Settings described by metadata of their dataclass fields, and the one check that reads it.
 
     gamma: float = setting(0.99, least=0, most=1)
 
-A subclass that only changes a default keeps what its parent says of the setting.
+A subclass that only changes a default keeps its parent's metadata.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from typing import Any
 from rlmpc.errors import UserError, nearest
 
 AT_START = "it has an effect at the start of a run only"
-"""Why settings cannot change on resume (`fixed`)."""
+"""Why a setting cannot change on resume (`fixed`)."""
 RATE = "the optimizer goes on with the rate that it has"
-"""Why a learning rate cannot, once it belongs to the state of an optimizer."""
+"""Why a learning rate cannot change once it is part of an optimizer's state."""
 BOUNDS = {
     "least": (operator.ge, "at least"),
     "above": (operator.gt, "above"),
     "most": (operator.le, "at most"),
     "below": (operator.lt, "below"),
 }
-"""Attributes of `Setting` that limit a number -> the comparison that must hold, and its words."""
+"""Attributes of `Setting` that limit a number -> the comparison that must hold, and how messages put it."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a setting says about itself. Bounds and choices hold for every entry of a list or a dictionary."""
+    """Metadata of a setting. Bounds and choices hold for every entry of a list or a dictionary."""
 
     least: float | str | None = None
-    """A number, or the name of a setting beside this one that holds it; likewise below."""
+    """A number, or the name of a setting of the same dataclass that holds it; likewise for the other bounds."""
     above: float | str | None = None
     most: float | str | None = None
     below: float | str | None = None
     choices: tuple[str | None, ...] = ()
-    """The values that are accepted; none listed accepts all."""
+    """The accepted values; an empty tuple accepts all."""
     network: bool = False
-    """Whether it shapes the networks: it cannot change on resume, and a later stage on the same policy inherits it."""
+    """Whether it shapes the networks: it cannot change on resume, and a later stage of the same policy inherits it."""
     inherited: bool = False
-    """Whether such a stage inherits it although it does not shape the networks."""
+    """Whether a later stage inherits it although it does not shape the networks."""
     fixed: str = ""
-    """Why it cannot change on resume; empty where it can."""
+    """Why it cannot change on resume; empty if it can."""
     by_file: bool = False
-    """Whether only the file that is chosen for its section may set it, and no argument."""
+    """Whether only the file chosen for its section may set it, not an argument."""
     needs: str = ""
-    """Setting, a path, without which this one has no effect."""
+    """Setting of the same dataclass, holding a path, without which this one has no effect."""
     excludes: str = ""
-    """Setting beside which this one has no effect."""
+    """Setting of the same dataclass beside which this one has no effect."""
 
     @property
     def limits(self) -> dict[str, float | str]:
-        """The bounds that it has, by their names in `BOUNDS`."""
+        """Bounds of the setting, by their names in `BOUNDS`."""
         return {bound: limit for bound in BOUNDS if (limit := getattr(self, bound)) is not None}
 
     @property
@@ -65,7 +65,7 @@ class Setting:
 
 
 def setting(default: Any, **said: Any) -> Any:
-    """A dataclass field with this default, of which each object gets a copy, and these fields of `Setting`."""
+    """Return a dataclass field with a default, copied for each object, and metadata: fields of `Setting`."""
     metadata = {"setting": Setting(**said)}
     if isinstance(default, list | dict):
         return field(default_factory=lambda: copy.copy(default), metadata=metadata)
@@ -73,9 +73,9 @@ def setting(default: Any, **said: Any) -> Any:
 
 
 def settings_of(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Setting, Any]]:
-    """Dotted key, value, what it says about itself, and the object that holds it, of every setting of a dataclass.
+    """Yield the dotted key, value, metadata and owner of every setting of a dataclass.
 
-    Dataclasses in its fields are walked in place of these fields.
+    A field that holds a dataclass is replaced by the settings of that dataclass.
 
     Args:
         config: the object.
@@ -90,7 +90,7 @@ def settings_of(config: Any, prefix: str = "") -> Iterator[tuple[str, Any, Setti
 
 
 def said_of(config: type, name: str) -> Setting:
-    """What a field of a dataclass says about itself; of its parents', the nearest that says something."""
+    """Return the metadata of a dataclass field, or else of the nearest parent that has some."""
     for parent in config.__mro__:
         own = vars(parent).get("__dataclass_fields__", {}).get(name)
         if own is not None and "setting" in own.metadata:
@@ -99,20 +99,20 @@ def said_of(config: type, name: str) -> Setting:
 
 
 def inherited(config: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
-    """What the settings of a dataclass take over from those that a policy was trained with: name -> value."""
+    """Return what the settings of a dataclass inherit from those a policy was trained with: name -> value."""
     keys = [key for key, _, said, _ in settings_of(config) if said.network or said.inherited]
     return {key: saved[key] for key in keys if key in saved}
 
 
 def check_settings(config: Any, prefix: str = "") -> None:
-    """Refuse what the settings of a dataclass, or of those in its fields, do not accept; see `settings_of`.
+    """Refuse values that the settings of a dataclass, nested ones included, do not accept; see `settings_of`.
 
     Raises:
-        UserError: with what was given and what is accepted.
+        UserError: if there is one, with what was given and what is accepted.
     """
     for key, value, said, owner in settings_of(config, prefix):
         is_list = isinstance(value, list | tuple)
-        # What the overrides of an environment may hold, others know.
+        # Overrides of an environment are dictionaries too; they are checked elsewhere.
         is_dict = isinstance(value, dict) and bool(said.limits)
         for entry in value if is_list else value.values() if is_dict else [value]:
             _check_value(key, entry, is_list or is_dict, said, owner)

@@ -1,4 +1,4 @@
-"""Everything that `train.py` accepts, with type and meaning; files under `conf/` and arguments only change values."""
+"""Everything `train.py` accepts, with type and meaning; files under `conf/` and arguments only change values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rlmpc.config.agent import AgentCfg
 from rlmpc.config.setting import setting
 
 MAX_SEED = 2**32 - 1
-"""That numpy's generator takes, and with it Lightning's `seed_everything`."""
+"""Largest seed that NumPy's generator and Lightning's `seed_everything` take."""
 TAKEN_OVER = "the checkpoint holds all that was taken from there"
 """Why the checkpoint that a run started from cannot change on resume."""
 
 
 @dataclass
 class NumEnvsCfg:
-    """Environments a process steps when `num_envs` is not given."""
+    """Environments each process steps when `num_envs` is not given."""
 
     cpu: int = setting(64, least=1)
     cuda: int = setting(4096, least=1)
@@ -26,11 +26,11 @@ class NumEnvsCfg:
 
 @dataclass
 class TaskCfg:
-    """Which environment, and which agent learns it by default."""
+    """The environment, and the agent that learns it by default."""
 
     name: str = setting(MISSING, by_file=True)
     simulator: str = setting(MISSING, choices=("isaaclab", "toy", "mujoco"), by_file=True)
-    """`isaaclab` or `toy`; `mujoco` stands for it where an exported policy is played."""
+    """`isaaclab` or `toy`; `mujoco` where an exported policy is played."""
     env_id: str = setting("", by_file=True)
     """gymnasium id (Isaac Lab)."""
     default_agent: str = setting(MISSING, by_file=True)
@@ -51,13 +51,13 @@ class TrainerCfg:
     """Passed to Lightning's Trainer."""
 
     max_epochs: int = setting(50_000, least=1)
-    """Iterations in total, those before a resume included."""
+    """Total iterations, those before a resume included."""
     devices: int = setting(1, least=1)
-    """Processes of this machine, one device each."""
+    """Processes on each machine, one device each."""
     num_nodes: int = setting(1, least=1)
-    """Machines. Under torchrun and SLURM both numbers are those that were started."""
+    """Number of machines. Under torchrun and SLURM this and `devices` are taken from the launcher."""
     stop_timeout_s: float = setting(120.0, least=1)
-    """Seconds from the first SIGTERM or Ctrl-C to the end of the process, if the iteration does not finish before."""
+    """Seconds after the first SIGTERM or Ctrl-C at which the process is ended if the iteration has not finished."""
 
 
 @dataclass
@@ -69,25 +69,25 @@ class CheckpointCfg:
     keep_last: int | None = setting(20, least=1)
     """How many of the newest to keep; null keeps all. With `env_state: full` they are large: docs/resume.md."""
     env_state: str = setting("full", choices=("full", "curriculum"))
-    """`full`: a resumed run goes on in the midst of its episodes, exactly as if it had not been interrupted;
-    `curriculum`: it starts new episodes at the levels and command ranges it had come to. Sizes: docs/resume.md."""
+    """`full`: a resumed run continues its episodes exactly as if it had not been interrupted; `curriculum`: it starts
+    new episodes at the levels and command ranges it had reached. Sizes: docs/resume.md."""
     export: bool = False
-    """Whether the policy is also exported for deployment, whenever a checkpoint is written; takes seconds each time."""
+    """Whether the policy is also exported for deployment with every checkpoint; takes seconds each time."""
 
 
 @dataclass
 class FaultsCfg:
-    """What happens where numbers are not finite; the environments concerned always restart and the run goes on."""
+    """What happens when numbers are not finite; in any case the environments concerned restart and the run goes on."""
 
     dump: bool = True
-    """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`). It takes a
+    """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`). Costs a
     copy of the environments' state every iteration."""
     max_dumps: int = setting(5, least=1)
-    """Such files of a run."""
+    """Largest number of such files of a run."""
     max_env_share: float = setting(0.1, least=0, most=1)
     """Share of environments with a fault in one iteration above which the run stops."""
     max_skipped_updates: int = setting(20, least=1)
-    """Gradient steps in a row, skipped for a gradient that is not finite, at which the run stops."""
+    """Gradient steps skipped in a row, because a gradient was not finite, at which the run stops."""
 
 
 @dataclass
@@ -104,23 +104,23 @@ class TrainCfg:
 
     stage: str = MISSING
     resume: str | None = None
-    """Run to go on with: a checkpoint, a run's folder or `latest`. Its config is taken over; what else is given changes
-    it from here on."""
+    """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
+    here on."""
     resume_allow_partial: bool = False
-    """Whether to go on although something that belongs to the state of the run cannot be restored."""
+    """Whether to go on even if part of the run's state cannot be restored."""
     teacher_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
     """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
     student_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
-    """Student to go on from with PPO (`stage=finetune`)."""
+    """Student to fine-tune with PPO (`stage=finetune`)."""
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=AgentCfg)
     seed: int = setting(1, least=0, most=MAX_SEED, fixed="the random generators go on from where they were")
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
     num_envs: int | None = setting(None, least=1)
-    """Environments a process steps; null takes the task's number for the device."""
+    """Environments each process steps; null takes the task's number for the device."""
     deterministic: bool = False
-    """Whether the same run gives the same numbers on a GPU too, at a cost; on the CPU it always does."""
+    """Whether the same run gives the same numbers on a GPU too, which is slower; on the CPU it always does."""
     run: RunCfg = field(default_factory=RunCfg)
     trainer: TrainerCfg = field(default_factory=TrainerCfg)
     checkpoint: CheckpointCfg = field(default_factory=CheckpointCfg)

@@ -1,1 +1,1 @@
-"""What a policy and its world agree upon: observations, actions, joints; and what an episode is."""
+"""What a policy and its environment agree on: observations, actions, joints; and what an episode is."""

@@ -1,7 +1,7 @@
-"""What a policy and the world it acts in must agree upon; stored with every policy and compared before it acts again.
+"""What a policy and its environment must agree on; stored with every policy and compared before it acts again.
 
-A policy that is shown another order of terms, or whose actions move other joints, does not fail: it walks badly. So the
-agreement is written down as plain data and differences are reported by name.
+A policy that sees its terms in another order, or whose actions move other joints, does not fail: it walks badly. So the
+agreement is stored as plain data, and differences are reported by name.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ class Contract:
     observations: ObsSchema
     """Groups with their terms in order: dimension, history, scale and clip."""
     actions: tuple[dict[str, Plain], ...]
-    """Action terms in order, each with `name`, `dim` and what turns raw actions into targets."""
+    """Action terms in order, each with `name`, `dim` and the numbers that turn raw actions into targets."""
     joints: dict[str, Plain] = field(default_factory=dict)
     """Robot: `names`, `default_pos` [rad], `stiffness` [N m/rad], `damping` [N m s/rad], `armature` [kg m^2] and
     `effort_limit` [N m], lists in one order; empty without a robot."""
     robot: str = ""
     """Name of the robot in `rlmpc.robots.table`; empty without a robot."""
     action_limit: float | None = None
-    """Bound of raw actions; None: there is none."""
+    """Bound of raw actions; None if there is none."""
     world: World | None = None
-    """Where the policy was trained. Nothing to agree upon: it may be played elsewhere."""
+    """Where the policy was trained. Not compared: a policy may be played elsewhere."""
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """Number of actions A."""
         return sum(action["dim"] for action in self.actions)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Plain]) -> Contract:
-        """The contract that `to_dict` described."""
+        """Return the contract that `to_dict` described."""
         observations = ObsSchema.from_dict(data["observations"])
         world = data.get("world")
         return cls(
@@ -56,7 +56,7 @@ class Contract:
         )
 
     def to_dict(self) -> dict[str, Plain]:
-        """Plain dicts and lists, for a checkpoint or a JSON file."""
+        """Return plain dicts and lists, for a checkpoint or a JSON file."""
         return {
             "control_dt": self.control_dt,
             "observations": self.observations.to_dict(),
@@ -69,16 +69,16 @@ class Contract:
 
 
 def check_contract(policy: Contract, world: Contract, groups: Iterable[str], source: str) -> None:
-    """Refuse to let a policy act in a world that it was not made for.
+    """Refuse to let a policy act in an environment it was not made for.
 
     Args:
-        policy: the agreement stored with the policy.
-        world: that of the environment at hand.
+        policy: the contract stored with the policy.
+        world: the contract of the environment at hand.
         groups: observation groups that the policy reads; others may differ.
         source: what the policy is called in the message, for example the checkpoint's path.
 
     Raises:
-        UserError: with a line for every difference.
+        UserError: if they differ, with a line for every difference.
     """
     lines = differences(_relevant(policy, groups), _relevant(world, groups))
     if lines:

@@ -7,14 +7,14 @@ from math import isclose
 from typing import Any, TypeGuard
 
 RELATIVE_TOLERANCE = 1e-5
-"""Numbers that pass through single precision on another device may differ by less."""
+"""Relative difference up to which numbers count as equal; single precision on another device differs by less."""
 
 Plain = Any
 """Dicts, lists, strings, numbers and None, nested."""
 
 
 def differences(there: Plain, here: Plain, path: str = "") -> list[str]:
-    """A line `path: there | here` for everything that differs between two pieces of plain data."""
+    """Return a line `path: there | here` for everything that differs between two pieces of plain data."""
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         names = [*there, *(name for name in here if name not in there)]
         return [line for name in names for line in _at(there, here, name, f"{path}.{name}".lstrip("."))]
@@ -32,7 +32,7 @@ def _at(there: Mapping[str, Plain], here: Mapping[str, Plain], name: str, path: 
 
 
 def _list_differences(there: Sequence[Plain], here: Sequence[Plain], path: str) -> list[str]:
-    """Named entries are compared by name, after their order; others one by one, reporting how many differ."""
+    """Compare named entries by order, then by name; compare others one by one and report how many differ."""
     names = [
         [entry["name"] for entry in side if isinstance(entry, Mapping) and "name" in entry] for side in (there, here)
     ]

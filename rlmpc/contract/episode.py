@@ -1,4 +1,4 @@
-"""What is asked of one evaluated episode, and what came of it; the same for every simulator."""
+"""One evaluated episode: what is asked of the policy and how it went; the same for every simulator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Episode:
     reason: str
     """Name of what ended it."""
     fell: bool
-    """Whether that was a fall, or anything else that nothing follows; success is the opposite."""
+    """Whether that was a true end, such as a fall; success is the opposite."""
     length_s: float
     distance_m: float
     """Length of the root's path in the horizontal plane."""
     rmse_xy: float
-    """Root mean square over the steps of the velocity error in the plane [m/s]."""
+    """Root mean square, over the steps, of the velocity error in the horizontal plane [m/s]."""
     rmse_yaw: float
-    """The same of the yaw rate [rad/s]."""
+    """Root mean square, over the steps, of the yaw rate error [rad/s]."""
     energy_j: float
-    """Integral of the sum over the joints of |torque x velocity|."""
+    """Integral over time of the sum of |torque x velocity| over the joints."""

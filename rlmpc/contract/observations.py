@@ -1,4 +1,4 @@
-"""Which columns of an observation group are which quantity; the only place that knows."""
+"""The layout of observation groups: which columns hold which quantity. Nothing else in the project knows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ObsTerm:
     history: int = 1
     """Frames kept, oldest first; the term fills `dim * history` consecutive columns of its group."""
     scale: float | list[float] = 1.0
-    """What the quantity was multiplied by, one number or one a feature, after clipping."""
+    """What the quantity was multiplied by after clipping: one number, or one for each feature."""
     clip: list[float] | None = None
     """Lower and upper bound of the quantity before scaling."""
 
@@ -35,19 +35,19 @@ class ObsSchema:
 
     @classmethod
     def from_dict(cls, groups: dict[str, list[dict[str, Any]]]) -> ObsSchema:
-        """The schema that `to_dict` described."""
+        """Return the schema that `to_dict` described."""
         return cls({group: tuple(ObsTerm(**term) for term in terms) for group, terms in groups.items()})
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
-        """Plain lists and dicts, for a checkpoint: group -> terms in their order, each with its fields."""
+        """Return plain lists and dicts, for a checkpoint: group -> terms in their order, each with its fields."""
         return {group: [asdict(term) for term in terms] for group, terms in self.groups.items()}
 
     def dims(self) -> dict[str, int]:
-        """Width D_g of every group."""
+        """Return the width D_g of every group."""
         return {group: sum(term.width for term in terms) for group, terms in self.groups.items()}
 
     def term(self, group: str, name: str) -> ObsTerm:
-        """One term of a group.
+        """Return one term of a group.
 
         Raises:
             KeyError: if the group or the term does not exist.
@@ -58,12 +58,12 @@ class ObsSchema:
         raise KeyError(f"group '{group}' has no term '{name}'; it has {[t.name for t in self.groups[group]]}")
 
     def columns(self, group: str, name: str, frames: int | None = None) -> slice:
-        """Columns of one term in its group.
+        """Return the columns of one term in its group.
 
         Args:
             group: the group.
             name: the term.
-            frames: only so many of its newest frames; None takes all.
+            frames: how many of its newest frames to take; None takes all.
 
         Raises:
             KeyError: if the group or the term does not exist.
@@ -74,9 +74,9 @@ class ObsSchema:
         return slice(end - term.width if frames is None else end - frames * term.dim, end)
 
     def selection(self, group: str, names: Iterable[str], frames: int | None = None) -> list[slice]:
-        """Columns of several terms of a group, in the order of `names`; `frames` as in `columns`.
+        """Return the columns of several terms of a group, in the order of `names`; `frames` as in `columns`.
 
-        With `frames`, a term that keeps fewer of them gives all that it has.
+        A term that keeps fewer than `frames` gives all it has.
 
         Raises:
             KeyError: if the group or one of the terms does not exist.

@@ -15,9 +15,9 @@ class HeightScanner:
     offset_m: Sequence[float]
     """Middle of the grid from the body's origin: forward, left, up."""
     size_m: Sequence[float]
-    """Forward and sideways extent of the grid; rays stand on its edges too."""
+    """Forward and sideways extent of the grid; there are rays on its edges too."""
     resolution_m: float
-    """Distance of neighbouring rays."""
+    """Distance between neighbouring rays."""
     max_distance_m: float
     """How far a ray sees."""
 
@@ -27,7 +27,7 @@ class Terrain:
     """A grid of tiles with level ground around it: a column for every kind of ground, a row for every level."""
 
     kinds: Mapping[str, Mapping[str, Any]]
-    """By name: `shape`, the name of the function that builds the kind, and its numbers."""
+    """By name: `shape` (the name of the function that builds the kind) and the numbers it takes."""
     num_levels: int
     difficulty_range: Sequence[float]
     """Difficulty at the lower end of the first level and at the upper end of the last."""
@@ -53,9 +53,9 @@ class World:
     contact_damping: float
     """[N s/m] of the ground."""
     heading_noise_rad: float
-    """Largest deviation of the first heading from one of the four axes."""
+    """Largest deviation of the initial heading from one of the four axes."""
     max_start_velocity: float
-    """[m/s, rad/s] largest component of the root's first velocity."""
+    """[m/s, rad/s] largest component of the root's initial velocity."""
     episode_length_s: float
     max_tilt_rad: float | None
     """An episode ends beyond this tilt of the root; None: it does not."""
@@ -68,7 +68,7 @@ class World:
         """Refuse numbers from which no world can be built.
 
         Raises:
-            ValueError: With the number.
+            ValueError: if a number is not above 0; the message names it.
         """
         scanner, terrain = self.height_scanner, self.terrain
         positive = {
@@ -89,7 +89,7 @@ class World:
         """Return the world that `to_dict` described.
 
         Raises:
-            TypeError: A number is missing or unknown.
+            TypeError: if a number is missing or unknown.
         """
         scanner = data["height_scanner"]
         parts = {

@@ -10,15 +10,15 @@ from rlmpc.errors import UserError
 
 
 def resolve_device(device: str, num_processes: int = 1, local_rank: int = 0) -> torch.device:
-    """The device that `device=` means here.
+    """Return the device that `device=` means for this process.
 
     Args:
         device: `auto`, `cpu`, `cuda` or `cuda:<index>`.
-        num_processes: processes of this machine; each takes a GPU of its own.
+        num_processes: processes on this machine; each takes its own GPU.
         local_rank: number of this process among them.
 
     Raises:
-        UserError: for another name, or a GPU that is not there.
+        UserError: if the name is unknown, or the GPU does not exist.
     """
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":

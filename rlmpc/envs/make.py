@@ -17,26 +17,26 @@ from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
 from rlmpc.errors import UserError
 
 SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed"}
-"""Fields of an Isaac Lab config that belong to a setting of the run; an override would have no effect."""
+"""Fields of an Isaac Lab config that a setting of the run determines; an override would have no effect."""
 
 
 def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, Any] | None = None) -> Any:
-    """The environment's config object with `env.*` overrides applied and checked; starts nothing.
+    """Return the environment's config object with `env.*` overrides applied and checked; starts nothing.
 
     Args:
-        task: which environment.
+        task: the task.
         overrides: paths below `env`, nested or dotted.
-        play: overrides of play mode, which comes after `overrides`: no noise, pushes and curricula, all commands. None
-            stays in training.
+        play: overrides on top of play mode (no noise, pushes or curricula, all commands), which is applied after
+            `overrides`. None stays in training mode.
 
-    Raises:
-        UserError: for a path that does not exist, a value that does not fit, or a field that others determine.
+        Raises:
+            UserError: if a path does not exist, a value does not fit, or a field is derived from others.
     """
     cfg = _isaaclab_config(task) if task.simulator == "isaaclab" else ToyEnvCfg()
     given = _override(cfg, overrides)
     if play is not None:
         cfg.play_mode()
-        # What play mode changed is no longer what training was given.
+        # Only the overrides of play mode are checked below: it may have changed what training set.
         given = _override(cfg, play)
     for path, value in given.items():
         if value_at(cfg, path, "env") != value:
@@ -45,7 +45,7 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, A
 
 
 def _override(cfg: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Apply overrides and derive what depends on them; what was set, by path."""
+    """Apply overrides, derive the fields that depend on them, and return what was set, by path."""
     for path in flatten(overrides):
         if path in SET_ABOVE:
             raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
@@ -58,7 +58,7 @@ def _override(cfg: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
-    """What an environment with this config will observe: group -> term -> frames of history."""
+    """Return what an environment with this config observes: group -> term -> frames of history."""
     if task.simulator == "toy":
         groups = toy_schema(cfg.history).groups
         return {group: {term.name: term.history for term in terms} for group, terms in groups.items()}
@@ -68,17 +68,17 @@ def observation_terms(task: TaskCfg, cfg: Any) -> dict[str, dict[str, int]]:
 
 
 def make_deterministic(cfg: Any) -> None:
-    """Make an environment's config, and torch from here on, give the same numbers in every run on a GPU too.
+    """Make an environment of this config, and torch from here on, give the same numbers in every run on a GPU too.
 
-    To be called before the GPU is used. On the CPU both are deterministic without it.
+    Call it before the GPU is used. On the CPU both are always deterministic.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     if isinstance(cfg, ToyEnvCfg) or not torch.cuda.is_available():
         return
     cfg.sim.physics.deterministic_mode = "run_to_run"
-    # A recorded graph would sort as many numbers as could be added up at most, not as many as are: beyond what Warp
-    # can address from about 700 environments on.
+    # A recorded graph would sort the largest possible number of summands, not the actual one; from about 700
+    # environments on, that is more than Warp can address.
     cfg.sim.physics.use_cuda_graph = False
     # MuJoCo-Warp's own sensors, which nothing here reads, cannot be made deterministic.
     cfg.sim.physics.solver_cfg.disable_sensors = True
@@ -94,16 +94,16 @@ def make_env(
     log_file: Path | None,
     say: Callable[[str], None],
 ) -> VecEnv:
-    """The environment of `task`, running; everything that compiles on first use has been compiled.
+    """Start the environment of `task` and return it with everything compiled that compiles on first use.
 
     Args:
-        task: which environment.
+        task: the task.
         cfg: what `env_config` returned for it.
         num_envs: N.
         device: where it runs.
         seed: of everything random in it.
-        value_group: observation group of the value function, which terminal observations must hold.
-        log_file: takes what the simulator prints while it starts; None drops it.
+        value_group: observation group of the value function, which terminal observations must contain.
+        log_file: file for what the simulator prints while it starts; None drops it.
         say: called with short sentences about the start.
     """
     if task.simulator == "toy":
@@ -121,17 +121,17 @@ def make_env(
 def make_measurable_env(
     task: TaskCfg, cfg: Any, num_envs: int, device: torch.device, seed: int, say: Callable[[str], None]
 ) -> MeasurableEnv:
-    """As `make_env`, to play in: nothing is kept of what the simulator prints, and values are of no interest."""
+    """Start an environment for playing: as `make_env`, without the simulator's output and with any value group."""
     any_group = next(iter(observation_terms(task, cfg)))
     env = make_env(task, cfg, num_envs, device, seed, any_group, None, say)
     return cast(MeasurableEnv, env)
 
 
 def with_cameras(task: TaskCfg, cfg: Any, num_robots: int) -> Any:
-    """The config of an environment whose robots can be filmed.
+    """Return the config of an environment whose robots can be filmed.
 
     Raises:
-        UserError: where there is nothing to see.
+        UserError: if the task has nothing to see.
     """
     if task.simulator == "toy":
         raise UserError(f"task '{task.name}' has nothing to film")
@@ -141,7 +141,7 @@ def with_cameras(task: TaskCfg, cfg: Any, num_robots: int) -> Any:
 
 
 def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> int:
-    """The number asked for, or the task's own for this kind of device."""
+    """Return the number asked for, or else the task's own for this kind of device."""
     if requested is not None:
         return requested
     return task.num_envs.cuda if device.type == "cuda" else task.num_envs.cpu

@@ -1,10 +1,10 @@
 """A point mass that follows a target: the whole contract in a few tensors, without a simulator.
 
-The point (2 position, 2 velocity) lives in a square arena and is pushed by the action. Its motor gain, its drag and the
+The point (2 position, 2 velocity) moves in a square arena, pushed by the action. Its motor gain, its drag and the
 wind are drawn per environment and hidden from the `policy` group, as friction and masses are on a robot; its velocity
-is not measured either. Both can be told from the histories of positions and actions. The target jumps to a new place
-when an episode starts; a curriculum moves it farther away as the point learns. Leaving the arena ends the episode;
-standing long enough times it out.
+is not measured either. All can be inferred from the histories of positions and actions. The target jumps to a new
+place when an episode starts; a curriculum moves it farther away as the point learns. Leaving the arena ends the
+episode; staying long enough times it out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ToyEnvCfg:
     gain_range: tuple[float, float] = setting((0.7, 1.3), least=0)
     drag_range: tuple[float, float] = setting((0.1, 0.6), least=0)
     max_wind: float = setting(2.5, least=0, below="max_accel")
-    """Largest component of a constant acceleration that every environment has of its own, m/s^2."""
+    """Largest component of the constant acceleration drawn for each environment, m/s^2."""
     position_noise: float = setting(0.01, least=0)
     history: int = setting(10, least=1)
     """Frames of position and action in every group."""
@@ -47,14 +47,14 @@ class ToyEnvCfg:
     demote_error: float = 0.6
 
     def play_mode(self) -> None:
-        """Turn training into playing: no noise."""
+        """Switch from training to play mode: no noise."""
         self.position_noise = 0.0
 
     def finalize(self) -> None:
-        """Refuse numbers that make no environment.
+        """Refuse numbers from which no environment can be made.
 
         Raises:
-            UserError: with what is accepted.
+            UserError: if there are any, with what is accepted.
         """
         check_settings(self, "env.")
         for name in ("gain_range", "drag_range"):
@@ -64,7 +64,7 @@ class ToyEnvCfg:
 
 
 def toy_schema(frames: int) -> ObsSchema:
-    """Layout of the observations with so many frames of history."""
+    """Return the layout of the observations with so many frames of history."""
     sensed = (ObsTerm("target_error", 2, frames), ObsTerm("last_action", 2, frames), ObsTerm("position", 2))
     hidden = (ObsTerm("velocity", 2), ObsTerm("gain", 1), ObsTerm("drag", 1), ObsTerm("wind", 2))
     return ObsSchema({"policy": sensed, "critic": hidden + sensed, "teacher": hidden + sensed})
@@ -145,7 +145,7 @@ class ToyEnv:
         return Step(self._observe(), reward.masked_fill(faulty, 0.0), terminated, truncated, faulty, terminal_obs)
 
     def restart(self, mask: Tensor) -> None:
-        """Start a new episode in these environments within the next step; see the contract."""
+        """Start a new episode in the masked environments within the next step; see the contract."""
         self._restart_asked |= mask
 
     def stagger_episodes(self) -> None:
@@ -160,7 +160,7 @@ class ToyEnv:
         self._rng.manual_seed(round_seed(self._seed, round_number))
 
     def measure(self) -> dict[str, Tensor]:
-        """As in the contract, but `error_xy` is the distance to the target [m], `error_yaw` is 0, and mass is 1 kg."""
+        """Measure as in the contract, but `error_xy` is the distance to the target [m], `error_yaw` 0, mass 1 kg."""
         force = self.cfg.max_accel * self.gain * self._action_history[:, -1]
         return {
             "error_xy": (self.target - self.position).norm(dim=1),
@@ -170,11 +170,11 @@ class ToyEnv:
         }
 
     def ended_by(self) -> Tensor:
-        """Which of `reasons` ended episodes in the last step, (N, 2) bool."""
+        """Return which of `reasons` ended episodes in the last step, (N, 2) bool."""
         return self._ended_by
 
     def pictures(self) -> Tensor:
-        """There are none.
+        """Refuse: there is nothing to see.
 
         Raises:
             UserError: always.
@@ -182,14 +182,14 @@ class ToyEnv:
         raise UserError("task 'toy' has nothing to film")
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Episode means since the last call, and the curriculum now; see the contract."""
+        """Return the episode means since the last call and the current curriculum; see the contract."""
         popped, self._metrics = self._metrics, self._empty_metrics()
         count = torch.tensor(float(self.num_envs), device=self.device)
         means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
         return means | {"curriculum/level": (self.level.sum().float(), count)}
 
     def curriculum(self) -> dict[str, Any]:
-        """Levels, on the only kind of ground."""
+        """Return the levels, on the only kind of ground."""
         return {"levels": self.level.clone(), "kinds": torch.zeros_like(self.level)}
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
@@ -197,11 +197,11 @@ class ToyEnv:
         self.level.copy_(levels_for(curriculum, self.num_envs))
 
     def state(self) -> dict[str, Any]:
-        """Every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""
+        """Return every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""
         return {path: tensor.clone() for path, tensor in self._tensors().items()} | {"rng": self._rng.get_state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore what `state` gave; see the contract."""
+        """Restore what `state` returned; see the contract."""
         tensors = self._tensors()
         expected = tensors | {"rng": self._rng.get_state()}
         there, here = ({path: list(values.shape) for path, values in side.items()} for side in (state, expected))
@@ -218,13 +218,13 @@ class ToyEnv:
         return {path: value for path, value in (vars(self) | parts).items() if isinstance(value, Tensor)}
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""
 
     def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(*shape, generator=self._rng, device=self.device)
 
     def _empty_metrics(self) -> dict[str, Tensor]:
-        """Name -> weighted sum and weight, (2,)."""
+        """Return zeros: name -> weighted sum and weight, (2,)."""
         keys = [f"reward/{name}" for name in self._reward_terms]
         keys += ["termination/time_out", "termination/left_arena", "command/target_error"]
         return {key: torch.zeros(2, device=self.device) for key in keys}
@@ -245,7 +245,7 @@ class ToyEnv:
         self.level.clamp_(0, self.cfg.num_levels - 1)
 
     def _begin_episodes(self, mask: Tensor) -> None:
-        """Put the masked environments (N,) at rest in the middle, with a new target."""
+        """Put the points of the masked environments (N,) at rest in the middle, with a new target."""
         column = mask.unsqueeze(1)
         reach = 0.8 * self.cfg.arena_half_size * (self.level + 1).unsqueeze(1) / self.cfg.num_levels
         self.target = torch.where(column, self._uniform(-1.0, 1.0, self.num_envs, 2) * reach, self.target)
@@ -260,7 +260,7 @@ class ToyEnv:
         self._error_history = torch.where(frames, (self.target - self.position).unsqueeze(1), self._error_history)
 
     def _noisy_error(self) -> Tensor:
-        """Noisy distance to the target, (N, 2)."""
+        """Return the noisy offset to the target, (N, 2)."""
         noise = torch.randn(self.num_envs, 2, generator=self._rng, device=self.device)
         return self.target - self.position + self.cfg.position_noise * noise
 

@@ -1,20 +1,20 @@
-"""The contract between an environment and everything that learns from it.
+"""The contract between an environment and everything that learns in it.
 
 Symbols used throughout the project: N environments, T steps of a rollout, A actions, D_g features of observation
 group g.
 
 One step of the world:
 
-    obs       dict of groups, each (N, D_g) float32: what is seen *now*, after any reset
+    obs       dict of groups, each (N, D_g) float32: the observation *now*, after any reset
     actions   (N, A) float32, unbounded; an environment replaces non-finite entries by 0 and clips what it must
     reward    (N,) float32, already multiplied by the step length, so that sums do not depend on the control rate
     terminated (N,) bool: the episode ended and nothing follows (a fall); the value of what follows is 0
     truncated (N,) bool: the episode was cut (time-out, tile left); what follows has the value of `terminal_obs`
-    faulty    (N,) bool: nothing of this step can be used: a state or reward that is not finite, or `restart`; reward,
+    faulty    (N,) bool: the step cannot be used: a state or reward is not finite, or `restart` was called; reward,
               terminated and truncated are 0 there, and the episode counts in no metric and no curriculum
 
-Environments reset themselves within the step in which an episode ends, in whichever way. The observation that the
-episode ended with is then gone from `obs`, so it is returned apart, in `terminal_obs`.
+Environments reset themselves within the step in which an episode ends, for whatever reason. `obs` then no longer holds
+the observation that the episode ended with, so it is returned separately, in `terminal_obs`.
 
 Observation groups:
 
@@ -43,7 +43,7 @@ Obs = dict[str, Tensor]
 
 @dataclass
 class Step:
-    """What one step of N environments returns; see the module's text for shapes and meaning."""
+    """Result of one step of N environments; see the module's docstring for shapes and meaning."""
 
     obs: Obs
     reward: Tensor
@@ -51,7 +51,7 @@ class Step:
     truncated: Tensor
     faulty: Tensor
     terminal_obs: Obs | None
-    """At least the group that values an ended episode, (N, D_g); only rows with `truncated` are meaningful.
+    """At least the value function's group, (N, D_g); only rows with `truncated` are meaningful.
 
     None when no episode ended in this step.
     """
@@ -63,17 +63,17 @@ class Step:
 
     @cached_property
     def restarts(self) -> Tensor:
-        """(N,) bool: `obs` is the first of another episode."""
+        """(N,) bool: `obs` is the first observation of a new episode."""
         return self.done | self.faulty
 
     @cached_property
     def obs_is_finite(self) -> Tensor:
-        """(N,) bool."""
+        """(N,) bool: every number of `obs` is finite."""
         return finite_rows(self.obs)
 
     @cached_property
     def valid(self) -> Tensor:
-        """(N,) bool: the step can be learned from; neither it nor what it led to is other than finite."""
+        """(N,) bool: the step can be learned from; it and the observations it led to are finite."""
         valid = self.obs_is_finite & ~self.faulty
         if self.terminal_obs is not None:
             valid &= finite_rows(self.terminal_obs) | ~self.truncated
@@ -92,7 +92,7 @@ class VecEnv(Protocol):
     """Steps after which an episode times out."""
     obs_schema: ObsSchema
     contract: Contract
-    """What a policy must agree upon with this environment; its `observations` are `obs_schema`."""
+    """What a policy must agree on with this environment; its `observations` are `obs_schema`."""
 
     def reset(self) -> Obs:
         """Start a new episode everywhere."""
@@ -103,10 +103,10 @@ class VecEnv(Protocol):
         ...
 
     def restart(self, mask: Tensor) -> None:
-        """Start a new episode in these environments, (N,) bool, within the next `step`, which is `faulty` there.
+        """Start a new episode in the masked environments, (N,) bool, within the next `step`, which is `faulty` there.
 
-        It is asked for by whoever saw in an observation, or gave as an action, what is not finite; environments watch
-        only their state and reward.
+        Call it after an observation or an action that is not finite; environments themselves check only their state
+        and reward.
         """
         ...
 
@@ -115,7 +115,7 @@ class VecEnv(Protocol):
         ...
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Means since the last call as (weighted sum, weight), both scalars on the device.
+        """Return means since the last call as (weighted sum, weight), both scalars on the device.
 
         The keys never change during a run and are the same on every rank: `reward/<term>`, `termination/<term>`,
         `curriculum/<term>`, `command/<metric>`, `sim/<quantity>`. Weight 0 means that nothing was observed.
@@ -123,30 +123,30 @@ class VecEnv(Protocol):
         ...
 
     def curriculum(self) -> dict[str, Any]:
-        """Levels, ranges and counters as tensors and plain values; `levels` and `kinds` (N,) where there are any."""
+        """Return levels, ranges and counters as tensors and plain values; `levels` and `kinds` (N,) if any."""
         ...
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
-        """Take over what `curriculum` gave for any number of environments, from the next `reset` on.
+        """Take over what `curriculum` returned for any number of environments, from the next `reset` on.
 
         Args:
             curriculum: levels, ranges and counters.
-            counters: whether the counters go on too, as in a run that is resumed; a new run starts its own.
+            counters: whether the counters continue too, as in a resumed run; a new run starts its own.
         """
         ...
 
     def state(self) -> dict[str, Any]:
-        """All that decides how the environments go on, physics included: path -> tensor of its own or plain value.
+        """Return all that determines the next steps, physics included: path -> copied tensor or plain value.
 
-        Random numbers that an environment draws from the process' generators are not part of it.
+        The process's random generators, from which an environment may draw, are not part of it.
         """
         ...
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on, with the next `step`, where `state` was taken; to the bit on a CPU.
+        """Continue, with the next `step`, where `state` was taken; identical to the bit on a CPU.
 
         Raises:
-            ValueError: before anything is changed, if it is of other environments: lines of what differs.
+            ValueError: if the state is of other environments, with lines of what differs; nothing has changed then.
         """
         ...
 
@@ -156,76 +156,76 @@ class VecEnv(Protocol):
 
 
 class MeasurableEnv(VecEnv, Protocol):
-    """Environments whose episodes can be laid out beforehand and measured, whatever they reward."""
+    """Environments whose episodes can be set up in advance and measured, whatever they reward."""
 
     terrains: tuple[str, ...]
     """Kinds of ground."""
     num_levels: int
-    """Levels of difficulty of every kind, from 0."""
+    """Number of levels of difficulty of every kind, counted from 0."""
     command_names: tuple[str, ...]
-    """What the numbers of a command are; empty where there is none."""
+    """Names of the numbers in a command; empty if there is none."""
     reasons: tuple[str, ...]
-    """Names of the K things that can end an episode."""
+    """Names of the K reasons for which an episode can end."""
 
     def place(self, trials: list[Trial], round_number: int = 0) -> None:
-        """Lay out the next episodes: from the next `reset` on, environment i plays trial i.
+        """Set up the next episodes: from the next `reset` on, environment i plays trial i.
 
-        Its command stays what the trial says. How the episodes start is drawn from the environment's seed and
-        `round_number` alone, so that it does not depend on what was played before.
+        Its command stays the trial's. How the episodes start is drawn from the environment's seed and `round_number`
+        alone, so it does not depend on earlier episodes.
 
         Args:
             trials: N of them, of `terrains`, `num_levels` and `command_names`.
-            round_number: another one gives other starts.
+            round_number: different numbers give different starts.
         """
         ...
 
     def measure(self) -> dict[str, Tensor]:
-        """What the robots do now, (N,) each, after a step; where an episode ended in it, already the next one.
+        """Measure the robots after a step, (N,) each; where an episode ended in it, the next episode is measured.
 
         `error_xy`: distance between velocity and command in the plane [m/s], in the frame of the heading;
-        `error_yaw`: the same of the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum over the joints of
-        |torque x velocity| [W].
+        `error_yaw`: the same for the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum of
+        |torque x velocity| over the joints [W].
         """
         ...
 
     def ended_by(self) -> Tensor:
-        """Which of `reasons` ended episodes in the last step, (N, K) bool; where `terminated`, only those of a fall."""
+        """Return which of `reasons` ended episodes in the last step, (N, K) bool; if `terminated`, only true ends."""
         ...
 
 
 class FilmableEnv(VecEnv, Protocol):
-    """Environments that can be looked at."""
+    """Environments that can be filmed."""
 
     def pictures(self) -> Tensor:
-        """Every robot as it is now, from a camera that follows it: (N, height, width, 3) uint8 on the host.
+        """Return a picture of every robot from a camera that follows it: (N, height, width, 3) uint8 on the host.
 
         Raises:
-            UserError: there is nothing to see.
+            UserError: if there is nothing to see.
         """
         ...
 
 
 def finite_rows(tensors: Mapping[str, Tensor]) -> Tensor:
-    """(N,) bool: whether a row is finite in all of some tensors (N, ...), as those of an observation.
+    """Return whether each row is finite in all of the tensors (N, ...), for example of an observation: (N,) bool.
 
-    One sum a tensor tells: it is finite if all summands are, as long as these are far below the largest float.
+    Rows are summed: a sum is finite if all summands are, as long as these are far below the largest float.
     """
     total = reduce(torch.add, (values.flatten(1).sum(dim=1) for values in tensors.values()))
-    # A number minus itself is 0 if it is finite, else NaN; `torch.isfinite` takes more kernels to say so.
+    # A number minus itself is 0 if it is finite, else NaN; `torch.isfinite` takes more kernels.
     return total - total == 0.0
 
 
 def round_seed(seed: int, round_number: int) -> int:
-    """Seed of a round of an environment with this seed; unrelated for neighbouring rounds and seeds."""
+    """Return the seed of a round of an environment with this seed; neighbouring rounds and seeds are unrelated."""
     return int(np.random.SeedSequence([seed, round_number]).generate_state(1)[0] >> 1)
 
 
 def levels_for(state: dict[str, Any], num_envs: int) -> Tensor:
-    """Levels of N environments, sorted by kind of ground, out of what `VecEnv.curriculum` gave.
+    """Return levels of N environments, sorted by kind of ground, from what `VecEnv.curriculum` returned.
 
     Args:
         state: `levels` and `kinds` of M environments, (M,) each.
-        num_envs: N. Where it is M, these are the saved ones; else N with the saved histogram, kind by kind.
+        num_envs: N. If it is M, the levels are the saved ones; else they follow the saved histogram, kind by kind.
 
     Returns:
         (N,) integers.
@@ -240,6 +240,6 @@ def levels_for(state: dict[str, Any], num_envs: int) -> Tensor:
 
 
 def merged_states(states: list[dict[str, Any]]) -> dict[str, Any]:
-    """What `VecEnv.curriculum` gave on several ranks as the state of one; counters are the first rank's."""
+    """Merge what `VecEnv.curriculum` returned on several ranks into one state; counters are the first rank's."""
     levels = {name: torch.cat([state[name] for state in states]) for name in ("levels", "kinds") if name in states[0]}
     return {**states[0], **levels}

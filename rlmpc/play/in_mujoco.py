@@ -1,4 +1,4 @@
-"""Drives an exported policy in plain MuJoCo: no Isaac Lab on this path."""
+"""Drives an exported policy in plain MuJoCo, without Isaac Lab."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rlmpc.sim2sim.walker import check_served
 
 
 class MujocoGround(NamedTuple):
-    """What there is to walk on."""
+    """The ground and commands that MuJoCo offers."""
 
     terrains: tuple[str, ...]
     num_levels: int
@@ -38,12 +38,12 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
 
     Args:
         cfg: what is asked for.
-        played: a checkpoint, or where an exported policy lies.
+        played: a checkpoint, or the path of an exported policy.
         console: where to print.
 
     Raises:
-        UserError: if the policy needs what MuJoCo does not serve, or something asked for does not exist or cannot be
-            written.
+        UserError: if the policy needs something MuJoCo does not offer, or something asked for does not exist or cannot
+            be written.
     """
     _check_effects(cfg, played)
     folder = results_folder(cfg, played if isinstance(played, Path) else played.path)
@@ -71,7 +71,7 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
         console.print(f"{len(trials)} episodes of {length_s:g} s in MuJoCo")
         report_episodes(cfg, folder, evaluate_in_mujoco(deployment, trials, cfg.seed, length_s), header, console)
     if cfg.video:
-        # Without a renderer nothing else of this module fails.
+        # Imported here so that only a video needs a renderer.
         from rlmpc.sim2sim.video import film_in_mujoco
 
         trial = film_trials(cfg, ground)[-1]
@@ -80,7 +80,7 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
 
 
 def _check_effects(cfg: PlayCfg, played: Checkpoint | Path) -> None:
-    """Refuse what would silently do nothing."""
+    """Refuse settings that would silently do nothing."""
     for key in ("env", "num_envs"):
         if getattr(cfg, key):
             raise UserError(f"'{key}' has no effect in MuJoCo, where one robot walks at a time")
@@ -91,7 +91,7 @@ def _check_effects(cfg: PlayCfg, played: Checkpoint | Path) -> None:
 
 
 def _export(checkpoint: Checkpoint, contract: Contract, folder: Path, console: Console) -> Path:
-    """Export a checkpoint's policy below `folder`; where to."""
+    """Export a checkpoint's policy below `folder` and return the path."""
     policy = restore_policy(checkpoint)
     check_served(contract, policy.acting_groups)
     observations = plausible_observations(policy, contract.observations.dims(), NUM_OBSERVATIONS)

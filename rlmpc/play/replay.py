@@ -1,4 +1,4 @@
-"""Goes through a rollout with a fault again."""
+"""Replays a rollout with a fault."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
     """Replay what `cfg.replay` holds and print which environments became non-finite, and when.
 
     Raises:
-        UserError: if the file does not fit what it says it is of.
-        RunError: if the fault does not come back.
+        UserError: if the file does not fit the environment that its config describes.
+        RunError: if the fault does not occur again.
     """
     device = resolve_device(torch.device(fault.device).type if cfg.device == "auto" else cfg.device)
     agent = fault.config["agent"]
@@ -49,18 +49,18 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
 
 
 def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
-    """Do again what was done.
+    """Repeat the recorded steps.
 
     Args:
-        env: environments like those that the file is of.
+        env: environments like the recorded ones.
         fault: the file's content.
-        source: what to call it.
+        source: the file's name in messages.
 
     Returns:
         (T, N) bool on the CPU: which samples are valid.
 
     Raises:
-        UserError: if the state in the file is not one of these environments.
+        UserError: if the state in the file does not fit these environments.
     """
     try:
         env.load_state(fault.state)
@@ -78,6 +78,6 @@ def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
 
 
 def first_faults(valid: Tensor) -> dict[int, int]:
-    """Environment -> its first step, from 0, that is not valid; of (T, N) bool."""
+    """Map each environment with a sample that is not `valid`, (T, N) bool, to the first such step, from 0."""
     has_fault, first = (~valid).any(dim=0).tolist(), valid.int().argmin(dim=0).tolist()
     return {index: first[index] for index in range(valid.shape[1]) if has_fault[index]}

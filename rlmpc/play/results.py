@@ -1,4 +1,4 @@
-"""Where the results of playing go, and what is said about them."""
+"""Where the results of playing go, and what is recorded about the policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILM_STEPS = 250
 
 
 def results_folder(cfg: PlayCfg, policy: Path) -> Path:
-    """`run.dir`, or `play/<time>` in the folder of the run that the policy comes from."""
+    """Return `run.dir`, or `play/<time>` in the folder of the run that the policy comes from."""
     if cfg.run.dir is not None:
         return Path(cfg.run.dir)
     beside = policy if policy.is_dir() else policy.parent
@@ -40,7 +40,7 @@ def report_episodes(
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What is said about a policy beside its contract, in reports and exports."""
+    """Return what reports and exports say about a policy, besides its contract."""
     return {
         "task": checkpoint.config["task"]["name"],
         "algorithm": checkpoint.algorithm,
@@ -50,13 +50,13 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def describe_export(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What an export says about a policy: as `describe`, with its contract and the commands it was trained on."""
+    """Return what an export says about a policy: `describe`, its contract and the commands it was trained on."""
     contract = Contract.from_dict(checkpoint.hyperparameters["contract"])
     return {**describe(checkpoint), "contract": contract, "command_ranges": checkpoint.command_ranges}
 
 
 def film_trials(cfg: PlayCfg, ground: Grounds) -> list[Trial]:
-    """What each robot of a video does: the first command, over the kinds of ground in turn, at the last level given."""
+    """Return the trials of a video's robots: the first command, the kinds of ground in turn, the last level given."""
     terrains = cfg.terrains or list(ground.terrains)
     level = cfg.levels[-1] if cfg.levels else ground.num_levels // 2
     command = tuple(cfg.command) if cfg.command else DEFAULT_COMMANDS[ground.command_names][0]

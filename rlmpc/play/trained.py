@@ -28,7 +28,7 @@ from rlmpc.run.folder import check_new_folder
 
 
 def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:
-    """Evaluate, film and export the policy of a checkpoint, as far as the config asks for it.
+    """Evaluate, film and export the policy of a checkpoint, as the config asks.
 
     Raises:
         UserError: if the policy does not fit the environment, or something asked for does not exist or cannot be
@@ -48,7 +48,7 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
         env = make_measurable_env(cfg.task, env_cfg, num_envs, device, cfg.seed, console.print)
         try:
             check_checkpoint(checkpoint, env.contract, policy.acting_groups)
-            # What is asked for is checked before anything is written.
+            # The request is checked before anything is written.
             trials = _trials(cfg, env)
             policy.to(env.device)
             if cfg.export:
@@ -62,7 +62,7 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
 
 
 def _play_config(cfg: PlayCfg, checkpoint: Checkpoint) -> Any:
-    """The environment's config in play mode, with episodes of `steps` control steps if that is given."""
+    """Return the environment's config in play mode, with episodes of `steps` control steps if that is given."""
     env_cfg = env_config(cfg.task, checkpoint.config["env"], play=cfg.env)
     if cfg.steps is not None:
         env_cfg.episode_length_s = cfg.steps * Contract.from_dict(checkpoint.hyperparameters["contract"]).control_dt

@@ -31,13 +31,13 @@ def play_untrained(cfg: PlayCfg, console: Console) -> None:
 
 
 def step_untrained(env: VecEnv, policy: str, num_steps: int, task: str) -> Table:
-    """Run some steps; means over the episodes that ended, and over all steps.
+    """Run some steps and return a table of means over the episodes that ended and over all steps.
 
     Args:
-        env: where.
+        env: the environment.
         policy: `zero` actions, or `random` ones of standard deviation 1.
         num_steps: control steps.
-        task: what to call the environment.
+        task: name of the environment in the table.
     """
     shape = (env.num_envs, env.num_actions)
 

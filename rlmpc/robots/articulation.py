@@ -22,10 +22,10 @@ def spawn_described_robot(
     orientation: tuple[float, float, float, float] | None = None,
     **kwargs: object,
 ) -> Usd.Prim:
-    """Write the robot on the current stage; Isaac Lab calls this once and copies the prims to the other envs.
+    """Write the robot to the current stage; Isaac Lab calls this once and copies the prims to the other environments.
 
     The arguments are those of Isaac Lab's spawners: translation [m] and orientation `(x, y, z, w)` of the root prim in
-    its parent, and `kwargs` without effect. As the `clone` decorator allows, `prim_path` may hold an expression.
+    its parent; `kwargs` have no effect. The `clone` decorator allows `prim_path` to be an expression.
     """
     create_prim(prim_path, "Xform", translation=translation, orientation=orientation)
     description = robot_named(cfg.robot).description
@@ -39,10 +39,10 @@ class DescribedRobotCfg(SpawnerCfg):
     func: Callable[..., Usd.Prim] = spawn_described_robot
 
     robot: str = ""
-    """Its name in `rlmpc.robots.table`."""
+    """Name of the robot in `rlmpc.robots.table`."""
 
     self_collision: bool = False
-    """Whether the robot's own links collide with each other; on costs up to 5 % of the step time."""
+    """Whether the robot's own links collide with each other; costs up to 5 % of the step time."""
 
     activate_contact_sensors: bool = True
     """Whether contact sensors may be attached to the bodies; applied by the `clone` decorator."""

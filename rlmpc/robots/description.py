@@ -70,7 +70,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Actuator:
-    """A kind of position drive and the joints that it moves."""
+    """A kind of position drive and the joints it moves."""
 
     name: str
     joints: tuple[str, ...]
@@ -88,9 +88,9 @@ class Actuator:
 
     @property
     def action_scale(self) -> float:
-        """[rad] joint target offset of one unit of action: a quarter of the offset that commands the effort limit.
+        """[rad] joint target offset per unit of action: a quarter of the offset that commands the effort limit.
 
-        This is mjlab's rule for the G1. A unit action asks each joint for the same share of what its motor can give,
+        This is mjlab's rule for the G1. A unit action asks every joint for the same share of its motor's effort,
         however soft or strong the joint is.
         """
         return 0.25 * self.effort_limit / self.stiffness
@@ -102,10 +102,10 @@ class RobotDescription:
 
     name: str
     bodies: tuple[Body, ...]
-    """Every parent stands before its children; the first body is the root."""
+    """Every parent comes before its children; the first body is the root."""
     actuators: tuple[Actuator, ...]
     default_joint_pos_patterns: Mapping[str, float]
-    """[rad] regular expression of joint names, matched in full -> angle; joints that match none stand at zero."""
+    """[rad] regular expression of joint names, matched in full -> angle; joints that match none are at zero."""
     default_root_height: float
     """[m] height of the root's origin above the ground that the feet just clear in the default pose."""
 
@@ -140,7 +140,7 @@ class RobotDescription:
         """The actuator of every joint, by joint name.
 
         Raises:
-            ValueError: A joint has no actuator or several.
+            ValueError: If a joint has no actuator or several.
         """
         owners = {pattern: actuator for actuator in self.actuators for pattern in actuator.joints}
         matches = _match_patterns(owners, self.joint_names)
@@ -150,20 +150,20 @@ class RobotDescription:
 
     @cached_property
     def action_scale(self) -> dict[str, float]:
-        """[rad] joint target offset of one unit of action, by joint name; see `Actuator.action_scale`."""
+        """[rad] joint target offset per unit of action, by joint name; see `Actuator.action_scale`."""
         return {name: actuator.action_scale for name, actuator in self.actuator_by_joint.items()}
 
     def body_poses(self, joint_pos: Mapping[str, float]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Place all bodies (forward kinematics).
+        """Return the poses of all bodies (forward kinematics).
 
         Args:
-            joint_pos: [rad] angles by joint name; joints left out stand at zero.
+            joint_pos: [rad] angles by joint name; joints left out are at zero.
 
         Returns:
             By body name: position (3,) [m] and quaternion `(w, x, y, z)` (4,), both in the root body's frame.
 
         Raises:
-            ValueError: `joint_pos` names an unknown joint.
+            ValueError: If `joint_pos` names an unknown joint.
         """
         if unknown := set(joint_pos) - set(self.joint_names):
             raise ValueError(f"unknown joints {sorted(unknown)}; the robot has {list(self.joint_names)}")
@@ -182,10 +182,10 @@ class RobotDescription:
 
 @cache
 def read_description(path: Path) -> RobotDescription:
-    """Read a robot from its JSON file; `docs/add-a-robot.md` says what stands in it.
+    """Read a robot from its JSON file; `docs/add-a-robot.md` describes the format.
 
     Raises:
-        ValueError: A body stands before its parent.
+        ValueError: If a body comes before its parent.
     """
     data = json.loads(path.read_text())
     bodies = tuple(_read_body(entry) for entry in data["bodies"])
@@ -207,7 +207,7 @@ def matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
     """Return the names that regular expressions match in full, in the order of the names.
 
     Raises:
-        ValueError: A pattern matches no name, or a name matches several patterns.
+        ValueError: If a pattern matches no name, or a name matches several patterns.
     """
     return [name for name, pattern in _match_patterns(patterns, names).items() if pattern is not None]
 
@@ -234,7 +234,7 @@ def _match_patterns(patterns: Iterable[str], names: Iterable[str]) -> dict[str, 
     """Return the one pattern that matches each name in full, or None.
 
     Raises:
-        ValueError: A pattern matches no name, or a name matches several patterns.
+        ValueError: If a pattern matches no name, or a name matches several patterns.
     """
     found: dict[str, list[str]] = {name: [p for p in patterns if re.fullmatch(p, name)] for name in names}
     if ambiguous := {name: p for name, p in found.items() if len(p) > 1}:
@@ -250,7 +250,7 @@ def _read_body(entry: dict) -> Body:
     return Body(
         name=entry["name"],
         parent=None if is_root else entry["parent"],
-        # The source places the root in the world; where the robot stands is a matter of its initial state.
+        # The source places the root in the world; here the initial state does.
         pos=(0.0, 0.0, 0.0) if is_root else tuple(entry["pos"]),
         quat_wxyz=tuple(_unit(entry["quat_wxyz"])),
         mass=entry["mass"],

@@ -1,4 +1,4 @@
-"""What tasks and simulators need to know of a robot: its description, and what its parts are to a walker."""
+"""What tasks and simulators need to know about a robot: its description, and the roles of its parts in walking."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ JOINT_GROUPS = ("arms", "waist", "hip_roll_yaw", "ankles", "ankle_pitch")
 class Robot:
     """A legged robot with a left and a right foot.
 
-    Joints and bodies that a tuple lists are regular expressions, matched in full. Groups of joints that the robot does
-    not have stay empty; terms about them are then switched off.
+    Joints and bodies in a tuple are regular expressions, matched in full. Groups of joints that the robot does not have
+    stay empty; terms about them are then switched off.
     """
 
     name: str
-    """As in `rlmpc.robots.table` and in the contracts of policies."""
+    """Name in `rlmpc.robots.table` and in the contracts of policies."""
     description_file: Path
-    """JSON file with its bodies, joints, drives and default pose."""
+    """JSON file with bodies, joints, drives and default pose."""
     torso: str
-    """Body whose mass is randomised and that carries sensors; the root, if there is no other."""
+    """Body whose mass is randomised and that carries sensors; the root if there is no separate torso."""
     feet: tuple[str, str]
     """Bodies, left and right, each with one collision shape."""
     sole_offset_m: float
-    """How far the sole is below the foot body's origin."""
+    """Distance of the sole below the foot body's origin."""
     ground_bodies: tuple[str, ...]
     """Bodies that may touch the ground."""
     arms: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Robot:
 
     @property
     def root(self) -> str:
-        """The body that floats."""
+        """Name of the floating body."""
         return self.description.bodies[0].name
 
     @cached_property
@@ -53,7 +53,7 @@ class Robot:
         """Names of the joints of every group in `JOINT_GROUPS`.
 
         Raises:
-            ValueError: A regular expression matches no joint.
+            ValueError: If a regular expression matches no joint.
         """
         return {group: matching(getattr(self, group), self.description.joint_names) for group in JOINT_GROUPS}
 
@@ -62,7 +62,7 @@ class Robot:
         """Names of the bodies of every part: `torso`, `feet`, and `off_ground`, which must not touch the ground.
 
         Raises:
-            ValueError: A body does not exist.
+            ValueError: If a body does not exist.
         """
         names = self.description.body_names
         if unknown := {self.torso, *self.feet} - set(names):
@@ -75,7 +75,7 @@ class Robot:
         """Return whether the robot has no joint or body of this part.
 
         Raises:
-            ValueError: The part is none of a robot's.
+            ValueError: If robots have no such part.
         """
         parts = {**self.joints, **self.bodies}
         if part not in parts:

@@ -1,4 +1,4 @@
-"""All robots by name: policies name theirs, and `env.robot` chooses one."""
+"""All robots by name: `env.robot` chooses one, and a policy's contract names its robot."""
 
 from rlmpc.errors import UserError, nearest
 from rlmpc.robots.g1.config import G1
@@ -11,7 +11,7 @@ def robot_named(name: str) -> Robot:
     """Return a robot of the table.
 
     Raises:
-        UserError: There is none of this name.
+        UserError: If there is none of this name.
     """
     if name not in ROBOTS:
         raise UserError(f"unknown robot '{name}'; known: {', '.join(ROBOTS)}{nearest(name, ROBOTS)}")

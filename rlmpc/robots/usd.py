@@ -1,8 +1,8 @@
-"""Write a robot description as USD physics prims.
+"""Writes a robot description as USD physics prims.
 
-The layout is flat: `<root>/<body>`, `<root>/<body>/<shape>` and `<root>/joints/<joint>`, with the bodies where
-they stand at joint angles zero and the root body at the origin of `<root>`. Joint drives are absent on purpose:
-gains, armature and effort limits come from the actuator config of the articulation.
+The layout is flat: `<root>/<body>`, `<root>/<body>/<shape>` and `<root>/joints/<joint>`, with the bodies in their
+poses at joint angles zero and the root body at the origin of `<root>`. Joint drives are absent on purpose: gains,
+armature and effort limits come from the actuator config of the articulation.
 """
 
 # The type stubs of pxr declare that its constructors and accessors return None.
@@ -21,7 +21,7 @@ _DARK_GREY = Gf.Vec3f(0.2)
 def author_robot(
     stage: Usd.Stage, prim_path: str, description: RobotDescription, *, self_collision: bool = False
 ) -> Usd.Prim:
-    """Write the robot under `prim_path`, which is created where it does not exist, and return that prim.
+    """Write the robot under `prim_path`, which is created if it does not exist, and return that prim.
 
     `self_collision` says whether the robot's own links collide with each other.
     """
@@ -42,7 +42,7 @@ def author_robot(
 
 def _author_articulation_root(prim: Usd.Prim, self_collision: bool) -> None:
     UsdPhysics.ArticulationRootAPI.Apply(prim)
-    # By name: the schema's Python class is not part of pxr.
+    # Applied by name, because the schema's Python class is not part of pxr.
     prim.AddAppliedSchema("NewtonArticulationRootAPI")
     prim.CreateAttribute("newton:selfCollisionEnabled", Sdf.ValueTypeNames.Bool).Set(self_collision)
 
@@ -89,7 +89,7 @@ def _author_shape(stage: Usd.Stage, path: str, shape: CollisionShape) -> None:
     prim = geom.GetPrim()
     UsdPhysics.CollisionAPI.Apply(prim)
     # MuJoCo takes the larger of two geoms' friction coefficients, so ground with mu = 1 would hide every lower value
-    # given to the robot; the geom of higher priority decides alone.
+    # of the robot; with a higher priority, the robot's geom decides alone.
     prim.CreateAttribute("mjc:priority", Sdf.ValueTypeNames.Int).Set(1)
 
 

@@ -1,1 +1,1 @@
-"""The life of a run: its folder, its logs, its processes, and how it is stopped."""
+"""A run: its folder, its logs, its processes, and how it is stopped."""

@@ -1,4 +1,4 @@
-"""How Lightning's Trainer gets checkpoints to the disk and back."""
+"""How Lightning's Trainer writes and reads checkpoints."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rlmpc.checkpoint.write import write_whole
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its target, flushes and renames it, so that the target is never half a file.
+    """Writes a checkpoint beside its target, flushes and renames it, so that the target is never a partial file.
 
     Args:
-        opened: the checkpoint that the Trainer restores from, which is not read a second time.
+        opened: the checkpoint that the Trainer restores from; it is not read again.
     """
 
     def __init__(self, opened: Checkpoint | None) -> None:
@@ -25,16 +25,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._opened = opened
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a file.
+        """Write a checkpoint.
 
         Raises:
-            RunError: if the disk does not take it.
+            RunError: if it cannot be written.
         """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         write_whole(Path(path), buffer.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """All that the opened checkpoint holds, on the CPU; a missing optimizer is no error here."""
+        """Return the whole content of the opened checkpoint, on the CPU; a missing optimizer is no error here."""
         assert self._opened is not None and Path(path) == self._opened.path, f"{path} is not the opened checkpoint"
         return {"optimizer_states": [], "lr_schedulers": [], **self._opened.content}

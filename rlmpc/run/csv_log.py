@@ -1,4 +1,4 @@
-"""`metrics.csv`: a row for every iteration, which goes on in a resumed run."""
+"""`metrics.csv`: a row for every iteration, continued by a resumed run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CsvLog(Logger):
     """Writes every iteration's numbers to `metrics.csv` at once. Columns are sorted; new ones may come at any time.
 
     Args:
-        folder: where `metrics.csv` lies.
-        first_iteration: the first that is going to be logged; what the file says of it and later ones is dropped.
+        folder: folder of `metrics.csv`.
+        first_iteration: the first iteration to be logged; rows of it and later ones are dropped from the file.
     """
 
     def __init__(self, folder: Path, first_iteration: int) -> None:
@@ -37,7 +37,7 @@ class CsvLog(Logger):
         """None: a folder holds one run."""
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: `config.yaml` has them all."""
+        """Do nothing: `config.yaml` has them all."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -53,7 +53,7 @@ class CsvLog(Logger):
             file.write(_text(self._columns, [row]))
 
     def _drop_later_rows(self) -> list[str]:
-        """Keep the rows of earlier iterations that the file has; returns its columns, none without a file."""
+        """Keep only the rows of earlier iterations; return the columns, none without a file."""
         columns, rows = _read(self._path)
         if columns:
             earlier = [row for row in rows if int(row["step"]) < self._first_iteration]
@@ -62,12 +62,12 @@ class CsvLog(Logger):
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a file, none without one; a last row that was cut off is left out."""
+    """Return the columns and rows of a file, none without one; an incomplete last row is left out."""
     if not path.is_file():
         return [], []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        # Columns are sorted and "step" is not the last of them, so a row that was cut off lacks a field.
+        # Columns are sorted and "step" is not the last of them, so an incomplete row lacks a field.
         rows = [row for row in reader if None not in row.values()]
     return list(reader.fieldnames or []), rows
 

@@ -1,4 +1,4 @@
-"""The folder of a run: where it is, who may write to it, and what becomes of it when the run ends badly."""
+"""The folder of a run: where it is, which process may write to it, and what happens to it after an error."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from rlmpc.checkpoint.file import Checkpoint
 
 TIME = "%Y-%m-%d_%H-%M-%S"
-"""How a folder is named by the moment it is made."""
+"""Format of a folder's name: the time at which it is made."""
 
 CHECKPOINTS = "checkpoints"
-"""Where a run's folder has its checkpoints."""
+"""Subfolder of a run's folder for checkpoints."""
 
 
 def run_folder(cfg: TrainCfg) -> Path:
-    """`run.dir`; where a run goes on, its folder; else `<run.root>/<task>/<stage>/<time>`.
+    """Return `run.dir`, or the folder of the run that is resumed, or `<run.root>/<task>/<stage>/<time>`.
 
-    In a SLURM job its number stands for the time, so that the job finds its run again when it is requeued.
+    In a SLURM job the job's number replaces the time, so that a requeued job finds its run again.
     """
     if cfg.run.dir is not None:
         return Path(cfg.run.dir)
@@ -45,17 +45,17 @@ def run_folder(cfg: TrainCfg) -> Path:
 
 
 def run_of(checkpoint: Path) -> Path | None:
-    """The folder of the run that a checkpoint belongs to, as long as it lies there."""
+    """Return the folder of the run that a checkpoint lies in; None if it lies elsewhere."""
     folder = checkpoint.absolute().parent
     is_there = folder.name == CHECKPOINTS and (folder.parent / "config.yaml").is_file()
     return checkpoint.parent.parent if is_there else None
 
 
 def check_new_folder(folder: Path) -> None:
-    """Refuse a run folder that holds something already or cannot be made. Nothing is created.
+    """Refuse a run folder that is not empty or cannot be made. Nothing is created.
 
     Raises:
-        UserError: with what is wrong.
+        UserError: if it is not empty, is a file or cannot be made.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"the run folder '{folder}' is a file")
@@ -69,10 +69,10 @@ def check_new_folder(folder: Path) -> None:
 
 
 def check_continuable(folder: Path, checkpoint: Path) -> None:
-    """Refuse to go on in a run's folder from another checkpoint than its newest: that would mix two runs.
+    """Refuse to resume in a run's folder from any checkpoint but the newest: that would mix two runs.
 
     Raises:
-        UserError: with what to do instead.
+        UserError: if there is a newer one, with what to do instead, or if the folder cannot be written.
     """
     newest = checkpoints_by_age(folder / CHECKPOINTS)[0]
     if newest.name != checkpoint.resolve().name:
@@ -86,10 +86,10 @@ def check_continuable(folder: Path, checkpoint: Path) -> None:
 
 @contextmanager
 def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Iterator[Path]:
-    """Hold the run's folder while the body runs, and write down how the run is started.
+    """Lock the run's folder while the body runs, and record how the run was started.
 
     Yields:
-        Where that is written: the folder itself, or for a run that goes on a new one below it.
+        The folder of the record: the run's, or for a resumed run a new one below it.
 
     Raises:
         UserError: if the folder belongs to another run or cannot be written, or from the body; then what was made here
@@ -100,7 +100,7 @@ def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Ite
         check_continuable(folder, resumed.path)
         record = folder / "resumed" / datetime.now().strftime(TIME)
     else:
-        # A job that SLURM started again before its first checkpoint finds what it left itself.
+        # A job that SLURM requeued before its first checkpoint finds its own files.
         if not is_requeued():
             check_new_folder(folder)
         record = folder
@@ -117,10 +117,10 @@ def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Ite
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold the folder of a run, which is made, against a second process that would write the same files.
+    """Make the folder of a run and lock it against a second process that would write the same files.
 
     Raises:
-        UserError: if another process holds it, or it cannot be written.
+        UserError: if another process has locked it, or it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,9 +137,9 @@ def held(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def removed_if_refused(record: Path, made: list[Path]) -> Iterator[None]:
-    """Remove `record` if the run is refused, and the other folders that were `made` for it, from below.
+    """Remove `record` if the run is refused, and the other folders that were `made` for it, the deepest first.
 
-    A folder with checkpoints stays in any case.
+    A folder with checkpoints is never removed.
     """
     try:
         yield
@@ -153,7 +153,7 @@ def removed_if_refused(record: Path, made: list[Path]) -> Iterator[None]:
 
 @contextmanager
 def ends_with_advice(folder: Path) -> Iterator[None]:
-    """Add to an error of the body how the run goes on; one that refuses the run has nothing to go on with."""
+    """Add a note on how to resume the run to an error of the body, unless the error refuses the run."""
     try:
         yield
     except UserError:
@@ -165,10 +165,10 @@ def ends_with_advice(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def naming_full_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full, whoever wanted to write: loggers and the simulator's caches do not.
+    """Say which disk is full, whatever was written: loggers and the simulator's caches do not say so.
 
     Raises:
-        RunError: instead of an OSError of that kind.
+        RunError: instead of an OSError that means a full disk.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which process of a run this is and how many there are, as Lightning reads it from what the launcher left."""
+"""Which process of a run this is and how many there are, read by Lightning from the launcher's variables."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 LAUNCHED = {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LOCAL_RANK", "NODE_RANK"}
-"""Environment variables of which every launched process has at least one."""
+"""Environment variables; every launched process has at least one of them."""
 
 PR_SET_PDEATHSIG = 1
-"""Option of Linux' prctl (linux/prctl.h): the signal that this process gets when its parent ends."""
+"""Option of Linux's prctl (linux/prctl.h): the signal that this process gets when its parent ends."""
 
 
 class Launcher(NamedTuple):
-    """What launched a process."""
+    """The program that launched a process."""
 
     name: str
     """`torchrun`, `SLURM` (srun) or `Lightning`."""
     environment: ClusterEnvironment
-    """What Lightning reads from the variables that it left."""
+    """What Lightning reads from its variables."""
 
 
 def launcher() -> Launcher | None:
-    """What launched this process; None if nothing did.
+    """Return the launcher of this process; None if there was none.
 
     Raises:
-        UserError: for tasks that SLURM does not count by machine.
+        UserError: if SLURM does not say how many tasks each machine has.
     """
     if not LAUNCHED & os.environ.keys():
-        # Without it, a command without a launcher would import Lightning, 10 s, to learn that it has none.
+        # Without this check, a command without a launcher would import Lightning, 10 s, to learn that it has none.
         return None
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -57,28 +57,28 @@ def launcher() -> Launcher | None:
 
 
 def local_rank() -> int:
-    """Number of this process among those of this machine; 0 when it is alone."""
+    """Return the number of this process among those of this machine; 0 if it is alone."""
     found = launcher()
     return 0 if found is None else found.environment.local_rank()
 
 
 def global_rank(devices: int) -> int:
-    """Number of this process among those of all machines, `devices` on each; 0 when it is alone."""
+    """Return the number of this process among those of all machines, `devices` on each; 0 if it is alone."""
     found = launcher()
     if found is None:
         return 0
     name, environment = found
     if name == "Lightning":
-        # Known to Lightning itself only once its Trainer is there.
+        # Lightning itself knows it only once its Trainer exists.
         return environment.node_rank() * devices + environment.local_rank()
     return environment.global_rank()
 
 
 def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides of a config, and with them what torchrun or SLURM says of `trainer.devices` and `trainer.num_nodes`.
+    """Add `trainer.devices` and `trainer.num_nodes` to overrides of a config, as torchrun or SLURM started them.
 
     Raises:
-        UserError: if the overrides say something else, or the machines have different numbers of processes.
+        UserError: if the overrides have other values, or the machines have different numbers of processes.
     """
     found = launcher()
     if found is None or found.name == "Lightning":
@@ -98,14 +98,14 @@ def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _processes_of_this_machine(name: str) -> int:
-    """The one number that Lightning's environments have no method for."""
+    """Return the number of processes on this machine, for which Lightning's environments have no method."""
     if name == "torchrun":
         return int(os.environ["LOCAL_WORLD_SIZE"])
     return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1))
 
 
 def slurm_job() -> int | None:
-    """Number of the SLURM job that this process is a task of, the same after a requeue; None outside of one."""
+    """Return the number of this process's SLURM job, the same after a requeue; None outside of one."""
     found = launcher()
     if found is None or found.name != "SLURM":
         return None
@@ -115,12 +115,12 @@ def slurm_job() -> int | None:
 
 
 def is_requeued() -> bool:
-    """Whether SLURM runs this job again, with the same command."""
+    """Return whether SLURM has requeued this job and runs its command again."""
     return slurm_job() is not None and int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
 
 
 def is_lightning_child() -> bool:
-    """Whether Lightning started this process (`trainer.devices=N`) from the first one of this machine."""
+    """Return whether Lightning started this process (`trainer.devices=N`) from the first one of this machine."""
     if "LOCAL_RANK" not in os.environ:
         return False
     found = launcher()
@@ -128,10 +128,10 @@ def is_lightning_child() -> bool:
 
 
 def end_with_launcher() -> None:
-    """Have the kernel end this process as soon as the one that launched it has ended, however that came about.
+    """Have the kernel kill this process as soon as its launcher has ended, for whatever reason.
 
-    Without it, processes whose launcher was killed wait for it in a collective, or train on unseen. Linux only, which
-    is where the simulator runs; a process that nobody launched is left alone.
+    Otherwise processes whose launcher was killed wait for it in a collective, or go on training unnoticed. Linux only,
+    where the simulator runs; a process without a launcher is left alone.
     """
     if "LOCAL_RANK" in os.environ:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What a run's folder says about how the run was started."""
+"""Records in a run's folder how the run was started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_record(folder: Path, cfg: TrainCfg) -> None:
     """Write `config.yaml`, `versions.json` and the state of the git checkout (`git.txt`) into a folder.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the folder cannot be written.
     """
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(cfg))))
     (folder / "versions.json").write_text(json.dumps(_versions(), indent=2) + "\n")
@@ -44,7 +44,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_state() -> str:
-    """Commit, changed files and their difference; a sentence where there is no git or no checkout."""
+    """Return commit, changed files and their diff; a sentence if there is no git or no checkout."""
     here = Path(rlmpc.__file__).parent
     parts = []
     for arguments in (["rev-parse", "HEAD"], ["status", "--short"], ["diff", "HEAD"]):

@@ -18,36 +18,36 @@ from rlmpc.errors import RunError, UserError
 from rlmpc.run.processes import slurm_job
 
 REQUEUE_SIGNAL = signal.SIGUSR1
-"""What SLURM is asked to send before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
+"""Signal that SLURM sends before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
 
 WAITS = "stopping after this iteration; press Ctrl-C again to stop at once"
 
 
 def exit_code(signum: int) -> int:
-    """Exit code of a process that a signal has ended, as shells count it: 143 for SIGTERM, 130 for Ctrl-C."""
+    """Return the exit code of a process that a signal ended, as in shells: 143 for SIGTERM, 130 for Ctrl-C."""
     return 128 + signum
 
 
 class StopSignals:
     """Takes SIGTERM and SIGINT while its body runs.
 
-    Before `defer` is called, a signal raises SystemExit, which closes whatever is open. Afterwards the first one is
-    only remembered, for the iteration to be finished; a SIGINT after it ends the process at once. Either way the
-    process is ended when it has not ended by itself after `timeout_s`.
+    Before `defer` is called, a signal raises SystemExit, so that everything open is closed. Afterwards the first signal
+    is only remembered, so that the iteration can finish; a SIGINT after it ends the process at once. In both cases the
+    process is forced to end if it has not ended by itself after `timeout_s`.
 
-    Python runs handlers between two instructions of the main thread, so a process that waits for another one in a
-    collective never comes to them. A thread therefore learns of signals as well (`signal.set_wakeup_fd`).
+    Python runs handlers between two instructions of the main thread, so a process that waits in a collective never runs
+    them. A second thread therefore learns of signals as well (`signal.set_wakeup_fd`).
 
     Args:
-        timeout_s: seconds from the first signal to the end of the process at the latest.
-        say: called, by that thread, with one line for the person who sent the signal.
+        timeout_s: seconds from the first signal after which the process is forced to end.
+        say: called by that thread with one line for the person who sent the signal.
     """
 
     def __init__(self, timeout_s: float, say: Callable[[str], None]) -> None:
         self.received: signal.Signals | None = None
-        """The first signal that this process got."""
+        """The first signal this process got."""
         self.stopped_by: signal.Signals | None = None
-        """The signal for which training has ended, which may have gone to another process; set by who ended it."""
+        """The signal that ended training, perhaps one to another process; set by the callback that ended it."""
         self._timeout_s = timeout_s
         self._say = say
         self._is_deferring = False
@@ -65,19 +65,19 @@ class StopSignals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A process that is ending keeps its handlers: torchrun signals all as soon as the first of them has ended.
+        # An ending process keeps its handlers: torchrun signals all processes as soon as the first has ended.
         if self.received is None and self.stopped_by is None:
             self.restore()
 
     def restore(self) -> None:
-        """Give signals back to whom they belonged to."""
+        """Restore the previous signal handlers."""
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
         signal.set_wakeup_fd(self._previous_fd)
         os.close(self._pipe)
 
     def defer(self, requeue: bool) -> None:
-        """From now on remember signals; take those back that others have taken meanwhile.
+        """Remember signals from now on, and take back those whose handlers were replaced meanwhile.
 
         Args:
             requeue: whether `REQUEUE_SIGNAL` stops the run too.
@@ -121,7 +121,7 @@ class StopSignals:
 
 
 def how_to_go_on(folder: Path) -> str:
-    """Where a run is and how it goes on, as the end of a sentence."""
+    """Return where a run is and how to resume it, as the end of a sentence."""
     try:
         last = newest_in(folder)
     except UserError:
@@ -130,25 +130,25 @@ def how_to_go_on(folder: Path) -> str:
 
 
 def end_stopped_run(signum: signal.Signals, folder: Path, say: Callable[[str], None], rank: int) -> NoReturn:
-    """End this process after all is closed, with the exit code of the signal that stopped the run.
+    """End this process, after everything is closed, with the exit code of the signal that stopped the run.
 
     Raises:
         SystemExit: always.
-        RunError: if SLURM should start the job again and does not take it.
+        RunError: if SLURM refuses to requeue the job.
     """
     say(f"stopped by {signum.name}; {how_to_go_on(folder)}")
     if signum == REQUEUE_SIGNAL and rank == 0:
         _requeue_job()
-    # Python takes its handlers away before it ends, and torchrun signals every process once the first has ended.
+    # Python removes its handlers before it ends, and torchrun signals every process once the first has ended.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(exit_code(signum))
 
 
 def _requeue_job() -> None:
-    """Ask SLURM to start this job again, as the last thing: SLURM ends the running one right away.
+    """Ask SLURM to requeue this job. This comes last: SLURM ends the running job right away.
 
-    Lightning's own handler would first save another checkpoint, in the middle of an iteration, under a name and in a
-    folder of its own.
+    Lightning's own handler would first save another checkpoint in the middle of an iteration, under its own name and in
+    its own folder.
     """
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     job = str(slurm_job()) if array is None else f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"

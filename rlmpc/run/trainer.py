@@ -20,11 +20,11 @@ from rlmpc.run.checkpoint_io import AtomicCheckpointIO
 from rlmpc.run.csv_log import CsvLog
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
-"""How long GPUs wait for a process that does not answer. The first start on a machine compiles for minutes."""
+"""How long GPUs wait for a process that does not respond. The first start on a machine compiles for minutes."""
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning tells at every start; importing it has set its own level."""
+    """Silence Lightning's messages at every start; importing Lightning sets its own log level."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for category in (UserWarning, FutureWarning, DeprecationWarning):
         warnings.filterwarnings("ignore", category=category, module=r"lightning\.")
@@ -38,14 +38,14 @@ def make_trainer(
     resumed: Checkpoint | None,
     find_unused_parameters: bool,
 ) -> L.Trainer:
-    """The Trainer of a run.
+    """Return the Trainer of a run.
 
     Args:
-        cfg: of the run.
-        folder: of the run, where its loggers write.
+        cfg: the run's config.
+        folder: the run's folder, where its loggers write.
         callbacks: in the order in which they are called.
         device: of this process.
-        resumed: the checkpoint that the run goes on from.
+        resumed: the checkpoint that the run resumes from.
         find_unused_parameters: whether some backward passes of the learner leave parameters out.
     """
     return L.Trainer(
@@ -57,7 +57,7 @@ def make_trainer(
         max_epochs=cfg.trainer.max_epochs,
         logger=make_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
         callbacks=list(callbacks),
-        # Not the current folder: Lightning would take up what an earlier SLURM job may have left there.
+        # Not the current folder: Lightning would pick up files that an earlier SLURM job may have left there.
         default_root_dir=folder,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -67,12 +67,12 @@ def make_trainer(
 
 
 def num_processes(cfg: TrainerCfg) -> int:
-    """Of all machines."""
+    """Return the number of processes on all machines."""
     return cfg.devices * cfg.num_nodes
 
 
 def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
-    """Loggers by their names; what the folder says of `first_iteration` and later ones is dropped."""
+    """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
     makers = {
         "tensorboard": lambda: TensorBoardLogger(folder, name="", version="", purge_step=first_iteration or None),
         "csv": lambda: CsvLog(folder, first_iteration),
@@ -81,7 +81,7 @@ def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> li
 
 
 def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> DDPStrategy | str:
-    """Normalizers are merged by the learner, so buffers are not broadcast."""
+    """Return the strategy for one or several processes. The learner merges normalizers, so no buffer is broadcast."""
     if num_processes(cfg) == 1:
         return "auto"
     return DDPStrategy(
@@ -90,7 +90,7 @@ def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> DDPStrategy | st
 
 
 def _devices(cfg: TrainerCfg, device: torch.device) -> int | list[int]:
-    """One process: exactly the environment's GPU. Several: as many as asked for, each with the GPU of its rank."""
+    """Return the GPU of the environment for one process, or the number of devices, one GPU for each rank."""
     if device.type == "cuda" and num_processes(cfg) == 1:
         return [device.index or 0]
     return cfg.devices

@@ -1,8 +1,8 @@
 """Tasks: environment configurations and the terms they are made of.
 
-Importing this package registers every task with gymnasium and nothing else: the configurations are named as
-`"module:Class"` strings, so that Isaac Lab is imported only when a task is made. Each task has a training and a play
-variant; a flat variant of it is for quick checks.
+Importing this package only registers every task with gymnasium: configurations are given as `"module:Class"` strings,
+so that Isaac Lab is imported only when a task is made. Each task has a training and a play variant; a flat variant is
+for quick checks.
 """
 
 import gymnasium

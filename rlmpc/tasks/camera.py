@@ -14,20 +14,20 @@ CAMERA = "camera"
 """Name of the sensor in the scene."""
 
 PICTURE_SIZES = {1: (640, 480), 2: (640, 480), 3: (480, 360), 4: (480, 360)}
-"""Width and height [px] by the number of robots: every one has a camera of its own, and every pixel costs time."""
+"""Width and height [px] by the number of robots: each has its own camera, and every pixel costs time."""
 
 _EYE_OFFSET_M = (-2.4, -2.4, 1.2)
-"""From the robot's root to the eye, world frame: obliquely to the stairs, and above the treads of the steepest pit."""
+"""From the robot's root to the eye, world frame: oblique to the stairs, and above the treads of the steepest pit."""
 
 _TARGET_OFFSET_M = (0.0, 0.0, -0.15)
-"""From the robot's root to where the eye looks: the legs matter more than the sky."""
+"""From the robot's root to the point the eye looks at: the legs matter more than the sky."""
 
 
 def with_camera(cfg: Any, num_robots: int) -> Any:
-    """Add a camera for every robot to an environment's configuration, which is changed and returned.
+    """Add a camera for every robot to an environment's configuration in place, and return it.
 
     Raises:
-        UserError: For a number of robots that is not filmed.
+        UserError: If this number of robots cannot be filmed.
     """
     if num_robots not in PICTURE_SIZES:
         raise UserError(f"{num_robots} robots cannot be filmed at once; accepted: 1 to {max(PICTURE_SIZES)}")
@@ -47,13 +47,13 @@ def with_camera(cfg: Any, num_robots: int) -> Any:
 
 
 def take_pictures(scene: InteractiveScene, robot: str) -> torch.Tensor:
-    """Move every camera to its robot, an articulation by its name, and draw.
+    """Move every camera to its robot, an articulation given by name, and take the pictures.
 
     Returns:
         Pictures (N, height, width, 3), uint8, on the host.
 
     Raises:
-        UserError: The scene has no camera.
+        UserError: If the scene has no camera.
     """
     if CAMERA not in scene.sensors:
         raise UserError("this environment has no camera, so there is nothing to film with")

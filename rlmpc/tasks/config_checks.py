@@ -1,7 +1,7 @@
-"""What an environment's configuration needs to make a simulation; refused before anything starts.
+"""Refuses configurations from which no simulation can be made, before anything starts.
 
-Sections that must be there, numbers that must be positive, ranges in order, observations that come out flat, and
-terrain on which every kind has a place. References between terms are checked in `references.py`.
+Sections must be there, numbers positive, ranges in order, observations flat, and every kind of terrain must have a
+place. References between terms are checked in `references.py`.
 """
 
 import dataclasses
@@ -38,12 +38,12 @@ _REQUIRED = (
     "commands.base_velocity.limits",
     "rewards",
     "terminations",
-    # Without these nothing puts a fallen robot back on its feet.
+    # Without these, nothing resets a fallen robot.
     "events",
     "events.reset_root",
     "events.reset_joints",
 )
-"""Fields that cannot be None unless a section around them, of those that can, is."""
+"""Fields that cannot be None, except inside a section that is itself None and may be."""
 
 _POSITIVE = (
     "action_limit",
@@ -78,14 +78,14 @@ _FLAT_LAYOUT = {
     "flatten_history_dim": True,
     "history_order": "term",
 }
-"""Fields of observation groups and terms, and the only values with which a group is one flat vector, term by term."""
+"""Fields of observation groups and terms -> the only value with which a group is one flat vector, term by term."""
 
 
 def check_sections(cfg: Any) -> None:
-    """Refuse a configuration without a section that the simulation needs, with one that has no term, or without tiles.
+    """Refuse a configuration that lacks a section the simulation needs, has one without a term, or has no tiles.
 
     Raises:
-        ValueError: With the section.
+        ValueError: If it does, with the section.
     """
     for path, value in _fields(cfg, _REQUIRED):
         if value is None:
@@ -101,10 +101,10 @@ def check_sections(cfg: Any) -> None:
 
 
 def check_numbers(cfg: Any) -> None:
-    """Refuse numbers out of the range in which they mean something, and ranges that end before they begin.
+    """Refuse numbers outside their valid range, and ranges that end before they begin.
 
     Raises:
-        ValueError: With the number and what is accepted.
+        ValueError: If there are any, with the number and what is accepted.
     """
     for paths, accepts, accepted in (
         (_POSITIVE, lambda number: 0.0 < number < math.inf, "above 0"),
@@ -124,7 +124,7 @@ def check_observations(observations: Any) -> None:
     """Refuse observation groups that would not be one flat vector, term by term, each from oldest to newest frame.
 
     Raises:
-        ValueError: With the field and the value it must have.
+        ValueError: If there is one, with the field and the value it must have.
     """
     for path, node in _groups_and_terms(observations):
         for name, needed in _FLAT_LAYOUT.items():
@@ -137,10 +137,10 @@ def check_observations(observations: Any) -> None:
 def check_terrain(generator: TerrainGeneratorCfg) -> None:
     """Refuse kinds of terrain that cannot be built or would have no place in the grid.
 
-    Isaac Lab leaves a kind without a column out in silence. A kind of our own checks itself with its method `check`.
+    Isaac Lab silently leaves out a kind without a column. A kind of our own has a method `check`.
 
     Raises:
-        ValueError: With the kind.
+        ValueError: If there is one, with its name.
     """
     for name, kind in generator.sub_terrains.items():
         if kind is None or not 0.0 <= kind.proportion < math.inf:
@@ -161,7 +161,7 @@ def check_terrain(generator: TerrainGeneratorCfg) -> None:
 
 
 def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield those of some fields whose section this configuration has and has not switched off, with their values."""
+    """Yield each of some fields whose section exists and is not switched off, with its value."""
     for path in paths:
         *parents, name = path.split(".")
         owner = cfg
@@ -172,7 +172,7 @@ def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _ranges(node: Any, path: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Yield pairs of numbers below a part of the configuration that are lower and upper ends, as their paths say."""
+    """Yield the ranges (lower and upper end) below a part of the configuration, recognised by their paths."""
     if isinstance(node, tuple | list):
         is_pair = len(node) == 2 and all(isinstance(number, int | float) for number in node)
         if is_pair and ("range" in path or "distribution" in path):

@@ -1,8 +1,8 @@
-"""Replay a physics step on the CPU as a recorded Warp graph.
+"""Replays a physics step on the CPU as a recorded Warp graph.
 
-Isaac Lab captures graphs on CUDA only. On a CPU core most of an eager step is Python launching several hundred small
-kernels; Warp can record and replay those launches on the CPU as well, with bit-identical results and about half the
-time. The class name starts with "Newton" because Isaac Lab derives the physics backend from it.
+Isaac Lab captures graphs on CUDA only. On a CPU core, Python spends most of an eager step launching several hundred
+small kernels; Warp can record and replay those launches on the CPU as well, with bit-identical results in about half
+the time. The class name starts with "Newton" because Isaac Lab derives the physics backend from it.
 """
 
 from typing import ClassVar
@@ -15,20 +15,20 @@ from isaaclab_newton.physics import NewtonMJWarpManager
 class NewtonCpuGraphManager(NewtonMJWarpManager):
     """MuJoCo-Warp physics that is recorded once on the CPU and replayed from then on.
 
-    It overrides private methods of a pinned Isaac Lab, so `cpu_graph=False` on the environment configuration returns
-    to the stock manager. With implicit actuators only, Isaac Lab steps through `_simulate_physics_only`, once per
-    physics step; that is what is recorded. On CUDA everything is left to Isaac Lab.
+    It overrides private methods of a pinned Isaac Lab; `cpu_graph=False` in the environment configuration returns to
+    the stock manager. With implicit actuators only, Isaac Lab calls `_simulate_physics_only` once per physics step;
+    this is recorded. On CUDA everything is left to Isaac Lab.
     """
 
     _EAGER_STEPS: ClassVar[int] = 2
-    """Steps run eagerly before recording, so that kernels are loaded and lazy buffers allocated."""
+    """Eager steps before recording, so that kernels are loaded and lazy buffers allocated."""
 
     _recording: ClassVar[wp.Graph | None] = None
     _num_eager_steps: ClassVar[int] = 0
 
     @classmethod
     def _simulate_physics_only(cls) -> None:
-        """Advance physics by one step: eagerly at first, later by replaying the recording."""
+        """Advance physics by one step: eagerly at first, then by replaying the recording."""
         if "cuda" in PhysicsManager._device:
             super()._simulate_physics_only()
         elif cls._num_eager_steps < cls._EAGER_STEPS:

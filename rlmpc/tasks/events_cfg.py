@@ -1,6 +1,6 @@
 """Randomisation, disturbances and resets of the locomotion tasks."""
 
-# Isaac Lab annotates `func` as a function, but its managers also take a class, which they instantiate.
+# Isaac Lab annotates `func` as a function, but its managers also instantiate a class.
 # pyright: reportArgumentType=false
 
 import math
@@ -21,7 +21,7 @@ class EventsCfg:
         mode="startup",
         params={
             "asset_cfg": SceneEntityCfg("robot", body_names=".*"),
-            # One coefficient a shape on Newton: the dynamic range and the buckets are required but not used.
+            # Newton has one coefficient per shape: the dynamic range and the buckets are required but not used.
             "static_friction_range": (0.3, 1.5),
             "dynamic_friction_range": (0.3, 1.5),
             "restitution_range": (0.0, 0.0),
@@ -45,7 +45,7 @@ class EventsCfg:
             "com_range": dict.fromkeys(("x", "y", "z"), (-0.05, 0.05)),
         },
     )
-    """Displacement of the torso's centre of mass [m]. The reference has it off: None."""
+    """Displacement of the torso's centre of mass [m]. None switches it off, as in the reference."""
 
     joint_gains = EventTermCfg(
         func=mdp.randomize_actuator_gains,

@@ -1,6 +1,6 @@
-"""Base environment of the locomotion tasks: a robot that tracks a velocity command over a grid of terrain tiles.
+"""Base environment of the locomotion tasks: a robot that tracks a velocity command on a grid of terrain tiles.
 
-A task derives from `LocomotionEnvCfg`, gives it a terrain and overrides what differs.
+A task derives from `LocomotionEnvCfg`, sets a terrain and overrides what differs.
 """
 
 from collections.abc import Callable
@@ -38,18 +38,18 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
     terrain = TerrainImporterCfg(
         prim_path="/World/ground",
         terrain_type="generator",
-        terrain_generator=MISSING,  # pyright: ignore[reportArgumentType]  # configclass's mark of a required field
+        terrain_generator=MISSING,  # pyright: ignore[reportArgumentType]  # marks a required field for configclass
         max_init_terrain_level=0,
         visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.35, 0.33, 0.30)),
     )
     """Ground. Its own friction has no effect: the robot's collision shapes have priority over it."""
 
     robot: ArticulationCfg = MISSING  # pyright: ignore[reportAssignmentType]
-    """Made from the environment's `robot`."""
+    """Derived from the environment's `robot`."""
 
     contact_forces = ContactSensorCfg(
         prim_path="{ENV_REGEX_NS}/Robot/[^/]*",
-        # The physics steps of almost one environment step.
+        # Covers almost all physics steps of an environment step.
         history_length=3,
         track_air_time=True,
     )
@@ -58,10 +58,10 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
 
 @configclass
 class ActionsCfg:
-    """Position targets of all joints around the default pose [rad], then one action for the gait period."""
+    """Position targets of all joints relative to the default pose [rad], then one action for the gait period."""
 
     joint_pos = mdp.JointPositionActionCfg(asset_name="robot", joint_names=[".*"], use_default_offset=True)
-    """Its scale is the robot's."""
+    """The scale is set from the robot."""
 
     gait_cycle = mdp.GaitCycleActionCfg()
 
@@ -97,7 +97,7 @@ class CurriculumCfg:
     """What becomes harder during training."""
 
     terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
-        # Isaac Lab's annotation leaves out tensors, which its manager logs as well as floats.
+        # Isaac Lab's annotation omits tensors, which its manager logs like floats.
         func=mdp.terrain_levels,  # pyright: ignore[reportArgumentType]
         params={
             "command_name": "base_velocity",
@@ -107,7 +107,7 @@ class CurriculumCfg:
         },
     )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
-        # Nor does it mention classes, which the manager instantiates.
+        # It also omits classes, which the manager instantiates.
         func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]
         params={
             "command_name": "base_velocity",
@@ -122,13 +122,13 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
     """The whole MDP except the terrain: 50 Hz control over 200 Hz physics, episodes of 12 s."""
 
     robot: str = "g1_29dof"
-    """Name of the robot in `rlmpc.robots.table`. What terms say of its parts, its pose and its scales follows."""
+    """Name of the robot in `rlmpc.robots.table`. Its parts, pose and scales in the terms are derived from it."""
 
     action_limit: float = 100.0
-    """Bound of raw actions; far beyond what a trained policy gives, it keeps a diverging one from overflowing."""
+    """Bound of raw actions: far beyond those of a trained policy, it keeps a diverging one from overflowing."""
 
     cpu_graph: bool = True
-    """Whether physics on the CPU is replayed as a recorded graph. Without effect on CUDA, where Isaac Lab does it."""
+    """Whether physics on the CPU is replayed as a recorded graph. No effect on CUDA, where Isaac Lab does it."""
 
     sim: SimulationCfg = SimulationCfg(dt=0.005, physics=PHYSICS_CFG)
     decimation: int = 4
@@ -149,9 +149,9 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         self.finalize()
 
     def use_robot(self, robot: Robot) -> None:
-        """Put a robot into the scene and point everything at its parts; terms about parts that it lacks go.
+        """Put a robot into the scene and point all terms at its parts; terms about parts it lacks are switched off.
 
-        It is called once when the configuration is made, and again by `finalize` when `robot` was overridden.
+        Called once when the configuration is made, and again by `finalize` if `robot` was overridden.
         """
         self.scene.robot = articulation_cfg(robot)
         self.actions.joint_pos.scale = dict(robot.description.action_scale)
@@ -161,8 +161,8 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """Derive the fields that depend on others. Idempotent; call it again after overriding fields.
 
         Raises:
-            ValueError: For sections that are missing, numbers that make no simulation, and terms that are switched off
-                while others read them; with what is accepted.
+            ValueError: If sections are missing, numbers make no simulation, or terms are switched off while others read
+                them; with what is accepted.
         """
         check_sections(self)
         self._exchange_robot()
@@ -172,7 +172,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         if self.commands is not None and self.commands.base_velocity is not None:
             self.commands.base_velocity.check_ranges()
         generator = self.scene.terrain.terrain_generator
-        # A task gives its terrain after this class has been initialised.
+        # A task sets its terrain after this class has been initialised.
         if isinstance(generator, TerrainGeneratorCfg):
             for kind in filter(None, generator.sub_terrains.values()):
                 kind.size = generator.size
@@ -186,7 +186,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         select_manager(self.sim.physics, self.cpu_graph)
 
     def play_mode(self) -> None:
-        """Turn training into playing: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
+        """Switch to play mode: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
         super().play_mode()
         self.events.push = None
         self.curriculum.terrain_levels = None
@@ -195,7 +195,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         self.commands.base_velocity.ranges = clone(self.commands.base_velocity.limits)
 
     def _exchange_robot(self) -> None:
-        """Use another robot than so far, if `robot` says so."""
+        """Exchange the robot if `robot` names another one than before."""
         spawn = self.scene.robot.spawn
         assert isinstance(spawn, DescribedRobotCfg)
         if spawn.robot != self.robot:
@@ -205,7 +205,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
 
 
 def in_play_mode[Task: LocomotionEnvCfg](task: type[Task]) -> Callable[[], Task]:
-    """Return what makes the configuration of a task in play mode, for the gymnasium id of its play variant."""
+    """Return a function that makes the play-mode configuration of a task, for the gymnasium id of its play variant."""
 
     def make() -> Task:
         cfg = task()

@@ -2,10 +2,10 @@
 
 Terms are concatenated in the order written here, the privileged ones first; a term with a history contributes its
 frames from oldest to newest. Noise is applied before scale, and only in groups with `enable_corruption`. Widths are
-stated for the G1, with 29 joints and 30 actions.
+for the G1, with 29 joints and 30 actions.
 """
 
-# Isaac Lab annotates `func` as a function, but its managers also take a class, which they instantiate.
+# Isaac Lab annotates `func` as a function, but its managers also instantiate a class.
 # pyright: reportArgumentType=false
 
 from dataclasses import MISSING
@@ -53,7 +53,7 @@ class SensedTermsCfg(ObservationGroupCfg):
     gait_phase: ObservationTermCfg | None = ObservationTermCfg(
         func=mdp.gait_phase, params={"action_name": "gait_cycle"}
     )
-    """Sine and cosine of each leg's phase, 4 values. The reference hides the phase: None does too."""
+    """Sine and cosine of each leg's phase, 4 values. None hides the phase, as in the reference."""
 
 
 @configclass

@@ -6,11 +6,11 @@ from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonCollisionP
 PHYSICS_CFG = NewtonCfg(
     solver_cfg=MJWarpSolverCfg(
         # Constraint rows of one environment; an overflow is printed and the excess dropped. Robots dropped at random on
-        # all kinds of terrain were seen to need 88.
+        # all kinds of terrain needed up to 88.
         njmax=120,
-        # Contacts per environment, near ones without a force included. They share one pool of this times the number of
-        # environments, and robots lying down take 16 each on average; a single robot, which is all of a simulation of
-        # one, was seen to take 39.
+        # Contacts per environment, including near ones without a force. All share one pool of this times the number of
+        # environments. Robots lying down take 16 each on average, but a single one up to 39, which matters in a
+        # simulation of one robot.
         nconmax=50,
         cone="pyramidal",
         impratio=1.0,
@@ -27,7 +27,7 @@ PHYSICS_CFG = NewtonCfg(
 
 
 def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
-    """Choose the class that steps physics; with `cpu_graph`, the CPU replays its steps as a recorded graph."""
+    """Choose the class that steps physics; with `cpu_graph`, the CPU replays steps as a recorded graph."""
     manager = (
         "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "isaaclab_newton.physics:NewtonMJWarpManager"
     )

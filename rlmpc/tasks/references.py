@@ -1,4 +1,4 @@
-"""Terms that read other terms by name, and the check that what they read is there."""
+"""Terms that read other terms by name, and the check that these exist."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,16 +13,16 @@ _SECTION_OF_PARAMETER = {
     "_reward": "rewards",
     "_termination": "terminations",
 }
-"""Ending of a parameter's name -> part of the configuration in which its value is a name."""
+"""Ending of a parameter's name -> part of the configuration whose terms its value names."""
 
 
 def check_references(cfg: Any) -> None:
     """Refuse a configuration in which a term reads another one that is switched off.
 
-    The simulation would end in a traceback, or, for a reward of weight 0, silently read zeros.
+    The simulation would end in a traceback or, for a reward of weight 0, silently read zeros.
 
     Raises:
-        ValueError: With what is missing, and the overrides that switch off whatever reads it.
+        ValueError: If there is one, with what is missing and the overrides that switch off the terms that read it.
     """
     readers: dict[str, list[str]] = {}
     for reader, _, _, term in terms(cfg):
@@ -35,7 +35,7 @@ def check_references(cfg: Any) -> None:
 
 
 def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
-    """Yield what a term reads: part of the configuration and name in it."""
+    """Yield what a term reads: part of the configuration, and name in it."""
     for parameter, value in term.params.items():
         if isinstance(value, SceneEntityCfg):
             yield "scene", value.name
@@ -45,5 +45,5 @@ def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
 
 
 def _is_on(term: object) -> bool:
-    """Return whether there is something to read; a reward of weight 0 is not even computed."""
+    """Return whether a term can be read; a reward of weight 0 is not computed."""
     return term is not None and not (isinstance(term, RewardTermCfg) and term.weight == 0.0)

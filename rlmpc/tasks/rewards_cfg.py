@@ -19,7 +19,7 @@ def _deviation(part: str, weight: float) -> RewardTermCfg:
 
 @configclass
 class RewardsCfg:
-    """Rewards in four groups: the task, how smoothly, in what posture, and with what gait."""
+    """Rewards in four groups: task, smoothness, posture and gait."""
 
     alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
     track_lin_vel_xy = RewardTermCfg(
@@ -54,7 +54,7 @@ class RewardsCfg:
     ankle_pitch_deviation = _deviation("ankle_pitch", -0.05)
 
     gait_period = RewardTermCfg(
-        # At rate 4.6 / s a period off by 0.5 s earns a tenth.
+        # At rate 4.6 / s, a period that is off by 0.5 s earns a tenth.
         func=mdp.gait_period_exp,
         weight=1.0,
         params={"action_name": "gait_cycle", "period_s": 0.5, "rate": 4.6},

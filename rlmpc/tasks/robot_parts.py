@@ -1,4 +1,4 @@
-"""Terms about parts of a robot (its arms, its feet), whichever robot it is."""
+"""Terms about parts of a robot, such as arms and feet, independent of the robot."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from rlmpc.tasks.terms import terms
 class RobotPartCfg(SceneEntityCfg):
     """A part of the configuration's robot, as a parameter of a term.
 
-    `use_parts` fills in the names of its joints or bodies. With a sensor's `name`, it is what the sensor has of them.
+    `use_parts` fills in the names of its joints or bodies; if `name` is a sensor, the bodies are the sensor's.
     """
 
     name: str = "robot"
@@ -22,20 +22,20 @@ class RobotPartCfg(SceneEntityCfg):
     """A key of `Robot.joints` or `Robot.bodies`."""
 
     preserve_order: bool = True
-    """Feet are left, then right, in whatever order the simulation has them."""
+    """Feet are left, then right, whatever their order in the simulation."""
 
 
 def use_parts(cfg: Any, robot: Robot) -> None:
     """Point all terms at the parts of a robot, and switch off those about parts that it does not have.
 
-    A parameter `sole_offset` becomes the robot's.
+    A parameter `sole_offset` is set to the robot's.
 
     Args:
-        cfg: Configuration of an environment; it is changed.
+        cfg: Configuration of an environment; changed in place.
         robot: Its robot.
 
     Raises:
-        ValueError: A term names a part that no robot has, or the robot a joint or body that it does not have.
+        ValueError: If a term names a part that no robot has, or the robot names a joint or body that it does not have.
     """
     for _, section, name, term in terms(cfg):
         parts = [value for value in term.params.values() if isinstance(value, RobotPartCfg)]
@@ -50,10 +50,10 @@ def use_parts(cfg: Any, robot: Robot) -> None:
 
 
 def check_exchange(old: Robot, new: Robot) -> None:
-    """Refuse to exchange a configuration's robot for one with more parts: the terms about them are off already.
+    """Refuse to exchange a configuration's robot for one with more parts, whose terms are already switched off.
 
     Raises:
-        ValueError: With the parts.
+        ValueError: If it has more, with the parts.
     """
     if more := [part for part in (*new.joints, *new.bodies) if old.lacks(part) and not new.lacks(part)]:
         raise ValueError(

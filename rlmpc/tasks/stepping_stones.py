@@ -10,7 +10,7 @@ from isaaclab.terrains import SubTerrainBaseCfg
 from isaaclab.utils import configclass
 
 _MIN_CUT_M = 0.2
-"""Shortest side of a stone that a border or the platform cuts; anything shorter would be a ridge, not a stone."""
+"""Shortest side of a stone cut by a border or the platform; anything shorter would be a ridge, not a stone."""
 
 _Span = tuple[float, float]
 """Where a stone begins and ends along one axis [m]."""
@@ -19,14 +19,15 @@ _Span = tuple[float, float]
 def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[trimesh.Trimesh], np.ndarray]:
     """Build one tile: stones around a platform, on a floor far below.
 
-    Gaps have vertical walls and exactly the width that the difficulty asks for. Outside the rows of the platform, the
-    stones of neighbouring rows are shifted against each other at random.
+    Gaps have vertical walls and exactly the width for the difficulty. Outside the rows of the platform, the stones of
+    neighbouring rows are shifted against each other at random.
 
     Args:
         difficulty: From 0 (wide stones, narrow gaps) to 1.
+        cfg: Lengths of the tile.
 
     Returns:
-        Closed boxes which do not overlap, in a tile from (0, 0) to `cfg.size` [m], and the centre of the platform's
+        Closed boxes that do not overlap, in a tile from (0, 0) to `cfg.size` [m], and the centre of the platform's
         top, shape (3,) [m].
 
     Raises:
@@ -34,8 +35,8 @@ def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[t
     """
     cfg.check()
     stone, gap = (float(np.interp(difficulty, (0.0, 1.0), ends)) for ends in (cfg.stone_width, cfg.gap_width))
-    # A tile that Isaac Lab caches is identified by its configuration, difficulty and seed; without a seed it has the
-    # global generator, which the environment seeds.
+    # Isaac Lab identifies a cached tile by its configuration, difficulty and seed. Without a seed, the global
+    # generator is used, which the environment seeds.
     seed = np.random.randint(2**31) if cfg.seed is None else cfg.seed
     rng = np.random.default_rng((seed, int(difficulty * 2**31)))
 
@@ -61,7 +62,7 @@ def stepping_stones(difficulty: float, cfg: "SteppingStonesCfg") -> tuple[list[t
 def _fill(low: float, high: float, stone: float, gap: float, rng: np.random.Generator) -> list[_Span]:
     """Fill a stretch with whole stones and a cut one at either end, so that it begins and ends with a stone.
 
-    What the whole stones leave over is shared by the cut ones at random.
+    The length left over by the whole stones is split between the cut ones at random.
     """
     if high - low <= stone:
         return [(low, high)]
@@ -90,22 +91,22 @@ class SteppingStonesCfg(SubTerrainBaseCfg):
     """Width of the gaps at difficulty 0 and 1."""
 
     max_height: float = 0.05
-    """Tops of stones are uniformly distributed between this far below and above the platform."""
+    """Largest distance of a stone's top below or above the platform; tops are uniformly distributed."""
 
     depth: float = 8.0
     """Depth of the floor below the platform."""
 
     platform_width: float = 1.5
-    """Side of the square platform in the middle, which is at height 0."""
+    """Side of the square platform in the middle, at height 0."""
 
     seed: int | None = None
-    """Set by Isaac Lab's terrain generator, to its own."""
+    """Set by Isaac Lab's terrain generator to its own seed."""
 
     def check(self) -> None:
-        """Refuse lengths that leave no room for stones, at any difficulty, or build boxes inside out.
+        """Refuse lengths that, at any difficulty, leave no room for stones or turn boxes inside out.
 
         Raises:
-            ValueError: With the lengths and what is accepted.
+            ValueError: If there are any, with the lengths and what is accepted.
         """
         for stone, gap in zip(self.stone_width, self.gap_width, strict=True):
             if gap < 0.0:

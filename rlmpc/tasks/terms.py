@@ -10,7 +10,7 @@ _SECTIONS = ("observations", "rewards", "terminations", "events", "curriculum")
 
 
 def terms(cfg: Any) -> Iterator[tuple[str, Any, str, ManagerTermBaseCfg]]:
-    """Yield every term that is switched on: its path, the section or group that holds it, its name in there, itself."""
+    """Yield every term that is switched on: its path, the section or group that holds it, its name there, the term."""
     sections = [(name, getattr(cfg, name)) for name in _SECTIONS if getattr(cfg, name) is not None]
     for path, section in sections:
         for name, term in list(vars(section).items()):

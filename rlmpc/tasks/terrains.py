@@ -1,4 +1,4 @@
-"""Terrains: grids of square tiles, one column a kind, one row a level of difficulty."""
+"""Terrains: grids of square tiles, with columns for the kinds of ground and a row for each level of difficulty."""
 
 import numpy as np
 from isaaclab.terrains import (
@@ -16,17 +16,17 @@ TILE_SIZE_M = (8.0, 8.0)
 """Size of a tile; robots start at its centre and leave it after 4 m."""
 
 _BORDER_WIDTH_M = 8.0
-"""Flat ground around the grid: an episode ends within a step of leaving a tile, so one tile is plenty."""
+"""Width of the flat ground around the grid; an episode ends within a step of leaving a tile, so one tile suffices."""
 
 BLIND_TERRAIN_CFG = TerrainGeneratorCfg(
     size=TILE_SIZE_M,
     border_width=_BORDER_WIDTH_M,
     num_rows=10,
     num_cols=3,
-    # Rows in order of difficulty; without it kinds and difficulties are scattered at random.
+    # Orders rows by difficulty; otherwise kinds and difficulties are scattered at random.
     curriculum=True,
     sub_terrains={
-        # Kinds are named by what a robot meets that starts in the middle: of a pit, or of a hill.
+        # Kinds are named by what a robot meets that starts in the middle, of a pit or of a hill.
         "stairs_up": MeshInvertedPyramidStairsTerrainCfg(
             step_height_range=(0.01, 0.17), step_width=0.3, platform_width=1.5
         ),
@@ -55,16 +55,16 @@ FLAT_TERRAIN_CFG = TerrainGeneratorCfg(
     num_rows=1,
     num_cols=1,
     curriculum=True,
-    # As a mesh, a plane has no volume and Newton rejects it.
+    # A plane as a mesh has no volume, so Newton rejects it.
     sub_terrains={"flat": MeshPlaneTerrainCfg(convert_to_heightfield=True)},
 )
 """One flat tile."""
 
 
 def columns_of_kinds(generator: TerrainGeneratorCfg) -> dict[str, list[int]]:
-    """Return the columns of the grid by kind of ground; all under the name `mixed` where kinds are scattered.
+    """Return the columns of the grid by kind of ground; all under the name `mixed` if kinds are scattered.
 
-    Isaac Lab gives columns to kinds by their shares, rounded. A kind that comes away without one is left out.
+    Isaac Lab assigns columns to kinds by their shares, rounded. A kind without a column is left out.
     """
     if not generator.curriculum:
         return {"mixed": list(range(generator.num_cols))}

@@ -1,4 +1,4 @@
-"""Read from a running Isaac Lab environment what a policy must agree upon with it."""
+"""Reads from a running Isaac Lab environment what a policy must agree on with it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def contract_of(env: ManagerBasedRLEnv, gains: dict[str, list[float]]) -> Contra
 
     Args:
         env: an environment whose config is a `rlmpc.tasks.locomotion_env_cfg.LocomotionEnvCfg`.
-        gains: what `nominal_gains` read before physics was randomised.
+        gains: what `nominal_gains` returned before physics was randomised.
     """
     data = env.scene[ROBOT].data
     joints = {
@@ -44,7 +44,7 @@ def contract_of(env: ManagerBasedRLEnv, gains: dict[str, list[float]]) -> Contra
 
 
 def nominal_gains(env: ManagerBasedRLEnv) -> dict[str, list[float]]:
-    """Return `stiffness` [N m/rad] and `damping` [N m s/rad] of every joint, while nothing has randomised them yet."""
+    """Return `stiffness` [N m/rad] and `damping` [N m s/rad] of every joint; call it before they are randomised."""
     data = env.scene[ROBOT].data
     return {
         "stiffness": data.joint_stiffness.torch[0].tolist(),
@@ -91,12 +91,12 @@ def _action(name: str, term: ActionTerm) -> dict[str, Any]:
 
 
 def _row(value: torch.Tensor | float, width: int) -> list[float]:
-    """The first environment's row of (N, D), or a number D times."""
+    """Return the first environment's row of (N, D), or a number D times."""
     return value[0].tolist() if isinstance(value, torch.Tensor) else [float(value)] * width
 
 
 def _plain(value: torch.Tensor | tuple[float, ...] | float) -> float | list[float]:
-    """A number, or a list of them; Isaac Lab turns scales into tensors."""
+    """Return a number or a list of numbers; Isaac Lab turns scales into tensors."""
     return torch.as_tensor(value).tolist()
 
 
@@ -133,7 +133,7 @@ def terrain_of(generator: TerrainGeneratorCfg) -> Terrain:
 
 
 def _kind(kind: SubTerrainBaseCfg) -> dict[str, Any]:
-    """Name of the function that builds a kind of ground, and all numbers that it is given."""
+    """Return the name of the function that builds a kind of ground, and all numbers it takes."""
     numbers = {name: value for name, value in vars(kind).items() if isinstance(value, Real)}
     ranges = {name: list(value) for name, value in vars(kind).items() if isinstance(value, tuple)}
     return {"shape": kind.function.__name__, **numbers, **ranges}

@@ -24,7 +24,7 @@ from rlmpc.tasks.camera import take_pictures
 
 
 def load_env_cfg(env_id: str) -> Any:
-    """A fresh env config object of a registered gymnasium id."""
+    """Return a new env config object of a registered gymnasium id."""
     module, name = gym.spec(env_id).kwargs["env_cfg_entry_point"].split(":")
     return getattr(importlib.import_module(module), name)()
 
@@ -37,7 +37,7 @@ class IsaacLabEnv:
         num_envs: N.
         device: where physics and tensors live.
         seed: of the environment's random numbers (torch, NumPy and Python are seeded by Isaac Lab).
-        value_group: group that makes up a terminal observation.
+        value_group: observation group that terminal observations contain.
     """
 
     def __init__(self, cfg: Any, num_envs: int, device: torch.device, seed: int, value_group: str = "critic") -> None:
@@ -60,13 +60,13 @@ class IsaacLabEnv:
         self.num_levels = self._measuring.num_levels
         self.command_names = self._measuring.command_names
         self.reasons = self._measuring.reasons
-        # Private, and only Newton's manager has it.
+        # Private, and specific to Newton's manager.
         self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
         self._solver_peaks = torch.zeros(2, device=self.device)
 
     @property
     def unwrapped(self) -> ManagerBasedRLEnv:
-        """Isaac Lab's environment, for tests and tools that look into the simulation."""
+        """Isaac Lab's environment, for tests and tools that inspect the simulation."""
         return self._env
 
     def reset(self) -> Obs:
@@ -88,7 +88,7 @@ class IsaacLabEnv:
         return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs)
 
     def restart(self, mask: Tensor) -> None:
-        """Start a new episode in these environments within the next step; see the contract."""
+        """Start a new episode in the masked environments within the next step; see the contract."""
         self._env.restart_asked |= mask
 
     def stagger_episodes(self) -> None:
@@ -96,27 +96,27 @@ class IsaacLabEnv:
         self._env.episode_length_buf.random_(self.max_episode_length)
 
     def place(self, trials: list[Trial], round_number: int = 0) -> None:
-        """Lay out the next episodes; see the contract."""
+        """Set up the next episodes; see the contract."""
         self._measuring.place(trials, round_number)
 
     def measure(self) -> dict[str, Tensor]:
-        """What the robots do now, (N,) each; see the contract."""
+        """Measure the robots, (N,) each; see the contract."""
         return self._measuring.measure()
 
     def ended_by(self) -> Tensor:
-        """Which of `reasons` ended episodes in the last step, (N, K) bool."""
+        """Return which of `reasons` ended episodes in the last step, (N, K) bool."""
         return self._measuring.ended_by()
 
     def pictures(self) -> Tensor:
-        """Every robot as it is now, (N, height, width, 3) uint8 on the host.
+        """Return a picture of every robot, (N, height, width, 3) uint8 on the host.
 
         Raises:
-            UserError: the config has no camera; `rlmpc.tasks.camera.with_camera` puts one in.
+            UserError: if the config has no camera; `rlmpc.tasks.camera.with_camera` adds one.
         """
         return take_pictures(self._env.scene, ROBOT)
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Episode means since the last call, curricula as they are now, and how full the solver's buffers became."""
+        """Return the episode means since the last call, the current curricula and the peaks of the solver's buffers."""
         *sums, episodes = self._env.episode_sums.clone().unbind()
         metrics = {name: (total, episodes) for name, total in zip(self._env.episode_names, sums, strict=True)}
         one = torch.ones((), device=self.device)
@@ -130,7 +130,7 @@ class IsaacLabEnv:
         return metrics
 
     def curriculum(self) -> dict[str, Any]:
-        """Curriculum (terrain levels, command ranges and what the curriculum terms keep) and the step counter."""
+        """Return terrain levels, command ranges, the state of the curriculum terms, and the step counter."""
         state: dict[str, Any] = {"step_counter": self._env.common_step_counter}
         terms = {name: term.state_dict() for name, term in self._stateful_terms().items()}
         if self._terrain.terrain_origins is not None:
@@ -138,27 +138,27 @@ class IsaacLabEnv:
         return state | {"terms": terms}
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
-        """Take over levels and command ranges, and counters if asked for; robots move there with the next `reset`."""
+        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`."""
         terms = self._stateful_terms()
         if counters:
             self._env.common_step_counter = curriculum["step_counter"]
         else:
             terms = {name: term for name, term in terms.items() if name in self._env.command_manager.active_terms}
         for name, term in terms.items():
-            # A curriculum of another task may lack a command of this one.
+            # The curriculum of another task may lack a command of this task.
             if counters or name in curriculum["terms"]:
                 term.load_state_dict(curriculum["terms"][name])
         self._load_levels(curriculum)
 
     def state(self) -> dict[str, Any]:
-        """Everything that decides how the next steps go, by path; see `rlmpc.envs.isaaclab.state`."""
+        """Return everything that determines the next steps, by path; see `rlmpc.envs.isaaclab.state`."""
         return state_of(self._env, self)
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave, after at least one step; the next step is the one that came after it.
+        """Continue from what `state` returned; at least one step must have been taken before.
 
         Raises:
-            ValueError: for a state of another environment; nothing has been written then.
+            ValueError: if the state is of another environment; nothing has been written then.
         """
         load_state(self._env, self, state)
 
@@ -182,35 +182,35 @@ class IsaacLabEnv:
         return terrain
 
     def _stateful_terms(self) -> dict[str, Any]:
-        """Command and curriculum terms that keep state across episodes, by name."""
+        """Return the command and curriculum terms that keep state across episodes, by name."""
         commands, curriculum = self._env.command_manager, self._env.curriculum_manager
         terms = {name: commands.get_term(name) for name in commands.active_terms}
         terms |= {name: cfg.func for name, cfg in zip(curriculum.active_terms, curriculum._term_cfgs, strict=True)}
         return {name: term for name, term in terms.items() if hasattr(term, "state_dict")}
 
     def _curriculum(self) -> dict[str, Any]:
-        """What the curriculum terms last reported, flattened to `<term>` or `<term>/<quantity>`."""
+        """Return what the curriculum terms last reported, flattened to `<term>` or `<term>/<quantity>`."""
         flat: dict[str, Any] = {}
         for name, value in self._env.curriculum_manager._curriculum_state.items():
             flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
         return flat
 
     def _watch_solver(self) -> None:
-        """Peaks of constraint rows in one environment and contacts per environment, to size `njmax` and `nconmax`."""
+        """Record peaks of constraint rows in one environment and contacts per environment, for `njmax`, `nconmax`."""
         constraints = wp.to_torch(self._solver.nefc).max().float()
         contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
         torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
 
 
 def _concatenated(obs: VecEnvObs) -> Obs:
-    """`obs` with the type it has here: our groups concatenate their terms, which Isaac Lab's annotation leaves open."""
+    """Return `obs` with its actual type: our groups concatenate terms, which Isaac Lab's annotation leaves open."""
     return cast(Obs, obs)
 
 
 def configured_terms(cfg: Any) -> dict[str, dict[str, int]]:
-    """Observations that an env config describes: group -> term -> frames of history; what is switched off is left out.
+    """Return the observations that an env config switches on: group -> term -> frames of history.
 
-    A group's own history length, where it has one, stands for those of its terms, as in Isaac Lab.
+    A group's own history length, if it has one, replaces those of its terms, as in Isaac Lab.
     """
 
     def frames(group: Any) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Isaac Lab's environment, made to keep what an episode ended with and to restart what is faulty."""
+"""Isaac Lab's environment, extended to keep the ends of episodes and to restart faulty environments."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from rlmpc.envs.isaaclab.contract import nominal_gains
 from rlmpc.envs.vec_env import Obs
 
 NON_FINITE = "non_finite"
-"""Name of the termination that means a broken simulation; other runners take it for a fall, here the step is faulty."""
+"""Name of the termination for a broken simulation. Other runners treat it as a fall; here the step is faulty."""
 
 
 class EpisodeEndEnv(ManagerBasedRLEnv):
-    """Isaac Lab's environment, which also keeps what an episode ended with, and ends those that are faulty.
+    """Isaac Lab's environment, which also keeps the last observation of an episode and restarts faulty environments.
 
-    Isaac Lab's own `final_obs` reads history buffers that do not hold the last frame yet, and its log averages the
-    reasons of old episodes; both are taken here, at the one moment at which the ended episode is still whole.
+    Isaac Lab's own `final_obs` reads history buffers that lack the last frame, and its log averages the reasons of old
+    episodes. Both are read here instead, at the one moment when the ended episode is still complete.
     """
 
     terminal_obs: Obs | None = None
-    """The group `value_group` at the end of the episodes that ended in this step."""
+    """The group `value_group` at the end of episodes that ended in this step."""
     value_group: str
     is_recording: bool = False
-    """Off while everything is reset at once, which ends no episode."""
+    """False while everything is reset at once, which ends no episode."""
     nominal_gains: dict[str, list[float]]
     """Joint gains before they were randomised."""
     episode_names: tuple[str, ...]
     episode_sums: Tensor
     """Sums over ended episodes of `episode_names`, followed by their count."""
     restart_asked: Tensor
-    """(N,) bool: which environments the next step restarts."""
+    """(N,) bool: the environments that the next step restarts."""
     faulty: Tensor
-    """(N,) bool: whose last step cannot be used."""
+    """(N,) bool: the environments whose last step cannot be used."""
 
     def load_managers(self) -> None:
         self.nominal_gains = nominal_gains(self)
@@ -49,11 +49,11 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         self.restart_asked = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self.faulty = torch.zeros_like(self.restart_asked)
         self._compute_rewards = self.reward_manager.compute
-        # What comes between the rewards and the resets of a step is no method that could be overridden.
+        # Between the rewards and the resets of a step, Isaac Lab calls no method that could be overridden.
         self.reward_manager.compute = self._rewards_and_faults
 
     def _rewards_and_faults(self, dt: float) -> Tensor:
-        """Rewards (N,); whatever is faulty is marked to be reset and earns nothing."""
+        """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
         self.faulty = self.restart_asked | ~torch.isfinite(reward)
         if NON_FINITE in self.termination_manager.active_terms:
@@ -78,22 +78,22 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         self._add_episodes(ended)
 
     def _reset_faulty(self, env_ids: Tensor) -> Tensor:
-        """Reset what is faulty of these environments, which counts as no episode; give the others.
+        """Reset the faulty ones of these environments, without counting an episode, and return the others.
 
-        By themselves, because Isaac Lab averages over all that it resets at once. It has just waited for the device to
-        learn which those are, so that there is little to wait for here.
+        They are reset separately, because Isaac Lab averages over all environments that it resets at once. Isaac Lab
+        has just waited for the device to determine these, so there is little to wait for here.
         """
         faulty = self.faulty[env_ids]
         faulty_ids = env_ids[faulty]
         if len(faulty_ids) == 0:
             return env_ids
-        # Curricula leave out an episode without a step.
+        # Curricula ignore episodes without a step.
         self.episode_length_buf.masked_fill_(self.faulty, 0)
         super()._reset_idx(faulty_ids)
         return env_ids[~faulty]
 
     def _observe_now(self, group: str) -> Tensor:
-        """The group's observation (N, D_g) with the current frame in its histories, which are left as they were."""
+        """Return the group's observation (N, D_g) with the current frame in its histories; buffers do not change."""
         buffers = self.observation_manager._group_obs_term_history_buffer[group].values()
         saved = [(b, b._buffer.clone(), b._num_pushes.clone(), b._need_reset) for b in buffers if b._buffer is not None]
         observed = self.observation_manager.compute_group(group, update_history=True)

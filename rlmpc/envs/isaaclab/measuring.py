@@ -1,4 +1,4 @@
-"""Lays out and measures episodes in a running Isaac Lab environment."""
+"""Sets up and measures episodes in a running Isaac Lab environment."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Measuring:
         terrain = self._terrain
         if terrain.terrain_origins is not None:
             assert terrain.env_origins is not None
-            # Of several columns of a kind, neighbouring trials take different ones: each tile is drawn by itself.
+            # If a kind has several columns, neighbouring trials take different ones: each tile is generated separately.
             columns = [self._columns[trial.terrain] for trial in trials]
             terrain.terrain_types.copy_(torch.tensor([kind[i % len(kind)] for i, kind in enumerate(columns)]))
             terrain.terrain_levels.copy_(torch.tensor([trial.level for trial in trials]))
@@ -56,7 +56,7 @@ class Measuring:
         self._env.seed(round_seed(self._seed, round_number))
 
     def measure(self) -> dict[str, Tensor]:
-        """What `MeasurableEnv.measure` says; errors are those that the tracking rewards see."""
+        """Measure as in `MeasurableEnv.measure`; errors are those of the tracking rewards."""
         data = self._env.scene[ROBOT].data
         command = self._command.command
         velocity_w = data.root_lin_vel_w.torch
@@ -69,7 +69,7 @@ class Measuring:
         }
 
     def ended_by(self) -> Tensor:
-        """Which of `reasons` ended episodes in the last step, (N, K) bool; where there was a fall, nothing else."""
+        """Return which of `reasons` ended episodes in the last step, (N, K) bool; after a fall, only the fall."""
         manager = self._env.termination_manager
         flags = torch.stack([manager.get_term(name) for name in self.reasons], dim=1)
         return flags & (self._is_fall | ~manager.terminated.unsqueeze(1))

@@ -1,4 +1,4 @@
-"""Starts the simulator with what it prints turned into one clear message."""
+"""Starts the simulator and replaces its output by one clear message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES_PER_REPORT = 10
 
 
 class _SimulatorOutput(io.TextIOBase):
-    """Takes what the simulator prints: keeps it in a file if there is one, and reports kernels as they are compiled."""
+    """Receives the simulator's output: writes it to a file, if any, and reports kernels as they are compiled."""
 
     def __init__(self, path: Path | None, say: Callable[[str], None]) -> None:
         self._file = path.open("a") if path is not None else None
@@ -40,11 +40,11 @@ class _SimulatorOutput(io.TextIOBase):
 
 @contextmanager
 def starting_simulator(log_file: Path | None, say: Callable[[str], None]) -> Iterator[None]:
-    """Run the body (creating and first stepping an environment) with the simulator's text sent to `log_file`.
+    """Run the body (creating and first stepping an environment) with the simulator's output sent to `log_file`.
 
     Args:
-        log_file: where Isaac Lab's and Warp's start-up text goes; None drops it.
-        say: called with a short sentence when something is worth telling.
+        log_file: file for Isaac Lab's and Warp's output; None drops it.
+        say: called with short sentences about the start.
     """
     quiet_simulator()
     say(
@@ -53,7 +53,7 @@ def starting_simulator(log_file: Path | None, say: Callable[[str], None]) -> Ite
     )
     output = _SimulatorOutput(log_file, say)
     start = time.monotonic()
-    # Isaac Lab silences Warp's reports of compiled modules; they are what tells a person that the wait has a reason.
+    # Isaac Lab silences Warp's reports of compiled modules; they tell the user why the start takes long.
     before = (warp.config.quiet, warp.config.log_level)
     warp.config.quiet, warp.config.log_level = False, warp.LOG_INFO
     try:
@@ -67,6 +67,6 @@ def starting_simulator(log_file: Path | None, say: Callable[[str], None]) -> Ite
 
 
 def quiet_simulator() -> None:
-    """Silence warnings that come from inside Isaac Lab and Newton and that no user can act upon."""
+    """Silence warnings from inside Isaac Lab and Newton that no user can act on."""
     for category in (DeprecationWarning, FutureWarning, UserWarning):
         warnings.filterwarnings("ignore", category=category, module=r"(isaaclab|newton|warp|mujoco).*")

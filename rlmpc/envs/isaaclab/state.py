@@ -1,15 +1,15 @@
-"""Exact state of a running Isaac Lab environment: with it, and the random generators, steps go on bit by bit as before.
+"""Exact state of a running Isaac Lab environment: with it and the random generators, steps continue bit by bit.
 
-What counts as state is found by a walk over the scene's entities and the managers rather than listed, so that a new
-term or sensor is covered as it is. The walk keeps arrays, numbers and flags by path, as in `scene.robot._data...`. It
+State is found by a walk over the scene's entities and the managers rather than listed, so a new term or sensor needs no
+change here. The walk keeps arrays, numbers and flags by path, for example `scene.robot._data...`. It
 
 - enters objects of Isaac Lab and of this project, terms of managers wherever they come from, and containers;
-- leaves out configs, which a resumed run may change. A term that changes its own on the way has `state_dict` and
-  `load_state_dict`, and they are used;
-- leaves out second views of memory that it has already kept, and what other libraries own. Newton's part is what
+- leaves out configs, which a resumed run may change. A term that changes its own config has `state_dict` and
+  `load_state_dict`, which are used;
+- leaves out further views of memory that it has already kept, and what other libraries own. Of Newton it keeps what
   `_physics` names and what the articulations bind; contacts and constraints are computed anew in every step.
 
-The ground is no part of it: it has to be generated from the same seed.
+The ground is not part of it: it has to be generated from the same seed.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ from torch import Tensor
 
 MANAGERS = ("command", "action", "observation", "event", "recorder", "termination", "reward", "curriculum")
 ENTERED_PACKAGES = {"isaaclab", "isaaclab_newton", "isaaclab_tasks", "rlmpc"}
-"""Packages whose objects are entered."""
+"""Packages whose objects the walk enters."""
 
 NUMBERS = {wp.bool, wp.int8, wp.uint8, wp.int16, wp.int32, wp.int64, wp.float16, wp.float32, wp.float64}
-"""Array entries that are state; wide unsigned ones are addresses in this process."""
+"""Types of array entries that are state; wide unsigned ones are addresses in this process."""
 
 PASSED_OVER = {
-    # Computed by every step before it reads them, and large.
+    # Large, and computed by every step before it is read.
     "_obs_buffer",
     "_ray_starts_w",
     "_ray_directions_w",
-    # Filled as they are asked for, with what never changes.
+    # Filled on demand with what never changes.
     "_selector_cache",
     "_launch_cache",
 }
-"""Attributes that are not entered, by name; nor is what ends in `_handle`, the numbers of this process's callbacks."""
+"""Names of attributes that are not entered; nor are names ending in `_handle`, numbers of this process's callbacks."""
 
 CACHE = ".cache"
-"""Ends the path of a value that is computed when it is asked for, and so may be there in one process only."""
+"""Ends the path of a value computed on demand, which may exist in one process only."""
 
 GROUND = "physics.ground"
-"""Checksum of the meshes and height fields; not a thing that a state could change."""
+"""Path of the checksum of meshes and height fields; it is compared, never loaded."""
 
 MAX_FAULTS = 20
-"""How many lines an error has at most; a wrong task differs in hundreds of paths."""
+"""Largest number of lines in an error; a wrong task differs in hundreds of paths."""
 
 
 class _Slot(NamedTuple):
-    """Where a value lives, and the value: a tensor on the same memory, or something plain."""
+    """The place of a value, and the value: a tensor on the same memory, or plain data."""
 
     owner: Any
     key: Any
@@ -69,11 +69,11 @@ class _Slot(NamedTuple):
 
 
 def state_of(env: ManagerBasedRLEnv, adapter: object) -> dict[str, Any]:
-    """Everything that decides how the environments go on after a step, the global random generators apart.
+    """Return everything that determines how the environments continue after a step, except global random generators.
 
     Args:
         env: an environment that has been stepped.
-        adapter: what wraps it; its own tensors are state as well.
+        adapter: the object that wraps it; its own tensors are state as well.
 
     Returns:
         Path -> tensor on the environment's device, number, or plain container.
@@ -83,15 +83,15 @@ def state_of(env: ManagerBasedRLEnv, adapter: object) -> dict[str, Any]:
 
 
 def load_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]) -> None:
-    """Go on from `state`. Arrays are written in place, because recorded graphs of the simulation hold them.
+    """Continue from `state`. Arrays are written in place, because recorded graphs of the simulation refer to them.
 
     Args:
-        env: an environment of the same config, number of environments and terrain seed that has been stepped.
+        env: an environment that has been stepped, with the same config, number of environments and terrain seed.
         adapter: as for `state_of`.
-        state: what `state_of` gave, in whatever process; its tensors may be on another device.
+        state: what `state_of` returned in any process; its tensors may be on another device.
 
-    Raises:
-        ValueError: for a state of another environment; nothing has been written then.
+        Raises:
+            ValueError: if the state is of another environment; nothing has been written then.
     """
     slots = _slots(env, adapter)
     _check(slots, state)
@@ -99,7 +99,7 @@ def load_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]
         if path == GROUND:
             continue
         if path not in state:
-            # Of a value that the saved process never asked for, what is cached here is stale.
+            # The saved process never computed this value, so the one cached here is stale.
             if key == "timestamp":
                 owner.timestamp = -1.0
         elif isinstance(value, Tensor):
@@ -110,12 +110,12 @@ def load_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]
             owner[key] = state[path]
         else:
             setattr(owner, key, type(value)(state[path]))
-    # Renderers and whatever else looks at the scene as a whole must not take its poses for those they know.
+    # Renderers and other readers of the whole scene must not reuse the poses they have cached.
     NewtonManager._mark_transforms_changed()
 
 
 def _check(slots: Mapping[str, _Slot], state: Mapping[str, Any]) -> None:
-    """Raise what `load_state` says."""
+    """Raise `load_state`'s ValueError if the state does not fit."""
     faults = [f"missing: {path}" for path in slots.keys() - state.keys() if f"{CACHE}." not in path]
     faults += [f"unknown: {path}" for path in state.keys() - slots.keys() if f"{CACHE}." not in path]
     for path in slots.keys() & state.keys():
@@ -135,11 +135,11 @@ def _kind(value: Any) -> str:
 
 
 def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:
-    """Everything that is state, by path."""
+    """Return everything that is state, by path."""
     walk = _Walk(passed_over=(env, env.scene, env.sim, env.sim.get_scene_data_provider(), adapter))
     walk.slots[GROUND] = _Slot(None, None, _ground(NewtonManager.get_model()))
     walk.visit("physics", _Slot(None, None, _physics()))
-    # As whole numbers, which a checkpoint can hold.
+    # Integers, which a checkpoint can hold.
     changes = {int(change) for change in NewtonManager._model_changes}
     walk.slots["physics.model_changes"] = _Slot(NewtonManager, "_model_changes", changes)
     walk.visit("physics.kinematics_dirty", _Slot(NewtonManager, "kinematics_dirty", NewtonManager.kinematics_dirty))
@@ -148,7 +148,8 @@ def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:
         walk.visit(f"scene.{name}", _Slot(env.scene, name, env.scene[name]))
     for name in MANAGERS:
         walk.visit(name, _Slot(env, name, getattr(env, f"{name}_manager")))
-    # Last: these names often stand for what a manager owns. The adapter's numbers are copies of its config's.
+    # Last, because these attributes often refer to what a manager owns. The adapter's numbers are copies of its
+    # config's.
     for name, owner, kinds in (("env", env, Tensor | bool | int | float), ("adapter", adapter, Tensor)):
         for key, value in vars(owner).items():
             if isinstance(value, kinds):
@@ -157,10 +158,10 @@ def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:
 
 
 def _physics() -> dict[str, Any]:
-    """Arrays of Newton and its solver that outlive a step and that no articulation binds as a whole.
+    """Return arrays of Newton and its solver that outlive a step and that no articulation binds as a whole.
 
-    What the solver's model has for every environment apart, which it marks by `*`, may have been randomised. It is kept
-    although it follows from Newton's: deriving it again would not give the bits of what was compiled and never changed.
+    Arrays of the solver's model with a row for each environment, marked by `*`, may have been randomised. They are kept
+    although they follow from Newton's: deriving unchanged ones again would not give the same bits as compiling did.
     """
     manager = cast(Any, NewtonManager)
     physics, solver = manager.backend, manager._solver
@@ -183,7 +184,7 @@ def _physics() -> dict[str, Any]:
 
 
 def _ground(model: Model) -> int:
-    """What `GROUND` says; robots of meshes are in it too, once."""
+    """Return the checksum for `GROUND`; meshes of robots are included, once."""
     sources = {id(source): source for source in model.shape_source}.values()
     checksum = 0
     for source in sources:
@@ -194,7 +195,7 @@ def _ground(model: Model) -> int:
 
 
 class _Walk:
-    """Collects slots depth first; see the module for what it enters.
+    """Collects slots depth first; see the module's docstring for what it enters.
 
     Args:
         passed_over: objects that are not entered, however they are reached.
@@ -207,7 +208,7 @@ class _Walk:
         self._ends: list[int] = []
 
     def visit(self, path: str, slot: _Slot) -> None:
-        """Keep the slot's value if it is state by itself, else what there is in it."""
+        """Keep the slot's value if it is state itself, else visit its members."""
         value = slot.value.warp if isinstance(slot.value, ProxyArray) else slot.value
         tensor = _on_same_memory(value)
         if tensor is not None:
@@ -226,7 +227,7 @@ class _Walk:
                 self.slots[f"{path}.state_dict"] = _Slot(value, None, cast(Any, value).state_dict())
 
     def _is_new(self, tensor: Tensor) -> bool:
-        """Whether the tensor's memory is not inside that of one before it, which it is remembered to be from now on."""
+        """Return whether the tensor's memory lies in none of the earlier tensors, and remember it."""
         start = tensor.data_ptr()
         length = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
         end = start + length * tensor.element_size()
@@ -239,7 +240,7 @@ class _Walk:
 
 
 def _on_same_memory(value: Any) -> Tensor | None:
-    """An array of numbers as a tensor that shares its memory; None for anything else, and for empty arrays."""
+    """Return an array of numbers as a tensor that shares its memory; None for anything else and for empty arrays."""
     if isinstance(value, wp.array):
         is_number = getattr(value.dtype, "_wp_scalar_type_", value.dtype) in NUMBERS
         return wp.to_torch(value) if is_number and value.size else None
@@ -249,7 +250,7 @@ def _on_same_memory(value: Any) -> Tensor | None:
 
 
 def _members(value: Any) -> Iterable[tuple[Any, Any]]:
-    """What to visit in a value: name or index, and member."""
+    """Return the members of a value to visit, each with its name or index."""
     if isinstance(value, dict):
         return value.items()
     if isinstance(value, list | tuple):
@@ -263,12 +264,12 @@ def _members(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _is_entered(value: Any) -> bool:
-    """Whether the attributes of an object may be state."""
+    """Return whether the attributes of an object may be state."""
     is_config = hasattr(value, "to_dict") and hasattr(value, "__dataclass_fields__")
     is_ours = type(value).__module__.partition(".")[0] in ENTERED_PACKAGES or isinstance(value, ManagerTermBase)
     return is_ours and not is_config
 
 
 def _is_frozen(owner: Any) -> bool:
-    """Whether numbers in it cannot change."""
+    """Return whether numbers in an object cannot change."""
     return isinstance(owner, tuple) or (is_dataclass(owner) and cast(Any, owner).__dataclass_params__.frozen)

@@ -1,1 +1,1 @@
-"""Unitree G1 with 29 joints: its numbers, and what its parts are to a walker."""
+"""Unitree G1 with 29 joints: its numbers, and the roles of its parts in walking."""

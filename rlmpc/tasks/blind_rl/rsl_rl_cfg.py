@@ -1,4 +1,4 @@
-"""The reference's PPO for `blind_rl` as an rsl_rl configuration, so that rsl_rl can train the task for comparison."""
+"""The reference's PPO for `blind_rl` as an rsl_rl configuration, to train the task with rsl_rl for comparison."""
 
 from dataclasses import field
 

@@ -1,4 +1,4 @@
-"""The gait-cycle action: how long one gait cycle takes."""
+"""The gait-cycle action, which sets the length of a gait cycle."""
 
 import torch
 from isaaclab.envs import ManagerBasedEnv
@@ -9,9 +9,9 @@ from isaaclab.utils import configclass
 class GaitCycleAction(ActionTerm):
     """One action that sets the period of a gait clock; it moves no joint.
 
-    The clock's phase runs through [0, 1) once a period. It advances by one environment step when actions are processed,
-    so rewards and observations of the step see the advanced phase. Each leg reads the clock with its own offset, in the
-    order left, right. A reset draws a random phase.
+    The clock's phase runs through [0, 1) once per period. It advances by one environment step when actions are
+    processed, so rewards and observations of the step see the advanced phase. Each leg reads the clock with its own
+    offset, in the order left, right. A reset draws a random phase.
     """
 
     cfg: "GaitCycleActionCfg"
@@ -59,7 +59,7 @@ class GaitCycleAction(ActionTerm):
         """Do nothing: the clock drives no actuator."""
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Restore the neutral period and draw a random phase; everywhere if `env_ids` is None."""
+        """Restore the neutral period and draw a random phase, in all environments if `env_ids` is None."""
         env_ids = slice(None) if env_ids is None else env_ids
         self._raw_actions[env_ids] = 0.0
         self._period_s[env_ids] = self.cfg.offset_s
@@ -76,7 +76,7 @@ class GaitCycleActionCfg(ActionTermCfg):
     """Required by Isaac Lab of every action term; the clock reads nothing from the asset."""
 
     offset_s: float = 0.5
-    """Period [s] at action 0; the gait-period reward peaks there."""
+    """Period [s] at action 0, where the gait-period reward peaks."""
 
     scale_s: float = 0.25
     """Change of the period [s] per unit of action."""

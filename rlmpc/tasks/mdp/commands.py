@@ -8,14 +8,14 @@ from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 
 AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
-"""What the three numbers of a command are, by the names of their ranges."""
+"""Names of the three numbers in a command, which are also the names of their ranges."""
 
 
 class WideningVelocityCommand(UniformVelocityCommand):
     """Uniform velocity command (vx, vy in m/s, yaw rate in rad/s, base frame) that starts narrow.
 
-    The current ranges are `ranges` of the term's configuration, which the manager has copied from the environment's:
-    plain floats, because they change at most once an episode length and are read on the host when commands are drawn.
+    The current ranges are `ranges` of the term's configuration, which the manager has copied from the environment's.
+    They are plain floats, because they change at most once per episode length and the host reads them to draw commands.
     """
 
     cfg: "WideningVelocityCommandCfg"
@@ -33,26 +33,26 @@ class WideningVelocityCommand(UniformVelocityCommand):
     def widen(self, axis: str, step: float) -> None:
         """Move both ends of an axis's range outward by a step [m/s or rad/s], as far as its limits.
 
-        When vx has come to its upper limit, its lower end jumps to `min_lin_vel_x_at_limit`, if that is set: a robot
-        that walks fast no longer spends its time on slow commands.
+        When vx has reached its upper limit, its lower end jumps to `min_lin_vel_x_at_limit`, if that is set: a robot
+        that walks fast no longer needs slow commands.
         """
         (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
-        # Rounded, because 0.1 added up misses thresholds such as 0.5 by a rounding error.
+        # Rounded, because repeatedly adding 0.1 misses thresholds such as 0.5 by a rounding error.
         low, high = max(round(low - step, 6), lowest), min(round(high + step, 6), highest)
         if axis == "lin_vel_x" and high == highest and self.cfg.min_lin_vel_x_at_limit is not None:
             low = self.cfg.min_lin_vel_x_at_limit
         setattr(self.ranges, axis, (low, high))
 
     def hold(self, commands: torch.Tensor) -> None:
-        """Hold one command (N, 3) [m/s, m/s, rad/s] for good, from the next episode on; nothing is drawn any more."""
+        """Hold one command (N, 3) [m/s, m/s, rad/s] from the next episode on; commands are no longer drawn."""
         self._held = commands.to(self.vel_command_b)
 
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
         if self._held is None:
-            super()._resample_command(env_ids)  # pyright: ignore[reportArgumentType]  # takes slices as its base does
+            super()._resample_command(env_ids)  # pyright: ignore[reportArgumentType]  # takes slices, like its base
             return
         self.vel_command_b[env_ids] = self._held[env_ids]
-        # Either would replace the command that is held.
+        # Either would replace the held command.
         self.is_standing_env[env_ids] = False
         self.is_heading_env[env_ids] = False
 
@@ -79,16 +79,16 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     """Ranges at the end of training [m/s, m/s, rad/s]."""
 
     min_lin_vel_x_at_limit: float | None = None
-    """Lower end of the vx range once widening has brought its upper end to the limit [m/s]; None: it widens too.
+    """Lower end of the vx range once its upper end has reached the limit [m/s]; None: it widens like the others.
 
-    It becomes part of the current ranges and so of a checkpoint. Playing, which draws from `limits`, is not affected.
+    It becomes part of the current ranges and thus of checkpoints. Play mode draws from `limits` and is not affected.
     """
 
     def check_ranges(self) -> None:
         """Refuse start ranges, and a lowest vx, that are not inside their limits.
 
         Raises:
-            ValueError: With the range and its limits.
+            ValueError: If one is not, with the range and its limits.
         """
         for axis in AXES:
             (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.limits, axis)

@@ -1,4 +1,4 @@
-"""Curricula: wider commands and harder terrain for robots that cope."""
+"""Curricula: wider commands and harder terrain for robots that do well."""
 
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ class WidenCommandRanges(ManagerTermBase):
     """A curriculum that widens the velocity command when it is tracked well.
 
     vx and vy widen together when the xy-tracking reward, averaged over the episodes that ended since the last check,
-    exceeds a share of its maximum; yaw widens likewise by the yaw-tracking reward. There is one check an episode
+    exceeds a share of its maximum; yaw widens likewise by the yaw-tracking reward. There is one check per episode
     length. An episode's reward is divided by the longest possible episode, not by its own length: a robot that falls at
     once has tracked nothing for the rest of the episode and must not count as tracking well.
     """
@@ -21,7 +21,7 @@ class WidenCommandRanges(ManagerTermBase):
     _env: ManagerBasedRLEnv
 
     def __init__(self, cfg: CurriculumTermCfg, env: ManagerBasedRLEnv) -> None:
-        """Start with no episode seen; the term's parameters are the arguments of `__call__`."""
+        """Start without episodes; the term's parameters are the arguments of `__call__`."""
         super().__init__(cfg, env)
         self._tracked = torch.zeros(2, device=self.device)
         self._num_episodes = torch.zeros((), device=self.device)
@@ -37,9 +37,12 @@ class WidenCommandRanges(ManagerTermBase):
         threshold: float = 0.8,
         step: float = 0.1,
     ) -> dict[str, float]:
-        """Add the episodes that just ended and, once an episode length, widen the ranges.
+        """Add the episodes that just ended and, once per episode length, widen the ranges.
 
         Args:
+            env: The environment.
+            env_ids: Environments whose episodes ended.
+            command_name: Name of the velocity command.
             lin_vel_reward: Name of the xy-tracking reward, whose best value per second is its weight.
             ang_vel_reward: Name of the yaw-tracking reward.
             threshold: Share of the best reward above which a range widens.
@@ -51,7 +54,7 @@ class WidenCommandRanges(ManagerTermBase):
         self._add_episodes(env_ids, (lin_vel_reward, ang_vel_reward))
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         if env.common_step_counter - self._last_check_step >= env.max_episode_length:
-            # The only host read, once an episode length.
+            # The only host read, once per episode length.
             lin_share, ang_share = (self._tracked / self._num_episodes.clamp(min=1.0)).tolist()
             if lin_share > threshold:
                 command.widen("lin_vel_x", step)
@@ -64,7 +67,7 @@ class WidenCommandRanges(ManagerTermBase):
         return {axis: high for axis, (_, high) in command.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was seen since the last check, for a checkpoint."""
+        """Return what was added since the last check, for a checkpoint."""
         return {
             "tracked": self._tracked.tolist(),
             "num_episodes": self._num_episodes.tolist(),
@@ -78,7 +81,7 @@ class WidenCommandRanges(ManagerTermBase):
         self._last_check_step = state["last_check_step"]
 
     def _add_episodes(self, env_ids: torch.Tensor | slice, reward_names: tuple[str, str]) -> None:
-        """Accumulate the share of the best reward that the ended episodes earned."""
+        """Accumulate the share of the best reward earned by the ended episodes."""
         manager = self._env.reward_manager
         has_run = self._env.episode_length_buf[env_ids] > 0
         for index, name in enumerate(reward_names):
@@ -102,22 +105,26 @@ def terrain_levels(
 ) -> torch.Tensor:
     """Move robots to harder or easier tiles according to how their episode ended.
 
-    Up, if it ended only by arrival, or only by time-out while commanded to walk and after walking; down, if it ended
-    only by a fall. Anything else, and a reset before the first step, changes nothing.
+    They move up if it ended only by arrival, or only by a time-out while commanded to walk and after walking; down if
+    it ended only by a fall. Anything else, and a reset before the first step, changes nothing.
 
     Args:
+        env: The environment.
+        env_ids: Environments whose episodes ended.
+        command_name: Name of the velocity command.
         arrival_termination: Name of the termination that means the robot has crossed its tile.
         time_out_termination: Name of the time-out.
         fall_termination: Name of the termination that means the robot has fallen.
         min_speed: A time-out counts only above this commanded xy speed [m/s].
         min_distance: A time-out counts only this far from the tile's centre, in the plane [m].
+        asset_cfg: Robot.
 
     Returns:
         Mean terrain level, shape ().
     """
     terminations = env.termination_manager
     num_reasons = sum(terminations.get_term(name)[env_ids].int() for name in terminations.active_terms)
-    # The flags of the last step outlive the reset, so an environment reset twice in a row must not move twice.
+    # The flags of the last step outlive the reset; an environment that is reset twice in a row must not move twice.
     ended_once = (num_reasons == 1) & (env.episode_length_buf[env_ids] > 0)
 
     offset = env.scene[asset_cfg.name].data.root_pos_w.torch[env_ids, :2] - env.scene.env_origins[env_ids, :2]
@@ -129,7 +136,7 @@ def terrain_levels(
     terrain = env.scene.terrain
     assert terrain is not None
     terrain.update_env_origins(
-        cast(torch.Tensor, env_ids),  # only used as an index, so a slice serves as well
+        cast(torch.Tensor, env_ids),  # only used as an index, so a slice works as well
         move_up=ended_once & (has_arrived | has_lasted),
         move_down=ended_once & terminations.get_term(fall_termination)[env_ids],
     )

@@ -19,9 +19,12 @@ def push_at_speed(
     min_lin_vel_x: float,
     velocity_range: dict[str, tuple[float, float]],
 ) -> None:
-    """Push robots once the command curriculum has come far enough.
+    """Push robots once the command curriculum has reached a speed.
 
     Args:
+        env: The environment.
+        env_ids: Environments to push.
+        command_name: Name of the velocity command.
         min_lin_vel_x: Pushes begin when the upper end of the vx range reaches this speed [m/s].
         velocity_range: Range of the velocity change per axis, world frame [m/s].
     """
@@ -42,8 +45,11 @@ def reset_root_four_headings(
     Stairs run along the axes, so robots meet them nearly head-on.
 
     Args:
+        env: The environment.
+        env_ids: Environments to reset.
         heading_noise_rad: Largest deviation from the axis [rad].
         max_velocity: Largest root velocity in each of the six components, world frame [m/s, rad/s].
+        asset_cfg: Robot.
     """
     robot = env.scene[asset_cfg.name]
     # Positions in m, quaternions XYZW.

@@ -19,12 +19,12 @@ from rlmpc.tasks.mdp.actions import GaitCycleAction
 class PhysicsParameter(ManagerTermBase):
     """A parameter of the robot that is randomised at start-up and constant from then on.
 
-    The manager creates its terms before it randomises, so the value at creation is the default. Whoever changes physics
-    later, as when a checkpoint is loaded, calls `reset` without arguments.
+    The manager creates its terms before it randomises, so the value at creation is the default. Code that changes
+    physics later, for example when a checkpoint is loaded, must call `reset` without arguments.
     """
 
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
-        """Read the default value of the joints or bodies that the parameter `asset_cfg` selects."""
+        """Read the default values of the joints or bodies that the parameter `asset_cfg` selects."""
         super().__init__(cfg, env)
         self._asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         self._asset = env.scene[self._asset_cfg.name]
@@ -33,14 +33,14 @@ class PhysicsParameter(ManagerTermBase):
 
     @abstractmethod
     def read(self) -> torch.Tensor:
-        """Return what the simulation holds now, (N, D)."""
+        """Return the current values in the simulation, (N, D)."""
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
-        """Turn what `read` returned into an observation (N, D); raw unless a subclass says otherwise."""
+        """Turn what `read` returned into an observation (N, D); unchanged unless a subclass overrides this."""
         return value.clone()
 
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Read the simulation again when all environments are reset: `env_ids` is None or a slice then."""
+        """Read the simulation again if all environments are reset; `env_ids` is then None or a slice."""
         if env_ids is None or isinstance(env_ids, slice):
             self._value = self.encode(self.read())
 
@@ -50,7 +50,7 @@ class PhysicsParameter(ManagerTermBase):
 
 
 class _RelativeParameter(PhysicsParameter):
-    """A parameter seen as (value - default) / (0.2 default): within +-1 for a randomisation of 0.8 to 1.2."""
+    """A parameter observed as (value - default) / (0.2 default): within +-1 for a randomisation of 0.8 to 1.2."""
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
         return (value - self._default) / (0.2 * self._default)
@@ -95,14 +95,14 @@ class BodyComOffset(PhysicsParameter):
 class FrictionCoefficient(PhysicsParameter):
     """Friction coefficient of each selected body, which must have one collision shape each. Shape is (N, B).
 
-    MuJoCo has a single tangential coefficient a shape: static and dynamic friction are the same.
+    MuJoCo has a single tangential coefficient per shape: static and dynamic friction are the same.
     """
 
     def __init__(self, cfg: ObservationTermCfg, env: ManagerBasedEnv) -> None:
         """Find the collision shape of each body.
 
         Raises:
-            ValueError: A body does not have exactly one collision shape.
+            ValueError: If a body does not have exactly one collision shape.
         """
         asset_cfg: SceneEntityCfg = cfg.params["asset_cfg"]
         asset = env.scene[asset_cfg.name]
@@ -114,7 +114,7 @@ class FrictionCoefficient(PhysicsParameter):
 
     def read(self) -> torch.Tensor:
         """Return the coefficients [-]. Shape is (N, B)."""
-        # Only Newton's manager has it.
+        # Specific to Newton's manager.
         model = cast(Any, self._env.sim.physics_manager).get_model()
         friction = wp.to_torch(self._asset.root_view.get_attribute("shape_material_mu", model))
         return friction[:, 0, self._shape_ids]
@@ -131,6 +131,7 @@ def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: fl
     """Return the height of the root above the lower sole [m], (N, 1).
 
     Args:
+        env: The environment.
         asset_cfg: Robot, with the foot bodies selected.
         sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
     """
@@ -146,6 +147,7 @@ def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: fl
     """Return 1 for each selected body that presses on something at the end of the step, else 0, (N, F).
 
     Args:
+        env: The environment.
         sensor_cfg: Contact sensor, with the foot bodies selected.
         threshold: Normal force above which a body is in contact [N].
     """

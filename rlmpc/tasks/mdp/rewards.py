@@ -11,7 +11,7 @@ from rlmpc.tasks.mdp.observations import foot_contact
 
 
 def downward_velocity_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
-    """Return the square of the root's vertical velocity [m^2/s^2], world frame, while it falls; climbing is free."""
+    """Return the square of the root's downward velocity [m^2/s^2], world frame; 0 while it rises."""
     return env.scene[asset_cfg.name].data.root_lin_vel_w.torch[:, 2].clamp(max=0.0).square()
 
 
@@ -31,6 +31,8 @@ def gait_period_exp(env: ManagerBasedRLEnv, action_name: str, period_s: float, r
     """Return exp(-rate |period - preferred period|): 1 at the preferred gait period.
 
     Args:
+        env: The environment.
+        action_name: Name of the gait-cycle action.
         period_s: Preferred period [s].
         rate: Decay [1/s].
     """
@@ -49,6 +51,9 @@ def gait_phase_agreement(
     """Return the number of feet that do what the gait clock asks: on the ground in stance, in the air in swing.
 
     Args:
+        env: The environment.
+        action_name: Name of the gait-cycle action.
+        command_name: Name of the velocity command.
         sensor_cfg: Contact sensor, with the feet selected in the order of the legs: left, right.
         stance_share: A leg is in stance while its phase is below this.
         min_command: No reward unless the norm of the whole command (vx, vy, yaw rate) exceeds this.

@@ -19,10 +19,10 @@ def left_tile(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg
 def non_finite_state(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
     """Return whether any joint position or velocity, or any number of the root's pose or velocity, is not finite.
 
-    Physics never heals such a state by itself, and comparisons with NaN are false, so no other term would end the
-    episode.
+    Physics never recovers from such a state by itself, and comparisons with NaN are false, so no other term would end
+    the episode.
     """
     data = env.scene[asset_cfg.name].data
     state = (data.joint_pos, data.joint_vel, data.root_pose_w, data.root_vel_w)
-    # A sum is non-finite as soon as one summand is: one flag per environment in few kernels.
+    # A sum is non-finite if one summand is: one flag per environment in few kernels.
     return ~torch.isfinite(reduce(torch.add, (part.torch.sum(dim=1) for part in state)))

@@ -20,7 +20,7 @@ class ScanSceneCfg(LocomotionSceneCfg):
         class_type="rlmpc.tasks.height_scanner:HeightScanner",
         prim_path=MISSING,  # pyright: ignore[reportArgumentType]  # the torso, see `ScanEnvCfg.use_robot`
         mesh_prim_paths=["/World/ground"],
-        # Forward of the torso and above the head [m]; turns with the torso's yaw only, like the grid.
+        # Forward of the torso and above the head [m]; turns only with the torso's yaw, like the grid.
         offset=RayCasterCfg.OffsetCfg(pos=(0.2, 0.0, 0.43)),
         ray_alignment="yaw",
         # 27 rays along x, 9 along y [m].
@@ -31,7 +31,7 @@ class ScanSceneCfg(LocomotionSceneCfg):
 
 @configclass
 class ScanPolicyCfg(PolicyCfg, ScanTermsCfg):
-    """The height scan, then what the policy of the blind task sees. 1022 values for the G1."""
+    """The height scan, then the observations of the blind task's policy. 1022 values for the G1."""
 
 
 @configclass
@@ -80,10 +80,10 @@ class ScanEnvCfg(LocomotionEnvCfg):
             self.scene.height_scanner.prim_path = f"{self.scene.robot.prim_path}/{robot.torso}"
 
     def finalize(self) -> None:
-        """Derive the dependent fields; the scanner's own: one scan an environment step."""
+        """Derive the dependent fields, and set the scanner to one scan per environment step."""
         super().finalize()
         if self.scene.height_scanner is not None:
-            # Half a physics step early: clocks add up in single precision and, rounded down, would skip a scan.
+            # Half a physics step early: clocks add up in single precision and would skip a scan if rounded down.
             self.scene.height_scanner.update_period = (self.decimation - 0.5) * self.sim.dt
 
 

@@ -7,6 +7,6 @@ from rlmpc.tasks.blind_rl.rsl_rl_cfg import BlindPpoRunnerCfg
 
 @configclass
 class ScanPpoRunnerCfg(BlindPpoRunnerCfg):
-    """The same algorithm and networks; the scan is part of the groups they read."""
+    """The algorithm and networks of `blind_rl`; the scan is part of the groups they read."""
 
     experiment_name = "phase_1_scan_rl"
