@@ -48,7 +48,7 @@ PASSED_OVER = {
     "_selector_cache",
     "_launch_cache",
 }
-"""Names of attributes that are not entered; nor are names ending in `_handle`, numbers of this process's callbacks."""
+"""Names of attributes that are not entered; see `_is_passed_over` for the others."""
 
 CACHE = ".cache"
 """Ends the path of a value computed on demand, which may exist in one process only."""
@@ -260,7 +260,12 @@ def _members(value: Any) -> Iterable[tuple[Any, Any]]:
     if not _is_entered(value) or (isinstance(value, TimestampedBuffer) and value.data is None):
         return []
     members = getattr(value, "__dict__", {}).items()
-    return [(key, member) for key, member in members if key not in PASSED_OVER and not key.endswith("_handle")]
+    return [(key, member) for key, member in members if not _is_passed_over(key)]
+
+
+def _is_passed_over(name: str) -> bool:
+    """Return whether an attribute is no state by its name: a callback's number, or memory that nobody ever fills."""
+    return name in PASSED_OVER or name.endswith("_handle") or name.startswith("_dummy_")
 
 
 def _is_entered(value: Any) -> bool:

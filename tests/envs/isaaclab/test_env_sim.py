@@ -73,7 +73,8 @@ def test_the_terminal_observation_is_of_the_group_that_the_value_function_sees(e
     end_by_time_out(env, [0])
     step = env.step(zeros())
     assert list(step.terminal_obs) == ["teacher"]
-    assert torch.equal(step.terminal_obs["teacher"][1:], step.obs["teacher"][1:])
+    # Computed twice, from the same numbers at other addresses.
+    torch.testing.assert_close(step.terminal_obs["teacher"][1:], step.obs["teacher"][1:], rtol=0.0, atol=1e-6)
 
 
 def test_a_fall_in_the_step_of_a_time_out_is_not_a_truncation(env):
