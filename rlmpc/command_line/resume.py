@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
@@ -31,13 +31,12 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     where = overrides.pop("resume")
     if where is None:
         raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
-    checkpoint = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    checkpoint = find_checkpoint(where, Path(overrides.get("run.root", RunCfg().root)))
     path = checkpoint.path
     _check_names(checkpoint, overrides)
-    base = OmegaConf.structured(TrainCfg)
-    base.agent = OmegaConf.structured(ALGORITHMS[checkpoint.algorithm].settings)
+    base = TrainCfg(agent=ALGORITHMS[checkpoint.algorithm].settings())
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
-    cfg = finish(base, [OmegaConf.create(saved)], overrides, TrainCfg, f"the config in '{path}'")
+    cfg = finish(base, [saved], overrides, f"the config in '{path}'", is_typed=False)
     check_fixed(saved, cfg)
     if cfg.trainer.max_epochs <= checkpoint.iteration:
         raise UserError(
@@ -52,9 +51,7 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
 
 def changes(checkpoint: Checkpoint, cfg: TrainCfg) -> list[str]:
     """Return a line `key: there | here` for every setting that a resumed run changes."""
-    there, here = (
-        _comparable(config) for config in (checkpoint.config, OmegaConf.to_container(OmegaConf.structured(cfg)))
-    )
+    there, here = (_comparable(config) for config in (checkpoint.config, asdict(cfg)))
     return differences(there, here)
 
 
@@ -79,7 +76,9 @@ def check_fixed(saved: dict[str, Any], cfg: TrainCfg) -> None:
     Raises:
         UserError: if one differs, with both values and the reason why it cannot change.
     """
-    there = OmegaConf.create(saved)
     for key, now, said, _ in settings_of(cfg):
-        if said.why_fixed and (before := OmegaConf.select(there, key)) != now:
+        before: Any = saved
+        for name in key.split("."):
+            before = before.get(name) if isinstance(before, Mapping) else None
+        if said.why_fixed and before != now:
             raise UserError(f"'{key}' cannot change from {before} to {now} in a resumed run: {said.why_fixed}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from omegaconf import MISSING
-
-from rlmpc.config.setting import AT_START, RATE, setting
+from rlmpc.config.setting import AT_START, MISSING, RATE, setting
 from rlmpc.errors import UserError, nearest
 
 Terms = Mapping[str, Mapping[str, int]]

@@ -13,9 +13,9 @@ from rlmpc.config.train import MAX_SEED, RunCfg, TaskCfg
 class PlayCfg:
     """Everything `play.py` accepts."""
 
-    ckpt: str | None = None
+    ckpt: str | None = setting(None, path=True)
     """Policy to play: a checkpoint file, a run's folder, `latest` or `best`; in MuJoCo also an exported `.onnx`."""
-    replay: str | None = None
+    replay: str | None = setting(None, path=True)
     """A fault that a run recorded (`<run folder>/faults/*.pt`), to be replayed without a policy."""
     task: TaskCfg = field(default_factory=TaskCfg)
     """The task to step without a trained policy; a checkpoint knows its own."""
@@ -31,7 +31,7 @@ class PlayCfg:
     """Whether to write `export/policy.onnx` and the files that belong to it."""
     terrains: list[str] | None = setting(None, needs="ckpt")
     """Kinds of ground to evaluate on; null takes all."""
-    levels: list[int] | None = setting(None, needs="ckpt")
+    levels: list[int] | None = setting(None, distinct=True, needs="ckpt")
     """Their levels; null takes the easiest, the middle and the hardest."""
     command: list[float] | None = setting(None, needs="ckpt")
     """vx, vy [m/s] and yaw rate [rad/s]; null takes several that cover forward, sideways and turning."""

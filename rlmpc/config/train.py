@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
-
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import setting
+from rlmpc.config.setting import MISSING, setting
 
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy's generator and Lightning's `seed_everything` take."""
@@ -41,9 +39,9 @@ class TaskCfg:
 class RunCfg:
     """Where a run leaves its files."""
 
-    dir: str | None = None
+    dir: str | None = setting(None, path=True)
     """The run's folder; by default `<root>/<task>/<stage>/<time>`."""
-    root: str = "logs"
+    root: str = setting("logs", path=True)
 
 
 @dataclass
@@ -103,14 +101,14 @@ class TrainCfg:
     """Everything `train.py` accepts."""
 
     stage: str = MISSING
-    resume: str | None = None
+    resume: str | None = setting(None, path=True)
     """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
     here on."""
     resume_allow_partial: bool = False
     """Whether to go on even if part of the run's state cannot be restored."""
-    teacher_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
+    teacher_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
-    student_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
+    student_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """Student to fine-tune with PPO (`stage=finetune`)."""
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=AgentCfg)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 import rlmpc
 from rlmpc.config.train import TrainCfg
@@ -28,7 +28,7 @@ def write_record(folder: Path, cfg: TrainCfg) -> None:
     Raises:
         OSError: if the folder cannot be written.
     """
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(cfg))))
+    (folder / "config.yaml").write_text(yaml.safe_dump(asdict(cfg), sort_keys=False, allow_unicode=True))
     (folder / "versions.json").write_text(json.dumps(_versions(), indent=2) + "\n")
     (folder / "git.txt").write_text(_git_state())
 

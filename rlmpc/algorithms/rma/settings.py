@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.config.agent import Terms
-from rlmpc.config.setting import RATE, setting
+from rlmpc.config.setting import MISSING, RATE, setting
 from rlmpc.errors import UserError, nearest
 
 
