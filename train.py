@@ -13,9 +13,9 @@ from rich.console import Console
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
-from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.resume import changes
 from rlmpc.command_line.train import compose_train
+from rlmpc.command_line.usage import answer
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import CHECKPOINTS, recorded_run, run_folder
@@ -25,10 +25,10 @@ from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and train."""
-    console = Console(soft_wrap=True, highlight=False)
-    if arguments == ["list=true"]:
-        console.print(list_choices())
+    if (text := answer(arguments, __doc__ or "", TrainCfg())) is not None:
+        print(text)
         return
+    console = Console(soft_wrap=True, highlight=False)
     cfg, opened = compose_train(arguments)
     if cfg.resume is None and is_requeued() and checkpoints_by_age(run_folder(cfg) / CHECKPOINTS):
         cfg, opened = compose_train([f"resume={run_folder(cfg)}"])
@@ -46,6 +46,7 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
+    from rlmpc.rollout.memory import check_memory
     from rlmpc.rollout.resume import resume_run, say_resume
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
@@ -54,7 +55,9 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     env_cfg = env_config(cfg.task, cfg.env)
     cfg.agent.check_minibatches(num_envs)
-    cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
     folder, rank = run_folder(cfg), global_rank(cfg.trainer.devices)
     resumed = None if cfg.resume is None else opened

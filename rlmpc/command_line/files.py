@@ -64,7 +64,7 @@ def load_file(name: str) -> dict[str, Any]:
     except (OSError, UnicodeError) as error:
         raise UserError(f"conf/{name}.yaml cannot be read: {error}") from error
     except UserError as error:
-        raise UserError(f"conf/{name}.yaml: {error}") from error
+        raise UserError(f"conf/{name}.yaml {str(error).removeprefix('it ')}") from error
     if config is None:
         return {}
     if not isinstance(config, dict):

@@ -8,7 +8,8 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from itertools import repeat
+from typing import Any, get_origin
 
 from rlmpc.config.reading import (
     READERS,
@@ -119,15 +120,16 @@ def _as(value: Any, current: Any) -> Any:
         UserError: if it does not fit.
     """
     if current is None:
-        return _guess(value)
+        return _guess(structure(value) if isinstance(value, str) and value.startswith(("[", "{")) else value)
     if _takes_text(current):
         return read_text(value)
     if isinstance(current, tuple | list):
         entries = structure(value)
         if not isinstance(entries, tuple | list) or (_are_numbers(current) and len(entries) != len(current)):
             raise UserError("it takes another list")
-        likes = current if _are_numbers(current) else [current[0] if current else None] * len(entries)
-        return type(current)(map(_as, entries, likes))
+        if not current:
+            return type(current)(map(_guess, entries))
+        return type(current)(map(_as, entries, current if _are_numbers(current) else repeat(current[0])))
     value = READERS[type(current)](value) if type(current) in READERS else value
     if not isinstance(value, type(current)) or value != value:
         raise UserError("it takes another type")
@@ -135,14 +137,17 @@ def _as(value: Any, current: Any) -> Any:
 
 
 def _guess(value: Any) -> Any:
-    """Return text as the number, the truth value or the list that it looks like; lists become tuples."""
+    """Return text as the number or the truth value that it looks like; lists become tuples.
+
+    Raises:
+        UserError: if it is a mapping.
+    """
     if isinstance(value, str):
         for read in (read_integer, read_float):
             with suppress(UserError):
                 return read(value)
         if value.lower() in ("true", "false"):
             return read_bool(value)
-        value = structure(value) if value.startswith(("[", "{")) else value
     if isinstance(value, Mapping):
         raise UserError("it has no fields")
     return tuple(map(_guess, value)) if isinstance(value, list | tuple) else value
@@ -186,7 +191,9 @@ def _annotation(owner: Any, name: str) -> str:
     """Return a field's annotation as it is written: its names are often imported for type checkers only."""
     annotations = (inspect.get_annotations(parent).get(name) for parent in type(owner).__mro__)
     annotation = next((found for found in annotations if found is not None), "")
-    return annotation.strip("'\"") if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    if isinstance(annotation, str):
+        return annotation.strip("'\"")
+    return annotation.__name__ if inspect.isclass(annotation) and get_origin(annotation) is None else str(annotation)
 
 
 def _is_section(current: Any) -> bool:

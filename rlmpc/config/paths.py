@@ -28,7 +28,8 @@ def read_path(text: str, key: str) -> str:
     if "\0" in text or not _is_encodable(text):
         raise UserError(f"'{key}' holds characters that no path has: {text[:40]!r}")
     try:
-        expanded = Path(text).expanduser()
+        # `Path` drops the dot of `./~`.
+        expanded = Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError as error:
         user = text.partition("/")[0]
         raise UserError(

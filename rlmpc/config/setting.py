@@ -19,6 +19,10 @@ from rlmpc.errors import UserError, nearest
 
 MISSING: Any = Enum("Missing", "MISSING").MISSING
 """Default of a setting that has none: a file or an argument must say what it is."""
+MAX_ENVS = 1_000_000
+"""Environments of one process; no simulator steps as many."""
+MAX_WIDTH = 2**16
+"""Features of one layer."""
 AT_START = "it has an effect at the start of a run only"
 """Why a setting cannot change on resume (`fixed`)."""
 RATE = "the optimizer goes on with the rate that it has"
@@ -41,6 +45,8 @@ class Setting:
     above: float | str | None = None
     most: float | str | None = None
     below: float | str | None = None
+    largest: float | None = None
+    """A size beyond those of any machine; a message names it only to who exceeds it."""
     choices: tuple[str | None, ...] = ()
     """The accepted values; an empty tuple accepts all."""
     path: bool = False
@@ -146,6 +152,8 @@ def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any
         raise UserError(f"unknown '{key}' '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
     if value is None:
         return
+    if said.largest is not None and value > said.largest:
+        raise UserError(f"{name} must be at most {said.largest}, not {value}")
     accepted, is_accepted = [], True
     for bound, limit in said.limits.items():
         (holds, words), source = BOUNDS[bound], ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import MISSING, setting
+from rlmpc.config.setting import MAX_ENVS, MISSING, setting
 
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy's generator and Lightning's `seed_everything` take."""
@@ -18,8 +18,8 @@ TAKEN_OVER = "the checkpoint holds all that was taken from there"
 class NumEnvsCfg:
     """Environments each process steps when `num_envs` is not given."""
 
-    cpu: int = setting(64, least=1)
-    cuda: int = setting(4096, least=1)
+    cpu: int = setting(64, least=1, largest=MAX_ENVS)
+    cuda: int = setting(4096, least=1, largest=MAX_ENVS)
 
 
 @dataclass
@@ -48,13 +48,13 @@ class RunCfg:
 class TrainerCfg:
     """Passed to Lightning's Trainer."""
 
-    max_epochs: int = setting(50_000, least=1)
+    max_epochs: int = setting(50_000, least=1, largest=10**9)
     """Total iterations, those before a resume included."""
-    devices: int = setting(1, least=1)
+    devices: int = setting(1, least=1, largest=1024)
     """Processes on each machine, one device each."""
-    num_nodes: int = setting(1, least=1)
+    num_nodes: int = setting(1, least=1, largest=10_000)
     """Number of machines. Under torchrun and SLURM this and `devices` are taken from the launcher."""
-    stop_timeout_s: float = setting(120.0, least=1)
+    stop_timeout_s: float = setting(120.0, least=1, largest=1e6)
     """Seconds after the first SIGTERM or Ctrl-C at which the process is ended if the iteration has not finished."""
 
 
@@ -115,7 +115,7 @@ class TrainCfg:
     seed: int = setting(1, least=0, most=MAX_SEED, fixed="the random generators go on from where they were")
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
-    num_envs: int | None = setting(None, least=1)
+    num_envs: int | None = setting(None, least=1, largest=MAX_ENVS)
     """Environments each process steps; null takes the task's number for the device."""
     deterministic: bool = False
     """Whether the same run gives the same numbers on a GPU too, which is slower; on the CPU it always does."""
