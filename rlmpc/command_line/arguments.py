@@ -10,6 +10,7 @@ from typing import Any
 from rlmpc.command_line.files import GROUPS, choices
 from rlmpc.config.fill import check_key, names_of
 from rlmpc.config.paths import read_path
+from rlmpc.config.reading import shown
 from rlmpc.errors import UserError
 
 EXAMPLE = "write key=value, for example seed=3"
@@ -29,9 +30,9 @@ def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: s
     texts: dict[str, str] = {}
     for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         if "\0" in argument or not _is_text(argument):
-            raise UserError(f"{argument[:60]!r} holds characters that are no text")
+            raise UserError(f"{shown(argument)} holds characters that are no text")
         if argument.startswith("-") or "=" not in argument:
-            raise UserError(f"'{argument}' is not key=value; {_meant(argument, following, configs, path_key)}")
+            raise UserError(f"{shown(argument)} is not key=value; {_meant(argument, following, configs, path_key)}")
         key, text = split_override(argument)
         if key in texts:
             raise UserError(f"'{key}' is given twice")
@@ -49,7 +50,7 @@ def split_override(argument: str) -> tuple[str, str]:
     """
     key, equals, text = argument.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"'{argument}' is not an override; {EXAMPLE}")
+        raise UserError(f"{shown(argument)} is not an override; {EXAMPLE}")
     return key.strip(), text
 
 

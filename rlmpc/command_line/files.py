@@ -9,7 +9,7 @@ from typing import Any
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.config.fill import fill, merged
-from rlmpc.config.reading import structure
+from rlmpc.config.reading import shown, structure
 from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
@@ -36,7 +36,7 @@ def load_choice(group: str, name: Any) -> dict[str, Any]:
     """
     valid = choices(group)
     if name not in valid:
-        raise UserError(f"unknown {group} '{name}'; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
+        raise UserError(f"unknown {group} {shown(name)}; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
     layers: dict[str, dict[str, Any]] = {}
     base = name
     while base is not None:

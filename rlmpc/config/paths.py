@@ -48,11 +48,9 @@ def read_path(text: str, key: str) -> str:
         if error.errno == errno.ENAMETOOLONG:
             raise UserError(f"'{key}': '{text[:40]}...' is too long for a file's name") from error
         raise UserError(f"'{key}': '{text}' cannot be read: {error.strerror}") from error
-    if not path.is_relative_to(here):
-        return str(path)
-    short = str(path.relative_to(here))
-    # As typed alone, these would mean something else.
-    return f"./{short}" if short in WORDS or short.startswith("~") else short
+    short = str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    # Typed alone, some short ones would mean something else.
+    return str(path) if short in WORDS or short.startswith("~") else short
 
 
 def _is_encodable(text: str) -> bool:

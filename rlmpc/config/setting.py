@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from rlmpc.config.reading import shown
 from rlmpc.errors import UserError, nearest
 
 MISSING: Any = Enum("Missing", "MISSING").MISSING
@@ -149,7 +150,7 @@ def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any
         raise UserError(f"{name} must be finite, not {value}")
     if said.choices and value not in said.choices:
         known = ["null" if choice is None else choice for choice in said.choices]
-        raise UserError(f"unknown '{key}' '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
+        raise UserError(f"unknown '{key}' {shown(value)}; accepted: {', '.join(known)}{nearest(str(value), known)}")
     if value is None:
         return
     if said.largest is not None and value > said.largest:

@@ -21,8 +21,7 @@ def test_help_anywhere_prints_what_the_command_does_and_its_keys(command, entry,
 
 def test_every_key_has_a_line_and_says_what_its_docstring_says(command):
     out = command(train.main, "--help")[1]
-    lines = [line.split() for line in out.splitlines()]
-    assert ["trainer.max_epochs=50000", *"Total iterations, those before a resume included".split()] in lines
+    assert "\n  run.dir=null                       The run's folder; by default `<root>/<task>/<stage>/<time>`\n" in out
     assert "\n  logger=[tensorboard, csv] " in out
     assert "task.simulator" not in out
 
