@@ -1,32 +1,63 @@
-"""Reads `key=value` arguments; what a value means depends on its key, so it stays text here."""
+"""Reads `key=value` arguments: what a value means depends on the type of its key."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.command_line.files import GROUPS, choices
-from rlmpc.config.fill import check_key, names_of
+from rlmpc.config.fill import check_key, fill, names_of, nested
 from rlmpc.config.paths import read_path
+from rlmpc.config.play import PlayCfg
 from rlmpc.config.reading import shown
+from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
 
 EXAMPLE = "write key=value, for example seed=3"
 
 
-def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> dict[str, str]:
-    """Split `key=value` arguments into keys and texts.
+def read_train(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what arguments of `train.py` set; see `read_arguments`."""
+    return read_arguments(arguments, [TrainCfg(agent=a.settings()) for a in ALGORITHMS.values()], "resume")
+
+
+def read_play(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what arguments of `play.py` set; see `read_arguments`."""
+    return read_arguments(arguments, [PlayCfg()], "ckpt")
+
+
+def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> dict[str, Any]:
+    """Return what `key=value` arguments set, by dotted key: `trainer={devices: 2}` is `trainer.devices` of 2.
+
+    Unknown keys are refused before values that do not fit. Settings of an agent stay text: which type they have is
+    known once the agent is.
 
     Args:
         arguments: what was typed.
-        configs: dataclasses that have the keys; see `check_key`.
+        configs: dataclasses that have the keys, see `check_key`; the first one is changed.
         path_key: key that a path alone is probably meant for.
 
     Raises:
-        UserError: if an argument has another form or holds what is no text, or a key is unknown or given twice.
+        UserError: if an argument has another form or holds what is no text, a key is unknown, something is set twice,
+            or a value does not fit.
     """
+    texts = _split(arguments, configs, path_key)
+    for key in texts:
+        check_key(configs, key)
+    overrides: dict[str, Any] = {}
+    for key, text in texts.items():
+        is_text = key in GROUPS or key.startswith("agent.")
+        given = {key: text} if is_text else fill(configs[0], nested(key, text))
+        for name in given.keys() - {*GROUPS}:
+            _check_new(name, overrides.keys() - {*GROUPS})
+        overrides |= given
+    return overrides
+
+
+def _split(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
         if "\0" in argument or not _is_text(argument):
@@ -37,9 +68,15 @@ def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: s
         if key in texts:
             raise UserError(f"'{key}' is given twice")
         texts[key] = text
-    for key in texts:
-        check_key(configs, key)
     return texts
+
+
+def _check_new(key: str, others: Iterable[str]) -> None:
+    for other in others:
+        if key == other:
+            raise UserError(f"'{key}' is given twice")
+        if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+            raise UserError(f"'{other}' and '{key}' are both given, and one holds the other")
 
 
 def split_override(argument: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 SOURCE = "a file under conf/"
 """What messages blame when config files do not fit."""
 GROUPS = ("stage", "task", "agent")
+"""Keys whose value names a file."""
 
 
 def choices(group: str) -> list[str]:

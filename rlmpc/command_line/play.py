@@ -9,9 +9,9 @@ from typing import Any
 from rlmpc.checkpoint.fault_file import FaultFile, read_fault
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import read_play
 from rlmpc.command_line.files import SOURCE, choices, load_choice
-from rlmpc.command_line.merge import finish, read_overrides
+from rlmpc.command_line.merge import finish
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.train import RunCfg
 from rlmpc.errors import UserError, nearest
@@ -32,7 +32,7 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
     Raises:
         UserError: as `compose_train`, and if there is neither a checkpoint nor a task with a policy.
     """
-    overrides = read_overrides(read_arguments(arguments, [PlayCfg()], "ckpt"), PlayCfg())
+    overrides = read_play(arguments)
     opened, task = _opened(overrides)
     cfg = finish(PlayCfg(), [{"task": task}], overrides, SOURCE)
     check_metrics(cfg.metrics or ())

@@ -10,10 +10,11 @@ from rlmpc.algorithms.algorithm import Algorithm
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import read_train
 from rlmpc.command_line.files import SOURCE, load_choice, load_file
-from rlmpc.command_line.merge import finish, read_overrides
+from rlmpc.command_line.merge import finish
 from rlmpc.command_line.resume import compose_resume
+from rlmpc.config.overrides import flatten
 from rlmpc.config.setting import inherited
 from rlmpc.config.train import RunCfg, TrainCfg
 from rlmpc.errors import UserError
@@ -35,8 +36,7 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None
         UserError: if a name or key is unknown, a value is not accepted, a file does not fit, or a checkpoint cannot be
             read or is not of the kind the stage needs.
     """
-    texts = read_arguments(arguments, [TrainCfg(agent=a.settings()) for a in ALGORITHMS.values()], "resume")
-    overrides = with_layout(read_overrides(texts, TrainCfg()))
+    overrides = with_layout(read_train(arguments))
     if "resume" in overrides:
         return compose_resume(overrides)
     if "resume_allow_partial" in overrides:
@@ -55,8 +55,10 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None
         accepted = ", ".join(other.name for other in ALGORITHMS.values() if other.stage == stage["stage"])
         raise UserError(f"stage '{stage['stage']}' does not train agent '{algorithm.name}'; accepted: {accepted}")
     adjusted = {"agent": task.pop("agents", {}).get(algorithm.name, {})}
-    layers = [base, stage, task, adjusted, agent, *([] if origin is None else [_kept(origin, algorithm)])]
-    return finish(TrainCfg(agent=algorithm.settings()), layers, overrides, SOURCE), origin
+    kept = {} if origin is None else _kept(origin, algorithm)
+    layers = [base, stage, task, adjusted, agent, kept]
+    config = TrainCfg(agent=algorithm.settings())
+    return finish(config, layers, overrides, SOURCE, taken_over=flatten(kept)), origin
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:
