@@ -12,7 +12,7 @@ from rlmpc.command_line.files import GROUPS, choices
 from rlmpc.config.fill import check_key, fill, names_of, nested
 from rlmpc.config.paths import read_path
 from rlmpc.config.play import PlayCfg
-from rlmpc.config.reading import shown
+from rlmpc.config.reading import MAX_DEPTH, shown
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
 
@@ -47,6 +47,8 @@ def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: s
     texts = _split(arguments, configs, path_key)
     for key in texts:
         check_key(configs, key)
+        if key.count(".") > MAX_DEPTH:
+            raise UserError(f"the key {shown(key)} has more than {MAX_DEPTH} parts; no setting lies as deep")
     overrides: dict[str, Any] = {}
     for key, text in texts.items():
         is_text = key in GROUPS or key.startswith("agent.")
@@ -63,7 +65,7 @@ def _split(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> d
         if "\0" in argument or not _is_text(argument):
             raise UserError(f"{shown(argument)} holds characters that are no text")
         if argument.startswith("-") or "=" not in argument:
-            raise UserError(f"{shown(argument)} is not key=value; {_meant(argument, following, configs, path_key)}")
+            raise UserError(f"{shown(argument)} is not an override; {_meant(argument, following, configs, path_key)}")
         key, text = split_override(argument)
         if key in texts:
             raise UserError(f"'{key}' is given twice")

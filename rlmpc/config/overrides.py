@@ -13,7 +13,6 @@ from typing import Any, get_origin
 
 from rlmpc.config.reading import (
     READERS,
-    as_data,
     as_text,
     read_bool,
     read_float,
@@ -60,9 +59,6 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
         key = f"{prefix}.{path}"
         owner = value_at(config, ".".join(parents), prefix)
         current = _child(owner, leaf, ".".join((prefix, *parents)))
-        if _is_section(current) and isinstance(value, str):
-            given |= {f"{path}.{name}": set_to for name, set_to in _override_section(current, value, key).items()}
-            continue
         if value is not None:
             value = convert(value, _like(owner, leaf, current), key)
         elif not _takes_null(owner, leaf, current):
@@ -70,16 +66,6 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
         _assign(owner, leaf, value)
         given[path] = value
     return given
-
-
-def _override_section(section: Any, text: str, key: str) -> dict[str, Any]:
-    try:
-        entries = as_data(structure(text))
-    except UserError as error:
-        raise UserError(f"'{key}' cannot be {shown(text)}: {error}") from error
-    if not isinstance(entries, Mapping):
-        raise UserError(f"'{key}' takes {_kind(section)}, not {shown(text)}")
-    return override_object(section, entries, key)
 
 
 def value_at(config: object, path: str, prefix: str) -> Any:

@@ -129,16 +129,22 @@ READERS = {int: read_integer, float: read_float, bool: read_bool, str: read_text
 
 
 def as_data(value: Any) -> Any:
-    """Return text as data where that loses nothing, because `as_text` gives the text back; else return it unchanged.
+    """Return text as data, for what gets a type only later: numbers and lists where `as_text` gives the text back.
 
-    This is for what gets a type only later.
+    A mapping in braces, which sets fields of a section, becomes one. All other text stays as it is.
     """
     if isinstance(value, list | tuple):
         return [as_data(entry) for entry in value]
     if isinstance(value, Mapping):
         return {str(name): as_data(entry) for name, entry in value.items()}
+    if not isinstance(value, str) or value.startswith('"'):
+        return value
+    with suppress(UserError):
+        # A word in braces is the beginning of a path, `{ENV_REGEX_NS}/Robot`, rather than a field set to null.
+        if value.startswith("{") and any(entry is not None for entry in structure(value).values()):
+            return as_data(structure(value))
     # Text of many lists, which may lie within each other, stays text too: `structure` bounds their depth.
-    if not isinstance(value, str) or value.startswith('"') or sum(map(value.count, "[{")) > MAX_DEPTH:
+    if sum(map(value.count, "[{")) > MAX_DEPTH:
         return value
     try:
         data = json.loads(value)

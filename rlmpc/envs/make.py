@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from rlmpc.config.overrides import override_object, value_at
+from rlmpc.config.overrides import flatten, override_object, value_at
 from rlmpc.config.train import TaskCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
@@ -46,9 +46,10 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, A
 
 def _override(cfg: Any, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Apply overrides, derive the fields that depend on them, and return what was set, by path."""
+    for path in flatten(overrides):
+        if path in SET_ABOVE:
+            raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
     given = override_object(cfg, overrides, "env")
-    for path in given.keys() & SET_ABOVE.keys():
-        raise UserError(f"'env.{path}' is set by '{SET_ABOVE[path]}'; write {SET_ABOVE[path]}=...")
     try:
         cfg.finalize()
     except ValueError as error:

@@ -181,6 +181,7 @@ def test_the_scripted_keys_stay():
         ("env.max_wind=-.5", "env", {"max_wind": "-.5"}),
         ("env.max_wind=0.5", "env", {"max_wind": 0.5}),
         ("env.anything=${x}", "env", {"anything": "${x}"}),
+        ("env.a={b: {c: .5}}", "env", {"a": {"b": {"c": ".5"}}}),
         ("env={a: {b: 010}, c: [x]}", "env", {"a": {"b": "010"}, "c": ["x"]}),
     ],
 )
@@ -255,7 +256,7 @@ def test_a_path_in_a_checkpoint_is_kept_as_it_is():
         (["resume=nowhere", "seed=x"], "'seed' cannot be 'x'"),
         (["stage=distill", "agent.nope=1"], "unknown key 'agent.nope'"),
         (["stage=distill", "task=nope"], "unknown task 'nope'"),
-        (["blind_rl"], "'blind_rl' is not key=value; write task=blind_rl"),
+        (["blind_rl"], "'blind_rl' is not an override; write task=blind_rl"),
         (["seed=${nope}"], "'seed' cannot be '${nope}'"),
         (["task.name=walk"], "'task.name' belongs to the task's file; choose another task with task=..."),
         (["task.simulator=foo"], "'task.simulator' belongs to the task's file"),

@@ -46,7 +46,7 @@ def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
     ("path", "text", "value"),
     [
         *(("scene.num_envs", "010", 10), ("scene.num_envs", "1e2", 100), ("scene.spacing", "-.5", -0.5)),
-        *(("scene.spacing", ".inf", float("inf")), ("scene.is_flat", "Yes", True), ("scene", "{spacing: 010}", 10.0)),
+        *(("scene.spacing", ".inf", float("inf")), ("scene.is_flat", "Yes", True)),
         *(("speed_range", "[-.5,1]", (-0.5, 1.0)), ("box_range", "[-.5,.5]", (-0.5, 0.5)), ("height", ".5", 0.5)),
         *(("params.x", "[0.2, 1]", (0.2, 1.0)), ("params.n", "[3,4]", (3, 4)), ("scale.hip", "1e-1", 0.1)),
         *(("name", "010", "010"), ("name", "[/x]", "[/x]"), ("name", "${x}", "${x}"), ("name", "{NS}/a", "{NS}/a")),
@@ -59,7 +59,7 @@ def test_text_is_read_as_the_type_of_the_field(path: str, text, value):
     cfg = EnvCfg()
     (found,) = override_object(cfg, {path: text}, "env").values()
     assert (found, type(found)) == (value, type(value))
-    assert value_at(cfg, path if path != "scene" else "scene.spacing", "env") == value
+    assert value_at(cfg, path, "env") == value
 
 
 def test_what_was_set_is_returned_by_path():
@@ -118,8 +118,7 @@ def test_null_is_taken_by_fields_whose_annotation_is_no_string():
         ({"speed_range": "[1,two]"}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not ['1', 'two']"),
         ({"scene.num_envs": "0x10"}, "'env.scene.num_envs' takes an int like 4, not '0x10'"),
         ({"scene.spacing": "nan"}, "'env.scene.spacing' takes a float like 2.5, not 'nan'"),
-        ({"scene": "{spacing: [}"}, "'env.scene' cannot be '{spacing: [}': it is not valid YAML"),
-        ({"scene": "{spacng: 1}"}, "unknown key 'env.scene.spacng'; did you mean 'env.scene.spacing'?"),
+        ({"scene": "{spacing: [}"}, "'env.scene' takes a section"),
         ({"joint_names": "[" * 100_000}, "'env.joint_names' takes a list like ['hip', 'knee'], not"),
         ({"anything": "high"}, "'env.anything' takes a float like 0.0, not 'high'"),
         ({"name": ["a"]}, "'env.name' takes a str like 'g1', not ['a']"),

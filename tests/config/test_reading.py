@@ -9,7 +9,7 @@ from rlmpc.errors import UserError
 
 TEXTS = [
     *("20241125_1", "1e5", "010", "1:30", "0x10", "null x", "yes", "~", "'quoted'", '"quoted"', "a: b", "# none"),
-    *("[/x]", "${x}", "{a: 1}", "a=b", "&a", "*a", "!!int 3", "-", "", " ", "2024-11-25", "\n", "é 🦿"),
+    *("[/x]", "${x}", "a=b", "&a", "*a", "!!int 3", "-", "", " ", "2024-11-25", "\n", "é 🦿"),
 ]
 
 
@@ -114,9 +114,15 @@ def test_what_a_setting_may_need_is_not_too_deep():
     assert json.dumps(structure("[" * MAX_DEPTH + "]" * MAX_DEPTH)) == "[" * MAX_DEPTH + "]" * MAX_DEPTH
 
 
-@pytest.mark.parametrize("text", [*TEXTS, "3", "-0", "0.50", "true", "null", "[0, 1]", "[0,1]", '{"a": "b"}', "NaN"])
+@pytest.mark.parametrize(
+    "text", [*TEXTS, "3", "-0", "0.50", "true", "null", "[0, 1]", "[0,1]", "{a}", "{a: [", "{NS}/a", "NaN"]
+)
 def test_text_becomes_data_only_where_the_text_comes_back(text: str):
     assert as_text(as_data(text)) == text
+
+
+def test_a_mapping_in_braces_becomes_one():
+    assert as_data("{a: {b: .5, c: [1, x]}, d: 3}") == {"a": {"b": ".5", "c": [1, "x"]}, "d": 3}
 
 
 def test_text_that_is_plainly_a_number_or_a_list_of_numbers_becomes_one():
