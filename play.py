@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from rlmpc.checkpoint.fault_file import FaultFile
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.play import compose_play
 from rlmpc.run.command import run_command
+from rlmpc.run.output import PlainConsole
 
 WIDTH_IN_FILES = 150
 """Width in columns if there is no terminal to tell it; enough for the table."""
@@ -24,7 +23,7 @@ WIDTH_IN_FILES = 150
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and play."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = WIDTH_IN_FILES
     if arguments == ["list=true"]:

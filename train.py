@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from rich.console import Console
-
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
@@ -19,23 +17,29 @@ from rlmpc.command_line.train import compose_train
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import CHECKPOINTS, recorded_run, run_folder
-from rlmpc.run.processes import end_with_launcher, global_rank, is_requeued, local_rank
+from rlmpc.run.launcher_variables import srun_hint
+from rlmpc.run.output import PlainConsole, keep_output
+from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and train."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole()
     if arguments == ["list=true"]:
         console.print(list_choices())
         return
     cfg, opened = compose_train(arguments)
     if cfg.resume is None and is_requeued() and checkpoints_by_age(run_folder(cfg) / CHECKPOINTS):
         cfg, opened = compose_train([f"resume={run_folder(cfg)}"])
-    train(cfg, opened, console)
+    check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
+    console.quiet = global_rank(cfg.trainer.devices) != 0
+    end_with_launcher()
+    with StopSignals(cfg.trainer.stop_timeout_s, console.print) as signals:
+        train(cfg, opened, console, signals)
 
 
-def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
+def train(cfg: TrainCfg, opened: Checkpoint | None, console: PlainConsole, signals: StopSignals) -> None:
     """Start the environment and learn in it; all results go to the run's folder."""
     # These imports (torch, Lightning) take seconds; by now the arguments are known to be good.
     import lightning as L
@@ -56,13 +60,16 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
     cfg.agent.check_minibatches(num_envs)
     cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
 
-    folder, rank = run_folder(cfg), global_rank(cfg.trainer.devices)
+    folder, rank, say = run_folder(cfg), global_rank(cfg.trainer.devices), console.print
     resumed = None if cfg.resume is None else opened
-    say = console.print if rank == 0 else lambda line: None
-    end_with_launcher()
-    with StopSignals(cfg.trainer.stop_timeout_s, say) as signals, ExitStack() as stack:
+    with ExitStack() as stack:
         record = stack.enter_context(recorded_run(cfg, folder, resumed)) if rank == 0 else None
+        if record is not None:
+            keep_output(record)
         say(f"run folder {folder}")
+        hint = srun_hint()
+        if hint is not None:
+            say(hint)
         seed = L.seed_everything(cfg.seed + rank, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -13,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.checkpoint.write import if_offered
 from rlmpc.config.train import TrainCfg
-from rlmpc.errors import RunError, UserError
+from rlmpc.errors import UserError
 from rlmpc.run.processes import is_requeued, slurm_job
 from rlmpc.run.record import write_record
 from rlmpc.run.stopping import how_to_go_on
+from rlmpc.run.system_errors import naming_place
 
 if TYPE_CHECKING:
     from rlmpc.checkpoint.file import Checkpoint
@@ -94,7 +95,7 @@ def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Ite
     Raises:
         UserError: if the folder belongs to another run or cannot be written, or from the body; then what was made here
             is removed.
-        RunError: if a disk is full.
+        RunError: if the operating system refuses a file, such as on a full disk.
     """
     if resumed is not None and run_of(resumed.path) == folder:
         check_continuable(folder, resumed.path)
@@ -111,7 +112,7 @@ def recorded_run(cfg: TrainCfg, folder: Path, resumed: Checkpoint | None) -> Ite
             write_record(record, cfg)
         except OSError as error:
             raise _unwritable(folder, error) from error
-        with ends_with_advice(folder), naming_full_disk(folder):
+        with ends_with_advice(folder), naming_place(folder):
             yield record
 
 
@@ -129,7 +130,8 @@ def held(folder: Path) -> Iterator[None]:
         raise _unwritable(folder, error) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with if_offered(f"lock for '{folder}'", "but nothing keeps a second process from writing there"):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"the run in '{folder}' is still going, in another process") from None
         yield
@@ -161,21 +163,6 @@ def ends_with_advice(folder: Path) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
         raise
-
-
-@contextmanager
-def naming_full_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full, whatever was written: loggers and the simulator's caches do not say so.
-
-    Raises:
-        RunError: instead of an OSError that means a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
