@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from torch.distributed import DistError, TCPStore
+from torch.distributed import DistError, TCPStore  # pyright: ignore[reportPrivateImportUsage] # documented there
 
 from rlmpc.errors import RunError
 from rlmpc.run.launcher_variables import launcher_name

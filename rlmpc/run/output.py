@@ -51,8 +51,9 @@ class LastingStream:
         """Takes the same text."""
 
     def write(self, text: str) -> int:
-        """Write text, with its control characters escaped."""
-        self._attempt(self._stream.write, escaped(text))
+        """Write text; control characters, and those that the stream's encoding lacks, are escaped."""
+        encoding = self._stream.encoding or "utf-8"
+        self._attempt(self._stream.write, escaped(text).encode(encoding, "backslashreplace").decode(encoding))
         if self.log is not None:
             self.log(text)
         return len(text)
@@ -132,9 +133,6 @@ def _lasting(stream: TextIO | None, descriptor: int) -> LastingStream:
             if error.errno == errno.EBADF:
                 _open_nowhere(descriptor)
         stream = Path(os.devnull).open("w")  # noqa: SIM115
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
     return LastingStream(stream)
 
 

@@ -142,7 +142,9 @@ def is_requeued() -> bool:
 
 def is_lightning_child() -> bool:
     """Return whether Lightning started this process (`trainer.devices=N`) from the first one of this machine."""
-    return launcher_name() == "Lightning" and os.environ.get("LOCAL_RANK", "0") != "0"
+    # Lightning sets all of them; a user who starts each process may need one.
+    is_launched = {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return is_launched and launcher_name() == "Lightning" and os.environ["LOCAL_RANK"] != "0"
 
 
 def end_with_launcher() -> None:
