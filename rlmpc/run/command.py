@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import getpass
+import os
 import signal
 import sys
 import time
@@ -20,7 +22,8 @@ from rlmpc.run.system_errors import sentence_of
 LEAVE_LAST_S = 10.0
 """How long a process that Lightning started waits after an error, so that the first one can end by itself."""
 
-EXIT_CODES: dict[type[Exception], int] = {UserError: 2, RunError: 1}
+USER_ERROR = 2
+"""Exit code for bad input."""
 
 
 def run_command(main: Callable[[list[str]], None]) -> None:
@@ -29,9 +32,10 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     An error of ours and one of the operating system print a sentence to stderr, any other its traceback with code 1;
     all are followed by the notes added to the error.
     """
+    _name_user()
     with lasting_output(), _ignoring_requeue_signal():
         code = _code_of(main)
-        if code not in (None, 0, EXIT_CODES[UserError]) and is_lightning_child():
+        if code not in (None, 0, USER_ERROR) and is_lightning_child():
             # Lightning kills all processes when one that it started fails. A user sees the exit code and messages of
             # the first process, so it gets the time to end by itself, and this one ends with it; see
             # `end_with_launcher`.
@@ -52,7 +56,7 @@ def _code_of(main: Callable[[list[str]], None]) -> str | int | None:
         return exit_code(signal.SIGINT)
     except (UserError, RunError) as error:
         _say(str(error), error)
-        return EXIT_CODES[type(error)]
+        return USER_ERROR if isinstance(error, UserError) else 1
     except Exception as error:
         sentence = sentence_of(error)
         if sentence is None:
@@ -61,12 +65,20 @@ def _code_of(main: Callable[[list[str]], None]) -> str | int | None:
             _say(sentence, error)
         # Raised by the first access to a path that a user typed, mostly a check whether it exists.
         is_typed = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
-        return EXIT_CODES[UserError] if is_typed else 1
+        return USER_ERROR if is_typed else 1
     return 0
 
 
 def _say(sentence: str, error: Exception | None = None) -> None:
     print(f"{sys.argv[0]}: {sentence}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
+
+
+def _name_user() -> None:
+    """Give a user without a name, as containers have them, its number: torch asks for it and fails without."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 @contextmanager
