@@ -76,11 +76,7 @@ def num_processes(cfg: TrainerCfg) -> int:
 def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
     """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
     makers = {
-<<<<<<< HEAD
-        "tensorboard": lambda: EventLog(folder, name="", version="", purge_step=first_iteration or None),
-=======
-        "tensorboard": lambda: TensorBoardLogger(folder, name="", version="", purge_step=first_iteration),
->>>>>>> main
+        "tensorboard": lambda: EventLog(folder, name="", version="", purge_step=first_iteration),
         "csv": lambda: CsvLog(folder, first_iteration),
     }
     return [makers[name]() for name in names]
