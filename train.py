@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
@@ -23,6 +24,9 @@ from rlmpc.run.launcher_variables import srun_hint
 from rlmpc.run.output import PlainConsole, keep_output
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
+
+if TYPE_CHECKING:
+    import torch
 
 
 def main(arguments: list[str]) -> None:
@@ -54,24 +58,15 @@ def train(
 
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
-    from rlmpc.envs.launch import resolve_device
-    from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
+    from rlmpc.envs.make import env_config, make_deterministic, make_env
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
-    from rlmpc.rollout.memory import check_memory
     from rlmpc.rollout.resume import resume_run, say_resume
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
     quiet_lightning()
-    device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
-    num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
-    env_cfg = env_config(cfg.task, cfg.env)
-    cfg.agent.check_minibatches(num_envs)
-    terms = observation_terms(cfg.task, env_cfg)
-    cfg.agent.check_task(terms, cfg.task.name)
-    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
-
+    device, num_envs, env_cfg = choose_world(cfg)
     rank, say = global_rank(cfg.trainer.devices), console.print
     resumed = None if cfg.resume is None else opened
     env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
@@ -109,6 +104,22 @@ def train(
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
+
+
+def choose_world(cfg: TrainCfg) -> tuple[torch.device, int, Any]:
+    """Return the device, the number of environments and their config, after refusing what cannot run."""
+    from rlmpc.envs.launch import resolve_device
+    from rlmpc.envs.make import env_config, num_envs_for, observation_terms
+    from rlmpc.rollout.memory import check_memory
+
+    device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
+    num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
+    env_cfg = env_config(cfg.task, cfg.env)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_minibatches(num_envs)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
+    return device, num_envs, env_cfg
 
 
 if __name__ == "__main__":
