@@ -16,6 +16,7 @@ from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.resume import changes
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import CHECKPOINTS, recorded_run, run_folder
@@ -57,13 +58,14 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
     cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
 
     folder, rank = run_folder(cfg), global_rank(cfg.trainer.devices)
+    seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
     say = console.print if rank == 0 else lambda line: None
     end_with_launcher()
     with StopSignals(cfg.trainer.stop_timeout_s, say) as signals, ExitStack() as stack:
         record = stack.enter_context(recorded_run(cfg, folder, resumed)) if rank == 0 else None
         say(f"run folder {folder}")
-        seed = L.seed_everything(cfg.seed + rank, verbose=False)
+        L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)

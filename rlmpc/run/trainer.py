@@ -74,7 +74,10 @@ def num_processes(cfg: TrainerCfg) -> int:
 def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
     """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
     makers = {
-        "tensorboard": lambda: TensorBoardLogger(folder, name="", version="", purge_step=first_iteration or None),
+        # Without `default_hp_metric`, which would be -1 for every run.
+        "tensorboard": lambda: TensorBoardLogger(
+            folder, name="", version="", default_hp_metric=False, purge_step=first_iteration or None
+        ),
         "csv": lambda: CsvLog(folder, first_iteration),
     }
     return [makers[name]() for name in names]
