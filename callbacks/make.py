@@ -13,6 +13,7 @@ from callbacks.console import ConsoleTable
 from callbacks.export import ExportPolicy
 from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
+from callbacks.overflows import SolverOverflows
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
 from rlmpc.checkpoint.file import command_ranges
@@ -52,6 +53,7 @@ def make_callbacks(
         StopBetweenIterations(signals),
         Throughput(env.num_envs * cfg.agent.num_steps),
         ConsoleTable(cfg.console.every, console),
+        SolverOverflows(),
     ]
     if cfg.checkpoint.export:
         description = {
