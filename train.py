@@ -7,19 +7,21 @@ Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.9
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.command_line.again import goes_on
 from rlmpc.command_line.files import list_choices
-from rlmpc.command_line.resume import changes
+from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.compare import config_changes
 from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
-from rlmpc.run.folder import CHECKPOINTS, recorded_run, run_folder
+from rlmpc.run.folder import recorded_run
 from rlmpc.run.processes import end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
@@ -30,18 +32,23 @@ def main(arguments: list[str]) -> None:
     if arguments == ["list=true"]:
         console.print(list_choices())
         return
-    cfg, opened = compose_train(arguments)
-    if cfg.resume is None and is_requeued() and checkpoints_by_age(run_folder(cfg) / CHECKPOINTS):
-        cfg, opened = compose_train([f"resume={run_folder(cfg)}"])
-    train(cfg, opened, console)
+    try:
+        cfg, opened = compose_train(goes_on(arguments) or arguments)
+    except FinishedError as finished:
+        if not is_requeued():
+            raise
+        console.print(f"nothing is left to do: {finished}")
+        return
+    train(cfg, arguments, opened, console)
 
 
-def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
+def train(cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, console: Console) -> None:
     """Start the environment and learn in it; all results go to the run's folder."""
     # These imports (torch, Lightning) take seconds; by now the arguments are known to be good.
     import lightning as L
 
     from callbacks.make import make_callbacks
+    from rlmpc.envs.changes import hidden_changes
     from rlmpc.envs.launch import resolve_device
     from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
     from rlmpc.rollout.collector import Collector
@@ -57,19 +64,23 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
     cfg.agent.check_minibatches(num_envs)
     cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
 
-    folder, rank = run_folder(cfg), global_rank(cfg.trainer.devices)
+    rank = global_rank(cfg.trainer.devices)
     seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
+    env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
+    hidden = hidden_changes(env_changes, env_cfg)
     say = console.print if rank == 0 else lambda line: None
     end_with_launcher()
     with StopSignals(cfg.trainer.stop_timeout_s, say) as signals, ExitStack() as stack:
-        record = stack.enter_context(recorded_run(cfg, folder, resumed)) if rank == 0 else None
+        made = stack.enter_context(recorded_run(cfg, arguments, resumed)) if rank == 0 else None
+        # The first process chooses the folder; where another one writes, it asks that one.
+        folder = Path() if made is None else made.path
         say(f"run folder {folder}")
         L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
-        log_file = None if record is None else record / "simulator.log"
+        log_file = None if made is None else made.record / "simulator.log"
         env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, say)
         stack.callback(env.close)
 
@@ -81,8 +92,8 @@ def train(cfg: TrainCfg, opened: Checkpoint | None, console: Console) -> None:
             learner = learner_class.start(cfg.agent, env, opened, say)
         else:
             learner = learner_class.resume(cfg.agent, env.contract, resumed)
-            parts = resume_run(resumed, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial)
-            say_resume(parts, changes(resumed, cfg), resumed, say)
+            parts = resume_run(resumed, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial, hidden)
+            say_resume(parts, changes(resumed, cfg, env_changes), resumed, say)
         callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
         trainer = make_trainer(cfg, folder, callbacks, device, resumed, learner.find_unused_parameters)
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)

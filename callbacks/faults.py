@@ -40,6 +40,10 @@ class FaultDump(Callback):
         self.max_dumps = max_dumps
         self.run = run
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write where the first process does; it alone has made the run's folder."""
+        self.folder = trainer.strategy.broadcast(self.folder)
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: OnPolicyLearner, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

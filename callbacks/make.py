@@ -17,10 +17,10 @@ from callbacks.overflows import SolverOverflows
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
 from rlmpc.checkpoint.file import command_ranges
+from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.rollout.faults import FaultRecorder
-from rlmpc.run.folder import CHECKPOINTS
 from rlmpc.run.stopping import StopSignals
 
 

@@ -190,21 +190,59 @@ def test_a_job_that_slurm_starts_again_goes_on_with_the_same_command(command, tm
     assert [row["step"] for row in curve(folder)] == [str(i) for i in range(5)]
 
 
-def test_another_job_does_not_go_on_with_a_run_that_it_finds_in_its_folder(command, tmp_path, slurm_job):
+def test_two_runs_of_a_job_have_two_folders_and_each_goes_on_by_itself(command, tmp_path, slurm_job, monkeypatch):
     arguments = [*TOY, "task=toy", "run.root=runs", "trainer.max_epochs=2", "checkpoint.every=1"]
+    for seed in (1, 2):
+        assert command(train.main, *arguments, f"seed={seed}")[0] == 0
+    folders = [tmp_path / "runs/toy/teacher" / name for name in (slurm_job, f"{slurm_job}_2")]
+    seeds = [load_checkpoint(folder / "checkpoints/epoch=1.ckpt").config["seed"] for folder in folders]
+    assert seeds == [1, 2]
+    (folders[1] / "checkpoints/epoch=1.ckpt").unlink()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    code, out, _ = command(train.main, *arguments, "seed=1")
+    assert (code, "nothing is left to do" in out, "2 of trainer.max_epochs=2" in out) == (0, True, True)
+    code, out, _ = command(train.main, *arguments, "seed=2")
+    assert (code, f"{slurm_job}_2/checkpoints/epoch=0.ckpt" in out) == (0, True)
+    assert len(list((tmp_path / "runs/toy/teacher").iterdir())) == 2
+
+
+def test_a_job_that_resumed_a_file_goes_on_from_what_it_has_saved_since(command, tmp_path, slurm_job, monkeypatch):
+    command(train.main, *TOY, "task=toy", "run.dir=run", "trainer.max_epochs=2", "checkpoint.every=1")
+    arguments = ["resume=run/checkpoints/epoch=1.ckpt", "trainer.max_epochs=4", "agent.entropy_coef=0.02"]
     assert command(train.main, *arguments)[0] == 0
-    (tmp_path / "runs/toy/teacher" / slurm_job / "checkpoints/epoch=1.ckpt").unlink()
+    (tmp_path / "run/checkpoints/epoch=3.ckpt").unlink()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    code, out, err = command(train.main, *arguments)
+    assert (code, err) == (0, "")
+    assert "resuming run/checkpoints/epoch=2.ckpt" in out
+    assert load_checkpoint(tmp_path / "run/checkpoints/epoch=3.ckpt").config["agent"]["entropy_coef"] == 0.02
+
+
+def test_a_command_that_was_killed_before_its_first_checkpoint_may_be_repeated(command, tmp_path):
+    arguments = [*TOY, "task=toy", "trainer.max_epochs=2", "run.dir=run"]
+    command(train.main, *arguments)
     code, _, err = command(train.main, *arguments)
-    assert (code, slurm_job in err) == (2, True)
+    assert (code, "is not empty; nothing is overwritten" in err, "go on with resume=run" in err) == (2, True, True)
+    shutil.rmtree("run/checkpoints")
+    code, _, err = command(train.main, *arguments, "seed=2")
+    assert (code, "is not empty; nothing is overwritten" in err) == (2, True)
+    code, _, err = command(train.main, *arguments)
+    assert (code, err) == (0, "")
+    assert [row["step"] for row in curve(tmp_path / "run")] == ["0", "1"]
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/kl")] == [0, 1]
 
 
 def test_a_job_that_slurm_starts_again_before_its_first_checkpoint_begins_anew(
     command, tmp_path, slurm_job, monkeypatch
 ):
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    arguments = [*TOY, "task=toy", "run.root=runs", "trainer.max_epochs=1"]
     folder = tmp_path / "runs/toy/teacher" / slurm_job
-    folder.mkdir(parents=True)
-    (folder / "metrics.csv").write_text("step,train/kl\n0,0.5\n")
-    code, _, err = command(train.main, *TOY, "task=toy", "run.root=runs", "trainer.max_epochs=1")
+    command(train.main, *arguments)
+    shutil.rmtree(folder / "checkpoints")
+    code, _, err = command(train.main, *arguments)
     assert (code, err) == (0, "")
     assert len(curve(folder)) == 1
+    assert [path.name for path in folder.parent.iterdir()] == [slurm_job]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ CHECKPOINT_FORMAT = 3
 """Version of what we add to a Lightning checkpoint; files of another version are refused."""
 
 SECTION = "rlmpc"
-"""Key of our part of a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration."""
+"""Key of our part of a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration, and the
+time at which it was `saved_s` [s since 1970]."""
 
 RANKS = "RolloutDataModule"
 """Key under which Lightning stores the state of the ranks: {"ranks": [`RolloutDataModule.rank_state` of each]}."""
@@ -72,7 +74,7 @@ def command_ranges(curriculum: Mapping[str, Any]) -> dict[str, list[float]] | No
 
 def describe_run(config: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:
     """Return our part of a checkpoint: the composed config and the numbers of the last iteration."""
-    return {"format": CHECKPOINT_FORMAT, "config": dict(config), "numbers": dict(numbers)}
+    return {"format": CHECKPOINT_FORMAT, "config": dict(config), "numbers": dict(numbers), "saved_s": time.time()}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

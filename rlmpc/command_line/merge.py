@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -16,9 +16,16 @@ from rlmpc.errors import UserError, nearest
 
 
 def finish[Cfg: (TrainCfg, PlayCfg)](
-    base: Any, layers: Sequence[DictConfig], overrides: dict[str, Any], kind: type[Cfg], source: str
+    base: Any,
+    layers: Sequence[DictConfig],
+    overrides: dict[str, Any],
+    kind: type[Cfg],
+    source: str,
+    taken_over: Mapping[str, Any] | None = None,
 ) -> Cfg:
     """Return the config made of a structured `base`, then `layers`, then `overrides` by dotted key.
+
+    Values of an earlier run, by dotted key, may be `taken_over`; see `check_settings`.
 
     Raises:
         UserError: if a key does not exist or has no value, or a value is not accepted.
@@ -40,7 +47,7 @@ def finish[Cfg: (TrainCfg, PlayCfg)](
         raise UserError(f"neither {source} nor an argument says what '{missing[0]}' is, which has no default")
     composed = OmegaConf.to_object(config)
     assert isinstance(composed, kind)
-    check_settings(composed)
+    check_settings(composed, taken_over=taken_over)
     return composed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +13,44 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.command_line.merge import finish
+from rlmpc.config.compare import ABSENT, Change, shown
+from rlmpc.config.overrides import flatten
 from rlmpc.config.setting import settings_of
 from rlmpc.config.train import RunCfg, TrainCfg
-from rlmpc.contract.differences import differences
 from rlmpc.errors import UserError
 
 OWN = ("resume", "resume_allow_partial")
 """Settings of resuming itself, which are not taken from the checkpoint."""
 
 
+class FinishedError(UserError):
+    """The run has done all its iterations."""
+
+
 def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     """Return the config in the checkpoint that `resume` names, with the other overrides on top, and that checkpoint.
 
     Raises:
-        UserError: if a key is unknown, a value is not accepted, a fixed setting would change, the checkpoint cannot be
-        read, or the run has reached its last iteration.
+        UserError: if a key is unknown, a value is not accepted, a fixed setting would change, or the checkpoint cannot
+            be read.
+        FinishedError: if the run has reached its last iteration.
     """
     overrides = dict(overrides)
     where = overrides.pop("resume")
     if where is None:
         raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
-    checkpoint = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    root = str(overrides.get("run.root", RunCfg().root))
+    checkpoint = find_checkpoint(str(where), Path(root))
     path = checkpoint.path
     _check_names(checkpoint, overrides)
     base = OmegaConf.structured(TrainCfg)
     base.agent = OmegaConf.structured(ALGORITHMS[checkpoint.algorithm].settings)
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
-    cfg = finish(base, [OmegaConf.create(saved)], overrides, TrainCfg, f"the config in '{path}'")
-    check_fixed(saved, cfg)
+    _drop_origin(saved, overrides, Path(root))
+    cfg = finish(base, [OmegaConf.create(saved)], overrides, TrainCfg, f"the config in '{path}'", flatten(saved))
+    check_fixed(saved, cfg, path)
     if cfg.trainer.max_epochs <= checkpoint.iteration:
-        raise UserError(
+        raise FinishedError(
             f"'{path}' has done {checkpoint.iteration} of trainer.max_epochs={cfg.trainer.max_epochs} iterations; "
             "give a larger trainer.max_epochs, which is the total, to go on"
         )
@@ -50,16 +60,28 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     return cfg, checkpoint
 
 
-def changes(checkpoint: Checkpoint, cfg: TrainCfg) -> list[str]:
-    """Return a line `key: there | here` for every setting that a resumed run changes."""
+def changes(checkpoint: Checkpoint, cfg: TrainCfg, env_changes: Sequence[Change]) -> list[str]:
+    """Return a line `key: there | here` for every setting that a resumed run changes, with its whole values.
+
+    Args:
+        checkpoint: of the run.
+        cfg: the config of the run that goes on.
+        env_changes: what changes in the config of the environment.
+    """
     there, here = (
-        _comparable(config) for config in (checkpoint.config, OmegaConf.to_container(OmegaConf.structured(cfg)))
+        flatten({key: value for key, value in config.items() if key not in (*OWN, "run", "env")})
+        for config in (checkpoint.config, asdict(cfg))
     )
-    return differences(there, here)
+    keys = [key for key in here if there.get(key, ABSENT) != here[key]]
+    lines = [f"{key}: {there.get(key, 'new since')} | {here[key]}" for key in keys]
+    return lines + [f"env.{change.path}: {shown(change.there)} | {shown(change.here)}" for change in env_changes]
 
 
-def _comparable(config: Any) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in (*OWN, "run")}
+def _drop_origin(saved: dict[str, Any], overrides: dict[str, Any], root: Path) -> None:
+    """Drop the checkpoint that the run started from, if it is given again; it cannot change."""
+    for key in {f"{algorithm.starts_from}_ckpt" for algorithm in ALGORITHMS.values()} & overrides.keys():
+        if saved.get(key) is not None and find_checkpoint(str(overrides[key]), root).path.samefile(saved[key]):
+            del overrides[key]
 
 
 def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
@@ -73,13 +95,31 @@ def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
             raise UserError(f"'{key}' is '{saved}' in '{checkpoint.path}'; with {key}={given} it would be another run")
 
 
-def check_fixed(saved: dict[str, Any], cfg: TrainCfg) -> None:
+def check_fixed(saved: dict[str, Any], cfg: TrainCfg, path: Path) -> None:
     """Refuse a config that differs from the saved one in a fixed setting.
+
+    A setting that is new since the run was saved must keep its default.
+
+    Args:
+        saved: the saved config.
+        cfg: the config of the run that goes on.
+        path: of the checkpoint, for messages.
 
     Raises:
         UserError: if one differs, with both values and the reason why it cannot change.
     """
-    there = OmegaConf.create(saved)
+    defaults = asdict(TrainCfg(agent=type(cfg.agent)()))
     for key, now, said, _ in settings_of(cfg):
-        if said.why_fixed and (before := OmegaConf.select(there, key)) != now:
-            raise UserError(f"'{key}' cannot change from {before} to {now} in a resumed run: {said.why_fixed}")
+        before = _at(saved, key)
+        if said.why_fixed and now != (_at(defaults, key) if before is ABSENT else before):
+            source = f"(it is new since '{path}' was written)" if before is ABSENT else f"from {before}"
+            raise UserError(f"'{key}' cannot change {source} to {now} in a resumed run: {said.why_fixed}")
+
+
+def _at(tree: Any, key: str) -> Any:
+    """Return what is at a dotted key of nested mappings; `ABSENT` if nothing is."""
+    for name in key.split("."):
+        if not isinstance(tree, Mapping) or name not in tree:
+            return ABSENT
+        tree = tree[name]
+    return tree

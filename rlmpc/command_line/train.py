@@ -16,6 +16,7 @@ from rlmpc.command_line.arguments import read_arguments
 from rlmpc.command_line.files import SOURCE, load_choice, load_file
 from rlmpc.command_line.merge import finish
 from rlmpc.command_line.resume import compose_resume
+from rlmpc.config.overrides import flatten
 from rlmpc.config.setting import inherited
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
@@ -55,8 +56,9 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None
         raise UserError(f"stage '{stage.stage}' does not train agent '{algorithm.name}'; accepted: {accepted}")
     base.agent = OmegaConf.structured(algorithm.settings)
     adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm.name, {})})
-    layers = [stage, task, adjusted, agent, *([] if origin is None else [OmegaConf.create(_kept(origin, algorithm))])]
-    return finish(base, layers, overrides, TrainCfg, SOURCE), origin
+    kept = {} if origin is None else _kept(origin, algorithm)
+    layers = [stage, task, adjusted, agent, OmegaConf.create(kept)]
+    return finish(base, layers, overrides, TrainCfg, SOURCE, flatten(kept)), origin
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from omegaconf import MISSING
 
-from rlmpc.config.setting import AT_START, RATE, setting
+from rlmpc.config.setting import AT_START, setting
 from rlmpc.errors import UserError, nearest
 
 Terms = Mapping[str, Mapping[str, int]]
@@ -30,7 +30,7 @@ class AgentCfg:
     init_std: float = setting(1.0, least="min_std", most="max_std", inherited=True, fixed=AT_START)
     """Standard deviation of the actions at the start."""
     min_std: float = setting(0.05, above=0, inherited=True)
-    max_std: float = setting(2.0, above=0, inherited=True)
+    max_std: float = setting(2.0, above=0, least="min_std", inherited=True)
     normalize_obs: bool = setting(True, network=True)
     """Whether observations are normalised by the running mean and variance of their group."""
     num_steps: int = setting(24, least=1)
@@ -39,8 +39,8 @@ class AgentCfg:
     """Passes over a rollout."""
     num_minibatches: int = setting(4, least=1)
     """Minibatches of a pass; it must divide num_envs x num_steps, or num_envs for an agent with a memory."""
-    learning_rate: float = setting(1.0e-3, above=0, fixed=RATE)
-    """Learning rate; the initial one if it is adaptive."""
+    learning_rate: float = setting(1.0e-3, above=0)
+    """Learning rate; if it is adaptive, the one to start with, also in a resumed run that changes it."""
     max_grad_norm: float = setting(1.0, above=0)
     stagger_episodes: bool = setting(True, fixed=AT_START)
     """Whether to start with random episode ages, so that time-outs do not come all at once."""

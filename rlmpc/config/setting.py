@@ -18,8 +18,6 @@ from rlmpc.errors import UserError, nearest
 
 AT_START = "it has an effect at the start of a run only"
 """Why a setting cannot change on resume (`fixed`)."""
-RATE = "the optimizer goes on with the rate that it has"
-"""Why a learning rate cannot change once it is part of an optimizer's state."""
 BOUNDS = {
     "least": (operator.ge, "at least"),
     "above": (operator.gt, "above"),
@@ -104,25 +102,32 @@ def inherited(config: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
     return {key: saved[key] for key in keys if key in saved}
 
 
-def check_settings(config: Any, prefix: str = "") -> None:
+def check_settings(config: Any, prefix: str = "", taken_over: Mapping[str, Any] | None = None) -> None:
     """Refuse values that the settings of a dataclass, nested ones included, do not accept; see `settings_of`.
+
+    Args:
+        config: the object.
+        prefix: comes before every key.
+        taken_over: values of an earlier run, by key, in which they had their effect. Where they are kept, they need not
+            fit other settings, which may have changed since: a lower `max_lr` leaves the initial rate behind.
 
     Raises:
         UserError: if there is one, with what was given and what is accepted.
     """
     for key, value, said, owner in settings_of(config, prefix):
+        is_kept = taken_over is not None and key in taken_over and taken_over[key] == value
         is_list = isinstance(value, list | tuple)
         # Overrides of an environment are dictionaries too; they are checked elsewhere.
         is_dict = isinstance(value, dict) and bool(said.limits)
         for entry in value if is_list else value.values() if is_dict else [value]:
-            _check_value(key, entry, is_list or is_dict, said, owner)
+            _check_value(key, entry, is_list or is_dict, said, owner, is_kept)
         if value and said.needs and getattr(owner, said.needs) is None:
             raise UserError(f"'{key}' needs {said.needs}=PATH")
         if value and said.excludes and getattr(owner, said.excludes) is not None:
             raise UserError(f"'{key}' has no effect with {said.excludes}={getattr(owner, said.excludes)}")
 
 
-def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any) -> None:
+def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any, is_kept: bool) -> None:
     name = f"every entry of '{key}'" if is_entry else f"'{key}'"
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{name} must be finite, not {value}")
@@ -134,6 +139,8 @@ def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any
     accepted, is_accepted = [], True
     for bound, limit in said.limits.items():
         (holds, words), source = BOUNDS[bound], ""
+        if isinstance(limit, str) and is_kept:
+            continue
         if isinstance(limit, str):
             limit, source = getattr(owner, limit), f"'{key[: key.rfind('.') + 1]}{limit}' = "
         accepted.append(f"{words} {source}{limit}")

@@ -46,6 +46,13 @@ class ToyEnvCfg:
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""
     demote_error: float = 0.6
 
+    only_at_start = ()
+    """Settings that a resumed run cannot change."""
+
+    def acts_at_once(self, path: str) -> bool:
+        """Return whether a changed setting acts in episodes that go on; others are drawn when the points are made."""
+        return path not in ("gain_range", "drag_range", "max_wind", "num_levels", "history")
+
     def play_mode(self) -> None:
         """Switch from training to play mode: no noise."""
         self.position_noise = 0.0
@@ -194,7 +201,7 @@ class ToyEnv:
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
         """Take over the levels of any number of environments, from the next episode on; there are no counters."""
-        self.level.copy_(levels_for(curriculum, self.num_envs))
+        self.level.copy_(levels_for(curriculum, self.num_envs).clamp(max=self.cfg.num_levels - 1))
 
     def state(self) -> dict[str, Any]:
         """Return every tensor of this object, those in dicts by `<dict>/<key>`, and the random stream."""

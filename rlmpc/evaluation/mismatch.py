@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlmpc.config.compare import config_changes, shown
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.make import SET_ABOVE
 
 _TOLERANCE = 1e-6
 """Tolerance for ranges, which widen in steps that add up with rounding errors."""
-
-_ABSENT = object()
-"""Placeholder for a field that only the other side has."""
 
 
 def config_differences(training: Any, playing: Any) -> list[str]:
@@ -26,7 +24,11 @@ def config_differences(training: Any, playing: Any) -> list[str]:
         Lines `path: ... in training, ... here`; the paths are those of `env.*` overrides. Settings of the run, such as
         the number of environments, are left out.
     """
-    return _lines(training, playing, "")
+    return [
+        f"{change.path}: {shown(change.there)} in training, {shown(change.here)} here"
+        for change in config_changes(training, playing)
+        if change.path not in SET_ABOVE
+    ]
 
 
 def command_warnings(
@@ -51,28 +53,3 @@ def command_warnings(
         for name, number in asked
         if name in ranges and not ranges[name][0] - _TOLERANCE <= number <= ranges[name][1] + _TOLERANCE
     ]
-
-
-def _lines(training: Any, playing: Any, path: str) -> list[str]:
-    if path in SET_ABOVE:
-        return []
-    there, here = _fields(training), _fields(playing)
-    if there is None or here is None:
-        same = training is playing or training == playing
-        return [] if same else [f"{path}: {_shown(training)} in training, {_shown(playing)} here"]
-    names = dict.fromkeys([*there, *here])
-    lines = (_lines(there.get(n, _ABSENT), here.get(n, _ABSENT), f"{path}.{n}".lstrip(".")) for n in names)
-    return [line for inner in lines for line in inner]
-
-
-def _fields(value: Any) -> Mapping[str, Any] | None:
-    """Return the fields of a config's section; None for a value."""
-    if isinstance(value, Mapping):
-        return value
-    return vars(value) if hasattr(value, "__dict__") and not callable(value) else None
-
-
-def _shown(value: Any) -> str:
-    if value is None or value is _ABSENT or value is False:
-        return "off"
-    return "on" if value is True or _fields(value) is not None else str(value)

@@ -79,6 +79,8 @@ class OnPolicyLearner(L.LightningModule):
         check_contract(saved, contract, saved.observations.groups, str(checkpoint.path))
         learner = cls(**{**checkpoint.hyperparameters, "agent": asdict(settings)})
         load_weights(learner, checkpoint.state_dict, str(checkpoint.path))
+        # The bounds may have changed.
+        learner.policy.noise.project()
         return learner
 
     @property
@@ -93,15 +95,15 @@ class OnPolicyLearner(L.LightningModule):
         """The policy that acts in rollouts."""
         return self.policy
 
-    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
-        """Return name -> parameters and learning rate."""
-        return {"policy": (self.policy.parameters(), self.cfg.learning_rate)}
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], str]]:
+        """Return name -> parameters and the name of the setting that is their learning rate."""
+        return {"policy": (self.policy.parameters(), "learning_rate")}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make one fused Adam whose learning rates are tensors on the device, where a rule may change them."""
         groups = [
-            {"params": list(parameters), "name": name, "lr": torch.tensor(lr, device=self.device)}
-            for name, (parameters, lr) in self.parameter_groups().items()
+            {"params": list(parameters), "name": name, "lr": torch.tensor(getattr(self.cfg, rate), device=self.device)}
+            for name, (parameters, rate) in self.parameter_groups().items()
         ]
         return torch.optim.Adam(groups, fused=True)
 
@@ -147,10 +149,18 @@ class OnPolicyLearner(L.LightningModule):
         checkpoint[SKIPPED] = self._skipped.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the learning rates and the count of skipped updates, which older checkpoints lack."""
+        """Restore the learning rates and the count of skipped updates, which older checkpoints lack.
+
+        A rate whose setting has changed since starts from the new value.
+        """
+        before = checkpoint["hyper_parameters"]["agent"]
+        rates = {name: rate for name, (_, rate) in self.parameter_groups().items()}
         for group in (group for state in checkpoint.get("optimizer_states", ()) for group in state["param_groups"]):
             # Lightning moves an optimizer's state to the device, but leaves learning rates on the CPU.
             group["lr"] = group["lr"].to(self.device)
+            rate = rates[group["name"]]
+            if before.get(rate) != getattr(self.cfg, rate):
+                group["lr"].fill_(getattr(self.cfg, rate))
         self._skipped.load_state_dict(checkpoint.get(SKIPPED, {}))
 
     def publish(self, metrics: Metrics) -> None:

@@ -18,7 +18,6 @@ from rlmpc.export.deployment import Deployment, load_deployment, read_contract
 from rlmpc.export.record import NUM_OBSERVATIONS, plausible_observations
 from rlmpc.export.write import export_policy
 from rlmpc.play.results import FILM_STEPS, describe_export, film_trials, report_episodes, results_folder
-from rlmpc.run.folder import check_new_folder
 from rlmpc.sim2sim.evaluate import evaluate_in_mujoco
 from rlmpc.sim2sim.ground import served_kinds
 from rlmpc.sim2sim.simulation import world_of
@@ -46,8 +45,11 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
             be written.
     """
     _check_effects(cfg, played)
-    folder = results_folder(cfg, played if isinstance(played, Path) else played.path)
-    check_new_folder(folder)
+    with results_folder(cfg, played if isinstance(played, Path) else played.path) as folder:
+        _play(cfg, played, folder, console)
+
+
+def _play(cfg: PlayCfg, played: Checkpoint | Path, folder: Path, console: Console) -> None:
     deployment: Deployment | None = None
     if isinstance(played, Checkpoint):
         contract = read_contract(played.hyperparameters["contract"], played.path)

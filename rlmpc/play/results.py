@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Episode, Trial
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import table, write_report
+from rlmpc.run.folder import check_new_folder, held, made_folder, new_folder, time_name
 
 FILM_STEPS = 250
 """Control steps of a video."""
 
 
-def results_folder(cfg: PlayCfg, policy: Path) -> Path:
-    """Return `run.dir`, or `play/<time>` in the folder of the run that the policy comes from."""
-    if cfg.run.dir is not None:
-        return Path(cfg.run.dir)
-    beside = policy if policy.is_dir() else policy.parent
-    folder = beside.parent if beside.name == "checkpoints" else beside
-    return folder / "play" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+@contextmanager
+def results_folder(cfg: PlayCfg, policy: Path) -> Iterator[Path]:
+    """Make the folder of the results, for this process alone, before anything is computed.
+
+    It is `run.dir`, or a new `play/<time>` in the folder of the run that the policy comes from.
+
+    Raises:
+        UserError: if it is not empty or cannot be written, or from the body; then what was made is removed.
+    """
+    with ExitStack() as stack:
+        if cfg.run.dir is None:
+            beside = policy if policy.is_dir() else policy.parent
+            parent = beside.parent if beside.name == CHECKPOINTS else beside
+            folder = stack.enter_context(new_folder(parent / "play", time_name()))
+        else:
+            folder = Path(cfg.run.dir)
+            check_new_folder(folder)
+            stack.enter_context(made_folder(folder))
+            stack.enter_context(held(folder))
+        yield folder
 
 
 def report_episodes(

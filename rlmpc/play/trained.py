@@ -24,7 +24,6 @@ from rlmpc.export.record import NUM_OBSERVATIONS, record_observations
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.play.results import FILM_STEPS, describe, describe_export, film_trials, report_episodes, results_folder
-from rlmpc.run.folder import check_new_folder
 
 
 def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:
@@ -34,8 +33,11 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
         UserError: if the policy does not fit the environment, or something asked for does not exist or cannot be
             written.
     """
-    folder = results_folder(cfg, checkpoint.path)
-    check_new_folder(folder)
+    with results_folder(cfg, checkpoint.path) as folder:
+        _play(cfg, checkpoint, folder, console)
+
+
+def _play(cfg: PlayCfg, checkpoint: Checkpoint, folder: Path, console: Console) -> None:
     policy = restore_policy(checkpoint)
     device = resolve_device(cfg.device)
     env_cfg = _play_config(cfg, checkpoint)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.envs.changes import curriculum_without
 from rlmpc.envs.vec_env import merged_states
 from rlmpc.errors import UserError
 from rlmpc.rollout.datamodule import RolloutDataModule
@@ -23,7 +24,12 @@ class Part:
 
 
 def resume_run(
-    checkpoint: Checkpoint, datamodule: RolloutDataModule, rank: int, world_size: int, allow_partial: bool
+    checkpoint: Checkpoint,
+    datamodule: RolloutDataModule,
+    rank: int,
+    world_size: int,
+    allow_partial: bool,
+    hidden: list[str],
 ) -> list[Part]:
     """Restore what a checkpoint holds of this rank's environments, rollout and random generators.
 
@@ -35,6 +41,7 @@ def resume_run(
         rank: index of this process.
         world_size: number of processes.
         allow_partial: whether to go on if parts are missing.
+        hidden: changed settings that the exact state would undo; with any, episodes start anew.
 
     Returns:
         Every part, for `say_resume`.
@@ -43,7 +50,7 @@ def resume_run(
         UserError: if a part is missing and `allow_partial` is not set, or if the file was changed.
     """
     try:
-        rank_parts = _resume_rank(checkpoint.ranks, datamodule, rank, world_size)
+        rank_parts = _resume_rank(checkpoint.ranks, datamodule, rank, world_size, hidden)
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"'{checkpoint.path}' holds something else than expected ({error}); it was changed") from error
     parts = [
@@ -71,13 +78,22 @@ def say_resume(parts: list[Part], changed: list[str], checkpoint: Checkpoint, sh
         show(f"  changed from here on (before | now): {line}")
 
 
-def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, rank: int, world_size: int) -> list[Part]:
+def _resume_rank(
+    ranks: list[dict[str, Any]], datamodule: RolloutDataModule, rank: int, world_size: int, hidden: list[str]
+) -> list[Part]:
     num_envs = datamodule.env.num_envs
     if not ranks:
         return [_part(name, False) for name in ("curriculum", "episodes", "random generators")]
+    own = datamodule.env.curriculum()
+    ranks = [
+        {**state, "curriculum": curriculum_without(state["curriculum"], own, hidden)}
+        if "curriculum" in state
+        else state
+        for state in ranks
+    ]
     counts = {state.get("num_envs", num_envs) for state in ranks}
     if len(ranks) == world_size and counts == {num_envs}:
-        return _resume_same(ranks[rank], datamodule)
+        return _resume_same(ranks[rank], datamodule, hidden)
     state = {"curriculum": merged_states([state["curriculum"] for state in ranks])}
     if rank < len(ranks) and "random" in ranks[rank]:
         state["random"] = ranks[rank]["random"]
@@ -90,9 +106,12 @@ def _resume_rank(ranks: list[dict[str, Any]], datamodule: RolloutDataModule, ran
     ]
 
 
-def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule) -> list[Part]:
+def _resume_same(state: dict[str, Any], datamodule: RolloutDataModule, hidden: list[str]) -> list[Part]:
     """Resume with as many environments and processes as before."""
-    if {"state", "rollout"} <= state.keys():
+    if hidden:
+        episodes = Part("episodes", f"start anew with what changed: {', '.join(f'env.{path}' for path in hidden)}")
+        state = {name: value for name, value in state.items() if name != "state"}
+    elif {"state", "rollout"} <= state.keys():
         episodes = Part("episodes", "restored, physics included")
     elif state.get("kept_state", True):
         episodes = _part("episodes", False)

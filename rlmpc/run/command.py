@@ -14,8 +14,6 @@ from rlmpc.run.processes import is_lightning_child
 LEAVE_LAST_S = 10.0
 """How long a process that Lightning started waits after an error, so that the first one can end by itself."""
 
-EXIT_CODES: dict[type[Exception], int] = {UserError: 2, RunError: 1}
-
 
 def run_command(main: Callable[[list[str]], None]) -> None:
     """Run the entry point of a command and exit with its code, which is never 0 after an error.
@@ -30,12 +28,12 @@ def run_command(main: Callable[[list[str]], None]) -> None:
         code = end.code
     except (UserError, RunError) as error:
         print(f"{sys.argv[0]}: {error}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
-        code = EXIT_CODES[type(error)]
+        code = 2 if isinstance(error, UserError) else 1
     except Exception as error:
         # Raised by the first access to a path, mostly a check whether it exists.
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
             print(f"{sys.argv[0]}: '{str(error.filename)[:40]}...' is too long for a file's name", file=sys.stderr)
-            code = EXIT_CODES[UserError]
+            code = 2
         else:
             traceback.print_exc()
             code = 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -22,19 +23,33 @@ RECORDED_PACKAGES = (
 """Packages whose version may change what is learned."""
 
 
-def write_record(folder: Path, cfg: TrainCfg) -> None:
+VERSIONS = "versions.json"
+"""File with the versions of packages, and the arguments that were typed."""
+
+
+def write_record(folder: Path, cfg: TrainCfg, arguments: Sequence[str]) -> None:
     """Write `config.yaml`, `versions.json` and the state of the git checkout (`git.txt`) into a folder.
 
     Raises:
         OSError: if the folder cannot be written.
     """
+    # First, as it tells whose folder this is.
+    (folder / VERSIONS).write_text(json.dumps(_versions() | {"arguments": list(arguments)}, indent=2) + "\n")
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(cfg))))
-    (folder / "versions.json").write_text(json.dumps(_versions(), indent=2) + "\n")
     (folder / "git.txt").write_text(_git_state())
 
 
-def _versions() -> dict[str, str]:
-    versions = {"rlmpc": rlmpc.__version__, "python": platform.python_version(), "command": " ".join(sys.argv)}
+def recorded_arguments(folder: Path) -> list[str] | None:
+    """Return the sorted arguments in a record; None if the folder holds none that can be read."""
+    try:
+        arguments = json.loads((folder / VERSIONS).read_text())["arguments"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return sorted(map(str, arguments)) if isinstance(arguments, list) else None
+
+
+def _versions() -> dict[str, Any]:
+    versions = {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
             versions[package] = version(package)

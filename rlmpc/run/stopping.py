@@ -13,8 +13,8 @@ from threading import Thread
 from types import FrameType
 from typing import Any, NoReturn, Self
 
-from rlmpc.checkpoint.find import newest_in
-from rlmpc.errors import RunError, UserError
+from rlmpc.checkpoint.find import CHECKPOINTS, checkpoints_by_age
+from rlmpc.errors import RunError
 from rlmpc.run.processes import slurm_job
 
 REQUEUE_SIGNAL = signal.SIGUSR1
@@ -122,11 +122,11 @@ class StopSignals:
 
 def how_to_go_on(folder: Path) -> str:
     """Return where a run is and how to resume it, as the end of a sentence."""
-    try:
-        last = newest_in(folder)
-    except UserError:
+    saved = checkpoints_by_age(folder / CHECKPOINTS)
+    if not saved:
         return f"the run in '{folder}' has no checkpoint yet"
-    return f"the run is in '{folder}', its last checkpoint is {last.name}; go on with: python train.py resume={folder}"
+    go_on = f"go on with: python train.py resume={folder}"
+    return f"the run is in '{folder}', its last checkpoint is {saved[0].name}; {go_on}"
 
 
 def end_stopped_run(signum: signal.Signals, folder: Path, say: Callable[[str], None], rank: int) -> NoReturn:

@@ -76,7 +76,7 @@ def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> li
     makers = {
         # Without `default_hp_metric`, which would be -1 for every run.
         "tensorboard": lambda: TensorBoardLogger(
-            folder, name="", version="", default_hp_metric=False, purge_step=first_iteration or None
+            folder, name="", version="", default_hp_metric=False, purge_step=first_iteration
         ),
         "csv": lambda: CsvLog(folder, first_iteration),
     }

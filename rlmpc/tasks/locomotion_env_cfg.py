@@ -185,6 +185,25 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         assert isinstance(self.sim.physics, NewtonCfg)
         select_manager(self.sim.physics, self.cpu_graph)
 
+    @property
+    def only_at_start(self) -> tuple[str, ...]:
+        """Settings that a resumed run cannot change."""
+        return ("scene.terrain.max_init_terrain_level",)
+
+    def acts_at_once(self, path: str) -> bool:
+        """Return whether a changed setting acts in episodes that go on.
+
+        Managers read these in every step. Anything else is drawn or built when the environments are made, and belongs
+        to their state.
+        """
+        section, _, rest = path.partition(".")
+        if section == "events":
+            term = getattr(self.events, rest.partition(".")[0])
+            return term.mode != "startup" and not path.endswith(".mode")
+        if section == "commands":
+            return ".ranges." not in path
+        return section in ("rewards", "terminations", "curriculum", "observations", "episode_length_s")
+
     def play_mode(self) -> None:
         """Switch to play mode: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
         super().play_mode()

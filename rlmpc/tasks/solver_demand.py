@@ -3,6 +3,9 @@
 The class name starts with "Newton" because Isaac Lab derives the physics backend from it.
 """
 
+# Warp compiles its kernels from the source; as Python, their types do not fit.
+# pyright: reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
+
 from typing import Any, ClassVar
 
 import warp as wp
@@ -13,7 +16,8 @@ from newton import Contacts, Control, Model, State
 
 @wp.kernel
 def _note_contacts(limit: int, count: wp.array[int], peak: wp.array[int], overflows: wp.array[int]):
-    peak[0] = wp.max(peak[0], count[0])
+    if count[0] > peak[0]:
+        peak[0] = count[0]
     if count[0] > limit:
         overflows[0] = overflows[0] + 1
         # Newton drops the same contacts, but prints a line about it.
@@ -23,7 +27,8 @@ def _note_contacts(limit: int, count: wp.array[int], peak: wp.array[int], overfl
 @wp.kernel
 def _note_constraints(limit: int, count: wp.array[int], peak: wp.array[int], overflows: wp.array[int]):
     i = wp.tid()
-    peak[i] = wp.max(peak[i], count[i])
+    if count[i] > peak[i]:
+        peak[i] = count[i]
     if count[i] > limit:
         overflows[i] = overflows[i] + 1
 
@@ -60,7 +65,8 @@ class NewtonDemandManager(NewtonMJWarpManager):
         cls, state_0: State, state_1: State, control: Control, contacts: Contacts | None, substep_dt: float
     ) -> None:
         """Step the solver and note what it was to hold."""
-        data = cls._solver.mjw_data
+        solver: Any = cls._solver
+        data = solver.mjw_data
         if contacts is not None:
             cls._note_contacts(data.naconmax, contacts.rigid_contact_count)
         super()._step_solver(state_0, state_1, control, contacts, substep_dt)

@@ -55,13 +55,13 @@ class FinetuneLearner(PpoLearner):
         """Whether the warm-up of the value function is over."""
         return self.current_epoch >= self.cfg.critic_warmup
 
-    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], str]]:
         """Return the actor, whose rate follows the KL divergence, and the value function, whose rate is fixed."""
         assert self.policy.critic is not None
         critic = list(self.policy.critic.parameters())
         apart = {id(parameter) for parameter in critic}
         actor = [parameter for parameter in self.policy.parameters() if id(parameter) not in apart]
-        return {"policy": (actor, self.cfg.learning_rate), "critic": (critic, self.cfg.critic_lr)}
+        return {"policy": (actor, "learning_rate"), "critic": (critic, "critic_lr")}
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
         """Return the current distribution of a minibatch's actions, with the current memory's outputs."""

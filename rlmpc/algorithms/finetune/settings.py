@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.student.settings import MemoryCfg
-from rlmpc.config.setting import RATE, setting
+from rlmpc.config.setting import setting
 
 
 @dataclass
@@ -16,7 +16,7 @@ class FinetuneCfg(MemoryCfg, PpoCfg):
     algorithm: str = "finetune"
     actor_group: str = "policy"
     learning_rate: float = 1.0e-4
-    critic_lr: float = setting(1.0e-3, above=0, fixed=RATE)
+    critic_lr: float = setting(1.0e-3, above=0)
     """Fixed learning rate of the value function, which starts untrained."""
     critic_warmup: int = setting(20, least=0)
     """Iterations at the start in which only the value function learns."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import RATE, setting
+from rlmpc.config.setting import setting
 
 
 @dataclass
@@ -17,10 +17,10 @@ class PpoCfg(AgentCfg):
     critic_group: str = setting("critic", network=True)
     """Observation group of the value function."""
     critic_hidden: list[int] = setting([512, 256, 128], least=1, network=True)
-    learning_rate: float = setting(1.0e-3, least="min_lr", most="max_lr", fixed=RATE)
-    """Initial value of the adaptive learning rate."""
+    learning_rate: float = setting(1.0e-3, least="min_lr", most="max_lr")
+    """Initial value of the adaptive learning rate; a resumed run that changes it goes on from the new one."""
     min_lr: float = setting(1.0e-5, above=0)
-    max_lr: float = setting(1.0e-2, above=0)
+    max_lr: float = setting(1.0e-2, above=0, least="min_lr")
     desired_kl: float = setting(0.01, above=0)
     """Desired KL divergence of an update; the learning rate adapts to reach it."""
     clip: float = setting(0.2, above=0)

@@ -47,14 +47,14 @@ class RmaLearner(PpoLearner):
     cfg: RmaCfg
     policy: RmaActorCritic
 
-    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], float]]:
+    def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], str]]:
         """Return the parameters of PPO, estimator and history encoder, each group with its own learning rate."""
-        policy, cfg = self.policy, self.cfg
+        policy = self.policy
         apart = {id(p) for module in (policy.estimator, policy.history_encoder) for p in module.parameters()}
         return {
-            "policy": ([p for p in policy.parameters() if id(p) not in apart], cfg.learning_rate),
-            "estimator": (policy.estimator.parameters(), cfg.estimator_lr),
-            "history": (policy.history_encoder.parameters(), cfg.history_lr),
+            "policy": ([p for p in policy.parameters() if id(p) not in apart], "learning_rate"),
+            "estimator": (policy.estimator.parameters(), "estimator_lr"),
+            "history": (policy.history_encoder.parameters(), "history_lr"),
         }
 
     def on_train_epoch_start(self) -> None:

@@ -9,7 +9,7 @@ from omegaconf import MISSING
 
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.config.agent import Terms
-from rlmpc.config.setting import RATE, setting
+from rlmpc.config.setting import setting
 from rlmpc.errors import UserError, nearest
 
 
@@ -47,8 +47,8 @@ class RmaCfg(PpoCfg):
     privileged_hidden: list[int] = setting([128, 64], least=1, network=True)
     scan_hidden: list[int] = setting([128, 64], least=1, network=True)
     estimator_hidden: list[int] = setting([128, 64], least=1, network=True)
-    estimator_lr: float = setting(1.0e-3, above=0, fixed=RATE)
-    history_lr: float = setting(1.0e-3, above=0, fixed=RATE)
+    estimator_lr: float = setting(1.0e-3, above=0)
+    history_lr: float = setting(1.0e-3, above=0)
     # With 1, no iteration would act on the privileged latent, so PPO would not train its encoder.
     history_every: int = setting(20, least=2)
     """One in so many iterations acts on the history latent and then trains the history encoder."""

@@ -61,9 +61,10 @@ class WideningVelocityCommand(UniformVelocityCommand):
         return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Restore the ranges that `state_dict` returned."""
+        """Restore the ranges that `state_dict` returned, as far as today's limits allow."""
         for axis in AXES:
-            low, high = state[axis]
+            lowest, highest = getattr(self.cfg.limits, axis)
+            low, high = (min(max(end, lowest), highest) for end in state[axis])
             setattr(self.ranges, axis, (low, high))
 
 
