@@ -165,10 +165,12 @@ def test_a_skipped_step_of_the_history_encoder_leaves_its_loss_out(run_toy):
 def test_a_checkpoint_holds_the_run_of_skipped_updates_and_one_without_it_still_loads(run_toy):
     learner, _, _ = run_toy(1, num_envs=16)
     learner._skipped.in_a_row, learner._skipped.latest[:6] = torch.tensor(6.0), 1.0
-    checkpoint: dict = {}
+    # Lightning adds these.
+    settings = {"hyper_parameters": dict(learner.hparams)}
+    checkpoint: dict = dict(settings)
     learner.on_save_checkpoint(checkpoint)
     learner._skipped = SkippedUpdates()
     learner.on_load_checkpoint(checkpoint)
     assert learner._skipped.in_a_row == learner._skipped.latest.sum() == 6.0
-    learner.on_load_checkpoint({})
+    learner.on_load_checkpoint(settings)
     assert learner._skipped.in_a_row == learner._skipped.latest.sum() == 0.0
