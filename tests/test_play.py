@@ -66,10 +66,14 @@ def rows(folder: str | Path) -> list[dict[str, str]]:
 
 def refused(command, *arguments: str) -> str:
     """What the command says that must fail; nothing new may be left behind, and nothing changed."""
-    before = {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*")}
+
+    def files() -> dict[Path, int | None]:
+        return {path: path.stat().st_mtime_ns if path.is_file() else None for path in Path.cwd().rglob("*")}
+
+    before = files()
     code, _, err = command(play.main, *arguments)
     assert code == 2
-    assert {path: path.stat().st_mtime_ns for path in Path.cwd().rglob("*")} == before
+    assert files() == before
     return err.removeprefix("train.py: ").strip()
 
 
@@ -207,7 +211,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["task=toy", "policy=zero", "video=true"], "'video' needs ckpt=PATH"),
         (["task=toy", "policy=zero", "backend=mujoco"], "'backend' needs ckpt=PATH"),
         (["ckpt=none.ckpt"], "there is no checkpoint 'none.ckpt'; give a file, a run's folder, latest, best or"),
-        (["ckpt=full"], "there is no checkpoint below 'full'"),
+        (["ckpt=full"], "there is no checkpoint in 'full'"),
         (["ckpt=latest", "run.root=full"], "there is no checkpoint below 'full'"),
         (["ckpt=none.onnx"], "'none.onnx' does not exist"),
         (["ckpt=cut.ckpt"], "'cut.ckpt' is not a checkpoint, or only a part of one"),

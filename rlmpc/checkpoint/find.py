@@ -161,9 +161,8 @@ def _latest_run(root: Path, algorithms: Collection[str] | None) -> Path:
                 saved[run] = summary.saved_s
             break
     if not saved:
-        wanted = "" if algorithms is None else f" of {' or '.join(algorithms)}"
-        readable = " that can be read" if has_any and algorithms is None else ""
-        raise UserError(f"there is no checkpoint{wanted}{readable} below '{root}'")
+        wanted = " that can be read" if algorithms is None else f" of {' or '.join(algorithms)}"
+        raise UserError(f"there is no checkpoint{wanted if has_any else ''} below '{root}'")
     return max(saved, key=lambda run: saved[run])
 
 

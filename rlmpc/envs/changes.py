@@ -23,7 +23,7 @@ def hidden_changes(changes: Sequence[Change], cfg: Any) -> list[str]:
         UserError: if a setting changes that has an effect at the start of a run only.
     """
     for change in changes:
-        if change.path in cfg.only_at_start:
+        if cfg.acts_at_start(change.path):
             raise UserError(
                 f"'env.{change.path}' cannot change from {change.there} to {change.here} in a resumed run: it has an "
                 "effect at the start of a run only"

@@ -46,8 +46,9 @@ class ToyEnvCfg:
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""
     demote_error: float = 0.6
 
-    only_at_start = ()
-    """Settings that a resumed run cannot change."""
+    def acts_at_start(self, path: str) -> bool:
+        """Return whether a setting has an effect at the start of a run only; none has."""
+        return False
 
     def acts_at_once(self, path: str) -> bool:
         """Return whether a changed setting acts in episodes that go on; others are drawn when the points are made."""

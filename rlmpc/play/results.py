@@ -17,7 +17,7 @@ from rlmpc.contract.episode import Episode, Trial
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import table, write_report
-from rlmpc.run.folder import check_new_folder, held, made_folder, new_folder, time_name
+from rlmpc.run.folder import LOCK, check_new_folder, held, made_folder, new_folder, time_name
 
 FILM_STEPS = 250
 """Control steps of a video."""
@@ -27,7 +27,8 @@ FILM_STEPS = 250
 def results_folder(cfg: PlayCfg, policy: Path) -> Iterator[Path]:
     """Make the folder of the results, for this process alone, before anything is computed.
 
-    It is `run.dir`, or a new `play/<time>` in the folder of the run that the policy comes from.
+    It is `run.dir`, or a new `play/<time>` in the folder of the run that the policy comes from. If nothing is written,
+    what was made is removed.
 
     Raises:
         UserError: if it is not empty or cannot be written, or from the body; then what was made is removed.
@@ -41,8 +42,11 @@ def results_folder(cfg: PlayCfg, policy: Path) -> Iterator[Path]:
             folder = Path(cfg.run.dir)
             check_new_folder(folder)
             stack.enter_context(made_folder(folder))
-            stack.enter_context(held(folder))
-        yield folder
+        with held(folder):
+            # Again, as another process may have written there meanwhile.
+            check_new_folder(folder)
+            yield folder
+            (folder / LOCK).unlink()
 
 
 def report_episodes(

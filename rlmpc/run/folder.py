@@ -189,22 +189,28 @@ def made_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def removed_if_refused(folder: Path, made: Sequence[Path]) -> Iterator[None]:
-    """Remove what the body adds to a folder, then the folders that were `made`, the deepest first, if it is refused.
+    """Remove what the body adds to a folder if it is refused; then, if they are empty, the folders that were `made`.
 
     Where there is a checkpoint, nothing is removed.
+
+    Args:
+        folder: the folder.
+        made: folders that did not exist before, the deepest first.
     """
     before = set(folder.rglob("*"))
     try:
         yield
     except UserError:
-        added = set(folder.rglob("*")) - before
+        added = sorted(set(folder.rglob("*")) - before, reverse=True)
         if not any(path.suffix == ".ckpt" for path in added):
-            with suppress(OSError):
-                for path in sorted(added, reverse=True):
+            for path in added:
+                with suppress(OSError):
                     path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-                for path in made:
-                    path.rmdir()
         raise
+    finally:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 @contextmanager

@@ -185,10 +185,9 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         assert isinstance(self.sim.physics, NewtonCfg)
         select_manager(self.sim.physics, self.cpu_graph)
 
-    @property
-    def only_at_start(self) -> tuple[str, ...]:
-        """Settings that a resumed run cannot change."""
-        return ("scene.terrain.max_init_terrain_level",)
+    def acts_at_start(self, path: str) -> bool:
+        """Return whether a setting has an effect at the start of a run only, so that a resumed run cannot change it."""
+        return path == "scene.terrain.max_init_terrain_level"
 
     def acts_at_once(self, path: str) -> bool:
         """Return whether a changed setting acts in episodes that go on.

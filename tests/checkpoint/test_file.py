@@ -10,34 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from rlmpc.checkpoint import file
 from rlmpc.checkpoint.file import CHECKPOINT_FORMAT, describe_run, load_checkpoint
-from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.checkpoint.weights import load_weights
-from rlmpc.contract.contract import Contract
-from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.errors import UserError
-
-CONFIG = {"task": {"name": "toy"}, "env": {"history": 8}}
-CONTRACT = Contract(0.05, ObsSchema({"policy": (ObsTerm("gyro", 3),)}), ({"name": "push", "dim": 2},))
-REPORT = {"episode/return": 1.5, "train/kl": 0.01}
-
-
-def content(**changes: Any) -> dict[str, Any]:
-    """What Lightning writes, with our section."""
-    return {
-        "epoch": 6,
-        "state_dict": {"policy.weight": torch.arange(3.0)},
-        "hyper_parameters": {"agent": {"algorithm": "ppo"}, "contract": CONTRACT.to_dict()},
-        "RolloutDataModule": {"ranks": [{"curriculum": {"levels": torch.tensor([i, 2])}} for i in (1, 3)]},
-        "rlmpc": describe_run(CONFIG, REPORT),
-    } | changes
-
-
-def saved(path: Path, data: Any = None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(content() if data is None else data, path)
-    return path
+from tests.checkpoint.written import CONFIG, CONTRACT, REPORT, content, saved
 
 
 def refusal(path: Path) -> str:
@@ -218,72 +194,3 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
         "  1.bias: missing | [1]",
     ]
     assert torch.equal(module[0].bias, before)
-
-
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """Two runs; the older one has a better return in its first checkpoint than in its last."""
-    root = tmp_path / "logs"
-    returns = {("old", 1): 9.0, ("old", 3): 8.0, ("new", 1): 3, ("new", 3): 5.0, ("new", 5): 4.0}
-    # Written in the opposite order, as a copy may be, so that only what is inside tells which is newest.
-    for at, ((run, epoch), value) in reversed(list(enumerate(returns.items()))):
-        section = describe_run(CONFIG, {"episode/return": value}) | {"saved_s": 1.7e9 + at}
-        saved(root / f"toy/{run}/checkpoints/epoch={epoch}.ckpt", content(epoch=epoch, rlmpc=section))
-    (root / "toy/new/checkpoints/last.ckpt").symlink_to("epoch=5.ckpt")
-    return root
-
-
-@pytest.mark.parametrize(
-    ("where", "found"),
-    [
-        ("{root}/toy/old/checkpoints/epoch=1.ckpt", "toy/old/checkpoints/epoch=1.ckpt"),
-        ("{root}/toy/new/checkpoints/last.ckpt", "toy/new/checkpoints/last.ckpt"),
-        ("{root}/toy/old", "toy/old/checkpoints/epoch=3.ckpt"),
-        ("{root}/toy/old/checkpoints", "toy/old/checkpoints/epoch=3.ckpt"),
-        ("latest", "toy/new/checkpoints/epoch=5.ckpt"),
-        ("best", "toy/new/checkpoints/epoch=3.ckpt"),
-        ("{root}/toy/old/best", "toy/old/checkpoints/epoch=1.ckpt"),
-        ("{root}/toy/new/checkpoints/best", "toy/new/checkpoints/epoch=3.ckpt"),
-    ],
-)
-def test_the_file_that_is_meant_is_found(runs: Path, where: str, found: str):
-    assert find_checkpoint(where.format(root=runs), runs).path == runs / found
-
-
-def test_the_file_that_is_meant_is_read_once(runs: Path, monkeypatch):
-    read: list[str] = []
-    monkeypatch.setattr(file, "_read", lambda path, original=file._read: read.append(path.name) or original(path))
-    find_checkpoint("latest", runs, ["ppo"])
-    assert read == ["epoch=5.ckpt"]
-    find_checkpoint("best", runs, ["ppo"])
-    assert read[1:] == ["epoch=3.ckpt"]
-
-
-def test_the_newest_and_the_best_are_among_those_that_can_be_read(runs: Path):
-    for name in ("epoch=3", "epoch=5"):
-        (runs / f"toy/new/checkpoints/{name}.ckpt").write_bytes(b"")
-    assert find_checkpoint(f"{runs}/toy/new/best", runs).path.name == "epoch=1.ckpt"
-    (runs / "toy/new/checkpoints/epoch=1.ckpt").write_bytes(b"")
-    assert find_checkpoint("latest", runs, ["ppo"]).path == runs / "toy/old/checkpoints/epoch=3.ckpt"
-    with pytest.raises(UserError, match="there is no checkpoint of rma below"):
-        find_checkpoint("latest", runs, ["rma"])
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be read"):
-        find_checkpoint(f"{runs}/toy/new/best", runs)
-
-
-def test_a_link_to_a_file_that_is_gone_does_no_harm(runs: Path):
-    (runs / "toy/new/checkpoints/gone.ckpt").symlink_to("epoch=9.ckpt")
-    assert find_checkpoint("latest", runs).path.name == "epoch=5.ckpt"
-
-
-def test_what_never_ended_an_episode_is_not_the_best(runs: Path):
-    saved(runs / "toy/new/checkpoints/epoch=7.ckpt", content(epoch=7, rlmpc=describe_run(CONFIG, {})))
-    assert find_checkpoint("best", runs).path.name == "epoch=3.ckpt"
-
-
-@pytest.mark.parametrize("where", ["latest", "best", "{root}/none/best", "{root}/none.ckpt", "{root}/empty", "bst"])
-def test_where_nothing_is_found_one_sentence_says_so(tmp_path: Path, where: str):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="there is no checkpoint") as caught:
-        find_checkpoint(where.format(root=tmp_path), tmp_path)
-    assert "\n" not in str(caught.value)
