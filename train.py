@@ -16,6 +16,7 @@ from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
 from rlmpc.command_line.usage import answer
 from rlmpc.config.compare import config_changes
+from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import recorded_run
@@ -73,6 +74,7 @@ def train(
     check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
     rank, say = global_rank(cfg.trainer.devices), console.print
+    seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
     env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
     hidden = hidden_changes(env_changes, env_cfg)
@@ -86,7 +88,7 @@ def train(
         hint = srun_hint()
         if hint is not None:
             say(hint)
-        seed = L.seed_everything(cfg.seed + rank, verbose=False)
+        L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)

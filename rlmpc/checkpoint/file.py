@@ -64,7 +64,12 @@ class Checkpoint:
     @property
     def command_ranges(self) -> dict[str, list[float]] | None:
         """Ranges of the velocity command that training had reached, by axis [m/s, rad/s]; None without a command."""
-        return ((self.curriculum or {}).get("terms") or {}).get("base_velocity")
+        return command_ranges(self.curriculum or {})
+
+
+def command_ranges(curriculum: Mapping[str, Any]) -> dict[str, list[float]] | None:
+    """Return the velocity command's ranges in what `VecEnv.curriculum` returned; None without a command."""
+    return (curriculum.get("terms") or {}).get("base_velocity")
 
 
 def describe_run(config: Mapping[str, Any], numbers: Mapping[str, float]) -> dict[str, Any]:

@@ -161,7 +161,8 @@ class Collector:
 
     def _metrics(self, reward: Tensor, valid: Tensor) -> Metrics:
         total_return, total_length, falls, episodes = self._ended.unbind()
-        steps = valid.sum().float()
+        # Counted before they become floats, which cannot tell large numbers that differ by 1.
+        steps, left_out = valid.sum().float(), (~valid).sum().float()
         num_envs, num_samples = (steps.new_tensor(float(number)) for number in (valid.shape[1], valid.numel()))
         self._ended = torch.zeros_like(self._ended)
         return {
@@ -171,6 +172,6 @@ class Collector:
             "episode/falls_per_minute": (falls, steps * self.env.step_dt / 60.0),
             "episode/reward_per_step": (reward.sum(), steps),
             "fault/envs": (num_envs - valid.all(dim=0).sum(), num_envs),
-            "fault/samples": (num_samples - steps, num_samples),
+            "fault/samples": (left_out, num_samples),
             **self.env.pop_metrics(),
         }
