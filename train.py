@@ -62,6 +62,7 @@ def train(
     from rlmpc.rollout.faults import FaultRecorder
     from rlmpc.rollout.memory import check_memory
     from rlmpc.rollout.resume import resume_run, say_resume
+    from rlmpc.run.checkpoint_io import check_progress
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
     quiet_lightning()
@@ -108,6 +109,8 @@ def train(
             say_resume(parts, changes(resumed, cfg, env_changes), resumed, say)
         callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
         trainer = make_trainer(cfg, folder, callbacks, device, resumed, learner.find_unused_parameters)
+        if resumed is not None:
+            check_progress(resumed, trainer)
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Self
 
 import lightning as L
@@ -11,11 +12,14 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.weights import load_weights
+from rlmpc.checkpoint.file import RANKS, Checkpoint
+from rlmpc.checkpoint.optimizer_state import check_optimizer
+from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.weights import make_with_weights
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
@@ -73,15 +77,29 @@ class OnPolicyLearner(L.LightningModule):
         """Restore a saved learner with the current settings; Lightning restores its optimizer.
 
         Raises:
-            UserError: if the contract is not the one that it learned with, or the weights do not fit the settings.
+            UserError: if the contract is not the one that it learned with, or weights, optimizer or the policy's memory
+                do not fit the settings.
         """
         saved = Contract.from_dict(checkpoint.hyperparameters["contract"])
         check_contract(saved, contract, saved.observations.groups, str(checkpoint.path))
-        learner = cls(**{**checkpoint.hyperparameters, "agent": asdict(settings)})
-        load_weights(learner, checkpoint.state_dict, str(checkpoint.path))
+        make = partial(cls, **{**checkpoint.hyperparameters, "agent": asdict(settings)})
+        learner = make_with_weights(make, checkpoint.state_dict, str(checkpoint.path))
+        check_optimizer(checkpoint.optimizer_states, learner.configure_optimizers(), checkpoint.path)
+        learner._check_memory(checkpoint)
         # The bounds may have changed.
         learner.policy.noise.project()
         return learner
+
+    def _check_memory(self, checkpoint: Checkpoint) -> None:
+        """Refuse a checkpoint whose rollouts go on with another memory than this policy's."""
+        for index, rank in enumerate(checkpoint.ranks):
+            there = rank.get("rollout", {}).get("memory")
+            if there is None:
+                continue
+            here = self.rollout_policy.initial_memory(1)
+            field = f"{RANKS}.ranks.{index}.rollout.memory"
+            if lines := misfits({name: values[:1] for name, values in there.items()}, here, field):
+                raise UserError(f"the memory in '{checkpoint.path}' is not the policy's (there | here): {lines[0]}")
 
     @property
     def optimizer(self) -> LightningOptimizer:

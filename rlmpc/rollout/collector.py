@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlmpc.checkpoint.schema import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.networks.tree import like_rows, tree_map
@@ -103,8 +104,9 @@ class Collector:
             ValueError: if the state is of other environments.
         """
         device = self.env.device
-        widths = {group: [self.env.num_envs, width] for group, width in self.env.obs_schema.dims().items()}
-        lines = differences({group: list(values.shape) for group, values in state["obs"].items()}, widths)
+        num_envs = self.env.num_envs
+        widths = {group: f"float32 [{num_envs}, {width}]" for group, width in self.env.obs_schema.dims().items()}
+        lines = differences(kinds(state["obs"]), widths)
         if lines:
             raise ValueError("its observations are others (there | here):\n  " + "\n  ".join(lines))
         state = tree_map(lambda values: values.to(device), state)

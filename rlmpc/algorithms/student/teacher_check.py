@@ -9,6 +9,7 @@ import torch
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError
 from rlmpc.rollout.interaction import ActingPolicy, interact
 
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
@@ -55,9 +56,17 @@ def _shown(number: float | None) -> str:
 
 
 def take_over_curriculum(env: VecEnv, checkpoint: Checkpoint) -> None:
-    """Give the environment the terrain levels and command ranges that a checkpoint's training had reached."""
-    if checkpoint.curriculum is not None:
+    """Give the environment the terrain levels and command ranges that a checkpoint's training had reached.
+
+    Raises:
+        UserError: if the checkpoint's curriculum is of another kind than the environment's.
+    """
+    if checkpoint.curriculum is None:
+        return
+    try:
         env.load_curriculum(checkpoint.curriculum, counters=False)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"the curriculum in '{checkpoint.path}' does not fit this environment: {error}") from error
 
 
 def roll(env: VecEnv, policy: ActingPolicy, num_steps: int) -> dict[str, float]:

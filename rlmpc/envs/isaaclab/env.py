@@ -14,6 +14,7 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
+from rlmpc.checkpoint.schema import misfits
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
@@ -132,8 +133,15 @@ class IsaacLabEnv:
         return state | {"terms": terms}
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
-        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`."""
+        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`.
+
+        Raises:
+            ValueError: if the state of a term is of another kind.
+        """
         terms = self._stateful_terms()
+        for name in terms.keys() & curriculum["terms"].keys():
+            if lines := misfits(curriculum["terms"][name], terms[name].state_dict(), f"curriculum.terms.{name}"):
+                raise ValueError(f"the curriculum is of another kind (there | here): {lines[0]}")
         if counters:
             self._env.common_step_counter = curriculum["step_counter"]
         else:

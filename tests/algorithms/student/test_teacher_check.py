@@ -17,7 +17,7 @@ def checkpoint(level: int | None = None, **numbers: float) -> Checkpoint:
     state = None if level is None else {"levels": torch.full((4,), level), "kinds": torch.zeros(4, dtype=torch.long)}
     numbers = {f"episode/{name}": value for name, value in numbers.items()}
     ranks = [] if state is None else [{"curriculum": state}]
-    return Checkpoint(Path("a.ckpt"), "", 7, {}, numbers, {}, {}, ranks, has_optimizer=False)
+    return Checkpoint(Path("a.ckpt"), "", 7, {}, numbers, {}, {}, ranks, optimizer_states=[])
 
 
 class Still:
