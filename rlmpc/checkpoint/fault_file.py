@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from rlmpc.checkpoint.arrays import Array, Letter
 from rlmpc.checkpoint.plain import read_plain
-from rlmpc.checkpoint.schema import MAX_ENVS, Array, EnvState, Letter, Random, RunConfig, plain_text
+from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, Random, RunConfig, plain_text
 from rlmpc.contract.schema import As, Name, Whole, checked, closed, misfit
 from rlmpc.errors import UserError
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from rlmpc.checkpoint.schema import OptimizerState, misfits
+from rlmpc.checkpoint.arrays import misfits
+from rlmpc.checkpoint.schema import OptimizerState
 from rlmpc.contract.differences import differences
 from rlmpc.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.arrays import misfits
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.errors import UserError
 from rlmpc.networks.normalizer import RunningNormalizer
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial

@@ -12,9 +12,9 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.checkpoint.file import RANKS, Checkpoint
 from rlmpc.checkpoint.optimizer_state import check_optimizer
-from rlmpc.checkpoint.schema import misfits
 from rlmpc.checkpoint.weights import make_with_weights
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract, check_contract

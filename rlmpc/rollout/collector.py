@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from rlmpc.checkpoint.schema import kinds
+from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.networks.tree import like_rows, tree_map

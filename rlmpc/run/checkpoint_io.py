@@ -11,8 +11,9 @@ import lightning as L
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.schema import LOOPS, LightningState, misfits
+from rlmpc.checkpoint.schema import LOOPS, LightningState
 from rlmpc.checkpoint.write import write_whole
 from rlmpc.config.overrides import flatten
 from rlmpc.contract.schema import LARGEST, checked, misfit

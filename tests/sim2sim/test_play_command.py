@@ -173,7 +173,7 @@ def test_a_policy_that_needs_what_only_training_knows_is_refused(command, checkp
         ),
         (lambda c: c["joints"]["damping"].pop(), "damping"),
         (lambda c: c["actions"][0].pop("offset"), "offset"),
-        (lambda c: c["observations"]["policy"][0].update(scale=[1.0, 2.0]), "joint_pos"),
+        (lambda c: c["observations"]["policy"][0].update(scale=[1.0, 2.0]), "should have 29 entries"),
         (lambda c: c.update(control_dt=0.0), "control_dt"),
     ],
 )

@@ -14,7 +14,7 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
-from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv

@@ -34,7 +34,7 @@ from isaaclab_newton.physics import NewtonManager
 from newton import Heightfield, Mesh, Model
 from torch import Tensor
 
-from rlmpc.checkpoint.schema import misfits
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.config.overrides import flatten
 
 MANAGERS = ("command", "action", "observation", "event", "recorder", "termination", "reward", "curriculum")
