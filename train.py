@@ -9,29 +9,29 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.console import Console
-
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.command_line.again import goes_on
-from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
+from rlmpc.command_line.usage import answer
 from rlmpc.config.compare import config_changes
 from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import recorded_run
-from rlmpc.run.processes import end_with_launcher, global_rank, is_requeued, local_rank
+from rlmpc.run.launcher_variables import srun_hint
+from rlmpc.run.output import PlainConsole, keep_output
+from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and train."""
-    console = Console(soft_wrap=True, highlight=False)
-    if arguments == ["list=true"]:
-        console.print(list_choices())
+    if (text := answer(arguments, __doc__ or "", TrainCfg())) is not None:
+        print(text)
         return
+    console = PlainConsole()
     try:
         cfg, opened = compose_train(goes_on(arguments) or arguments)
     except FinishedError as finished:
@@ -39,10 +39,16 @@ def main(arguments: list[str]) -> None:
             raise
         console.print(f"nothing is left to do: {finished}")
         return
-    train(cfg, arguments, opened, console)
+    check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
+    console.quiet = global_rank(cfg.trainer.devices) != 0
+    end_with_launcher()
+    with StopSignals(cfg.trainer.stop_timeout_s, console.print) as signals:
+        train(cfg, arguments, opened, console, signals)
 
 
-def train(cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, console: Console) -> None:
+def train(
+    cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, console: PlainConsole, signals: StopSignals
+) -> None:
     """Start the environment and learn in it; all results go to the run's folder."""
     # These imports (torch, Lightning) take seconds; by now the arguments are known to be good.
     import lightning as L
@@ -54,6 +60,7 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, consol
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
+    from rlmpc.rollout.memory import check_memory
     from rlmpc.rollout.resume import resume_run, say_resume
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
@@ -62,20 +69,25 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, consol
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     env_cfg = env_config(cfg.task, cfg.env)
     cfg.agent.check_minibatches(num_envs)
-    cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
-    rank = global_rank(cfg.trainer.devices)
+    rank, say = global_rank(cfg.trainer.devices), console.print
     seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
     env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
     hidden = hidden_changes(env_changes, env_cfg)
-    say = console.print if rank == 0 else lambda line: None
-    end_with_launcher()
-    with StopSignals(cfg.trainer.stop_timeout_s, say) as signals, ExitStack() as stack:
+    with ExitStack() as stack:
         made = stack.enter_context(recorded_run(cfg, arguments, resumed)) if rank == 0 else None
         # The first process chooses the folder; where another one writes, it asks that one.
         folder = Path() if made is None else made.path
+        if made is not None:
+            keep_output(made.record)
         say(f"run folder {folder}")
+        hint = srun_hint()
+        if hint is not None:
+            say(hint)
         L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from callbacks.due import is_due
 from rlmpc.checkpoint.file import SECTION, describe_run, has_right_checksums
 from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.checkpoint.write import link, warn_once
 from rlmpc.learners.base import OnPolicyLearner
 
 
@@ -40,20 +42,26 @@ class IterationCheckpoint(Checkpoint):
         # Called on every rank: each contributes its part and waits for the file.
         trainer.save_checkpoint(path, weights_only=False)
         if trainer.is_global_zero:
-            self._link(path)
+            link(self._folder / "last.ckpt", path)
             self._remove_old(path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: OnPolicyLearner, checkpoint: dict[str, Any]) -> None:
         """Add the run's config and the numbers of the last iteration."""
         checkpoint[SECTION] = describe_run(self._config, pl_module.numbers)
 
-    def _link(self, newest: Path) -> None:
-        link = self._folder / "last.ckpt"
-        link.unlink(missing_ok=True)
-        link.symlink_to(newest.name)
-
     def _remove_old(self, newest: Path) -> None:
-        """Remove all but the last few if the newest is intact."""
-        if self._keep_last is not None and has_right_checksums(newest):
-            for path in checkpoints_by_age(self._folder)[self._keep_last :]:
-                path.unlink()
+        """Remove all but the last few if the newest is intact; what cannot be removed stays, with a warning."""
+        if self._keep_last is None:
+            return
+        try:
+            is_intact = has_right_checksums(newest)
+        except zipfile.BadZipFile:
+            is_intact = False
+        if not is_intact:
+            warn_once(f"'{newest}' is damaged on its disk; older checkpoints are kept")
+            return
+        for path in checkpoints_by_age(self._folder)[self._keep_last :]:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                warn_once(f"an old checkpoint in '{self._folder}' cannot be removed ({error.strerror}); it stays")

@@ -109,7 +109,7 @@ class ConsoleTable(Callback):
         return " ".join(cells)
 
     def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(line)
 
 
 def _width(spec: str) -> int:

@@ -8,7 +8,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from rlmpc.run.processes import slurm_job
 from rlmpc.run.stopping import StopSignals
 
 
@@ -27,7 +26,7 @@ class StopBetweenIterations(Callback):
 
         Lightning's would call a collective in the middle of another one, end without saving, or save in mid-iteration.
         """
-        self._signals.defer(requeue=slurm_job() is not None)
+        self._signals.defer()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop all ranks if one of them was signalled."""

@@ -150,6 +150,9 @@ def num_envs_for(task: TaskCfg, requested: int | None, device: torch.device) -> 
 def _isaaclab_config(task: TaskCfg) -> Any:
     if importlib.util.find_spec("isaaclab") is None:
         raise UserError(f"task '{task.name}' needs Isaac Lab, which is not installed; task=toy runs without it")
+    from rlmpc.envs.isaaclab.caches import check_caches
+
+    check_caches()
     from rlmpc.envs.isaaclab.env import load_env_cfg
 
     return load_env_cfg(task.env_id)

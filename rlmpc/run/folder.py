@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rlmpc.checkpoint.find import CHECKPOINTS, checkpoints_by_age, newer_than
+from rlmpc.checkpoint.write import if_offered
 from rlmpc.config.train import TrainCfg
-from rlmpc.errors import RunError, UserError
+from rlmpc.errors import UserError
 from rlmpc.run.processes import is_requeued, slurm_job
 from rlmpc.run.record import recorded_arguments, write_record
 from rlmpc.run.stopping import how_to_go_on
+from rlmpc.run.system_errors import naming_place
 
 if TYPE_CHECKING:
     from rlmpc.checkpoint.file import Checkpoint
@@ -115,7 +116,7 @@ def recorded_run(cfg: TrainCfg, arguments: Sequence[str], resumed: Checkpoint | 
     Raises:
         UserError: if the folder belongs to another run or cannot be written, or from the body; then what was made here
             is removed.
-        RunError: if a disk is full.
+        RunError: if the operating system refuses a file, such as on a full disk.
     """
     continued = None if resumed is None else run_of(resumed.path)
     exact = continued if cfg.run.dir is None else Path(cfg.run.dir)
@@ -144,7 +145,7 @@ def recorded_run(cfg: TrainCfg, arguments: Sequence[str], resumed: Checkpoint | 
         except OSError as error:
             raise unwritable(folder, error) from error
         stack.enter_context(ends_with_advice(folder))
-        stack.enter_context(naming_full_disk(folder))
+        stack.enter_context(naming_place(folder))
         yield RunFolder(folder, record)
 
 
@@ -226,7 +227,8 @@ def held(folder: Path) -> Iterator[None]:
         raise unwritable(folder, error) from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with if_offered(f"lock for '{folder}'", "but nothing keeps a second process from writing there"):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"the run in '{folder}' is still going, in another process") from None
         yield
@@ -242,21 +244,6 @@ def ends_with_advice(folder: Path) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"the run ended with an error; {how_to_go_on(folder)}")
         raise
-
-
-@contextmanager
-def naming_full_disk(folder: Path) -> Iterator[None]:
-    """Say which disk is full, whatever was written: loggers and the simulator's caches do not say so.
-
-    Raises:
-        RunError: instead of an OSError that means a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise RunError(f"the disk of '{error.filename or folder}' is full: {error.strerror}") from error
 
 
 def unwritable(folder: Path, error: OSError) -> UserError:

@@ -9,12 +9,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rlmpc.errors import UserError
+from rlmpc.run.launcher_variables import (
+    TASKS_PER_MACHINE,
+    check_launched,
+    check_launcher_variables,
+    is_interactive,
+    launcher_name,
+    tasks_per_machine,
+)
 
 if TYPE_CHECKING:
     from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-
-LAUNCHED = {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "LOCAL_RANK", "NODE_RANK"}
-"""Environment variables; every launched process has at least one of them."""
 
 PR_SET_PDEATHSIG = 1
 """Option of Linux's prctl (linux/prctl.h): the signal that this process gets when its parent ends."""
@@ -33,27 +38,29 @@ def launcher() -> Launcher | None:
     """Return the launcher of this process; None if there was none.
 
     Raises:
-        UserError: if SLURM does not say how many tasks each machine has.
+        UserError: if the launcher's variables make no sense.
     """
-    if not LAUNCHED & os.environ.keys():
+    check_launcher_variables()
+    check_launched()
+    name = launcher_name()
+    if name is None:
         # Without this check, a command without a launcher would import Lightning, 10 s, to learn that it has none.
         return None
+    if name == "SLURM":
+        # Lightning reads a plain number.
+        os.environ[TASKS_PER_MACHINE] = str(tasks_per_machine())
+    return Launcher(name, cluster_environment(name))
+
+
+def cluster_environment(name: str | None) -> ClusterEnvironment:
+    """Return what Lightning reads from the variables of the launcher of this name."""
     from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    # Lightning's own order: torchrun may itself be started by SLURM.
-    if TorchElasticEnvironment.detect():
-        return Launcher("torchrun", TorchElasticEnvironment())
-    if SLURMEnvironment.detect():
-        try:
-            return Launcher("SLURM", SLURMEnvironment())
-        except RuntimeError as error:
-            tasks = os.environ["SLURM_NTASKS"]
-            raise UserError(
-                f"SLURM started {tasks} tasks; say with --ntasks-per-node how many on each machine"
-            ) from error
-    return Launcher("Lightning", LightningEnvironment())
+    if name == "torchrun":
+        return TorchElasticEnvironment()
+    return SLURMEnvironment() if name == "SLURM" else LightningEnvironment()
 
 
 def local_rank() -> int:
@@ -74,6 +81,20 @@ def global_rank(devices: int) -> int:
     return environment.global_rank()
 
 
+def check_place(devices: int, num_nodes: int) -> None:
+    """Refuse the number of a process or machine that is not below their number.
+
+    Raises:
+        UserError: naming the variable and the setting.
+    """
+    for variable, key, number in (("LOCAL_RANK", "devices", devices), ("NODE_RANK", "num_nodes", num_nodes)):
+        if launcher_name() == "Lightning" and int(os.environ.get(variable, 0)) >= number:
+            raise UserError(
+                f"the environment variable {variable} is '{os.environ[variable]}', but trainer.{key}={number}; "
+                f"accepted: a whole number from 0 to {number - 1}"
+            )
+
+
 def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Add `trainer.devices` and `trainer.num_nodes` to overrides of a config, as torchrun or SLURM started them.
 
@@ -90,6 +111,9 @@ def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"{name} started {environment.world_size()} processes, of which {devices} here; each machine needs as many"
         )
+    machines = int(os.environ.get("SLURM_NNODES", num_nodes))
+    if name == "SLURM" and machines != num_nodes:
+        raise UserError(f"SLURM started {num_nodes} times {devices} tasks on {machines} machines; each needs as many")
     started = {"trainer.devices": devices, "trainer.num_nodes": num_nodes}
     for key, number in started.items():
         if overrides.get(key, number) != number:
@@ -99,19 +123,16 @@ def with_layout(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def _processes_of_this_machine(name: str) -> int:
     """Return the number of processes on this machine, for which Lightning's environments have no method."""
-    if name == "torchrun":
-        return int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ.get("SLURM_NTASKS_PER_NODE", 1))
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if name == "torchrun" else tasks_per_machine()
 
 
 def slurm_job() -> int | None:
-    """Return the number of this process's SLURM job, the same after a requeue; None outside of one."""
-    found = launcher()
-    if found is None or found.name != "SLURM":
-        return None
-    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    """Return the number of this process's SLURM job, the same after a requeue; None outside of one.
 
-    return SLURMEnvironment.job_id()
+    A shell in a job, and what torchrun starts in one, is outside of it.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    return None if job is None or is_interactive() or launcher_name() == "torchrun" else int(job)
 
 
 def is_requeued() -> bool:
@@ -121,10 +142,9 @@ def is_requeued() -> bool:
 
 def is_lightning_child() -> bool:
     """Return whether Lightning started this process (`trainer.devices=N`) from the first one of this machine."""
-    if "LOCAL_RANK" not in os.environ:
-        return False
-    found = launcher()
-    return found is not None and found.name == "Lightning" and found.environment.local_rank() > 0
+    # Lightning sets all of them; a user who starts each process may need one.
+    is_launched = {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return is_launched and launcher_name() == "Lightning" and os.environ["LOCAL_RANK"] != "0"
 
 
 def end_with_launcher() -> None:

@@ -35,8 +35,17 @@ def write_record(folder: Path, cfg: TrainCfg, arguments: Sequence[str]) -> None:
     """
     # First, as it tells whose folder this is.
     (folder / VERSIONS).write_text(json.dumps(_versions() | {"arguments": list(arguments)}, indent=2) + "\n")
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(asdict(cfg))))
-    (folder / "git.txt").write_text(_git_state())
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_escaped(asdict(cfg)))), encoding="utf-8")
+    (folder / "git.txt").write_text(_git_state(), encoding="utf-8")
+
+
+def _escaped(tree: Any) -> Any:
+    """Return a config in which OmegaConf takes `${` as text: nobody means an interpolation."""
+    if isinstance(tree, dict):
+        return {name: _escaped(value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_escaped(value) for value in tree]
+    return tree.replace("${", "\\${") if isinstance(tree, str) else tree
 
 
 def recorded_arguments(folder: Path) -> list[str] | None:
@@ -64,8 +73,8 @@ def _git_state() -> str:
     parts = []
     for arguments in (["rev-parse", "HEAD"], ["status", "--short"], ["diff", "HEAD"]):
         try:
-            result = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+            result = subprocess.run(["git", *arguments], cwd=here, capture_output=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             return "not a git checkout\n"
-        parts.append(result.stdout)
+        parts.append(result.stdout.decode(errors="replace"))
     return "\n".join(parts)

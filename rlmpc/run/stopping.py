@@ -20,26 +20,30 @@ from rlmpc.run.processes import slurm_job
 REQUEUE_SIGNAL = signal.SIGUSR1
 """Signal that SLURM sends before a job's time is over (`--signal=USR1@90`); Lightning's plugin expects the same."""
 
+START_TIMEOUT_S = 5.0
+"""How long a process may take to close what is open after a signal before training: nothing was learned yet."""
+
 WAITS = "stopping after this iteration; press Ctrl-C again to stop at once"
 
 
 def exit_code(signum: int) -> int:
-    """Return the exit code of a process that a signal ended, as in shells: 143 for SIGTERM, 130 for Ctrl-C."""
+    """Return the exit code of a process that a signal ended, as in shells: SIGTERM 143, Ctrl-C 130, SIGHUP 129."""
     return 128 + signum
 
 
 class StopSignals:
-    """Takes SIGTERM and SIGINT while its body runs.
+    """Takes SIGTERM, SIGINT, SIGHUP and, in a SLURM job, `REQUEUE_SIGNAL` while its body runs.
 
-    Before `defer` is called, a signal raises SystemExit, so that everything open is closed. Afterwards the first signal
-    is only remembered, so that the iteration can finish; a SIGINT after it ends the process at once. In both cases the
-    process is forced to end if it has not ended by itself after `timeout_s`.
+    Before `defer` is called, a signal raises SystemExit, so that everything open is closed; only `REQUEUE_SIGNAL` waits
+    for the first iteration. Afterwards the first signal is only remembered, so that the iteration can finish; a SIGINT
+    after it ends the process at once. In both cases the process is forced to end if it has not ended by itself after
+    `START_TIMEOUT_S` or `timeout_s`.
 
-    Python runs handlers between two instructions of the main thread, so a process that waits in a collective never runs
-    them. A second thread therefore learns of signals as well (`signal.set_wakeup_fd`).
+    Python runs handlers between two instructions of the main thread, so a process that compiles kernels or waits in a
+    collective never runs them. A second thread therefore learns of signals as well (`signal.set_wakeup_fd`).
 
     Args:
-        timeout_s: seconds from the first signal after which the process is forced to end.
+        timeout_s: seconds from the first signal in training after which the process is forced to end.
         say: called by that thread with one line for the person who sent the signal.
     """
 
@@ -59,8 +63,7 @@ class StopSignals:
         read, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
         self._previous_fd = signal.set_wakeup_fd(self._pipe)
-        self._take(signal.SIGTERM)
-        self._take(signal.SIGINT)
+        self._take_all()
         Thread(target=self._watch, args=(read,), daemon=True).start()
         return self
 
@@ -76,31 +79,38 @@ class StopSignals:
         signal.set_wakeup_fd(self._previous_fd)
         os.close(self._pipe)
 
-    def defer(self, requeue: bool) -> None:
-        """Remember signals from now on, and take back those whose handlers were replaced meanwhile.
-
-        Args:
-            requeue: whether `REQUEUE_SIGNAL` stops the run too.
-        """
+    def defer(self) -> None:
+        """Remember signals from now on, and take back those whose handlers were replaced meanwhile."""
         self._is_deferring = True
-        for signum in (signal.SIGTERM, signal.SIGINT, *([REQUEUE_SIGNAL] if requeue else [])):
-            self._take(signum)
+        self._take_all()
 
-    def _take(self, signum: signal.Signals) -> None:
-        before = signal.signal(signum, self._handle)
-        self._previous.setdefault(signum, before)
+    def _take_all(self) -> None:
+        signals = [signal.SIGTERM, signal.SIGINT]
+        # What nohup started goes on when its terminal is closed.
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
+        if slurm_job() is not None:
+            signals.append(REQUEUE_SIGNAL)
+        for signum in signals:
+            before = signal.signal(signum, self._handle)
+            self._previous.setdefault(signum, before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        is_waiting = self.received == REQUEUE_SIGNAL and not self._is_deferring
+        if self.received is not None and not is_waiting:
             return
         self.received = signal.Signals(signum)
-        if not self._is_deferring:
-            self._say(f"{self.received.name}: stopping before training has begun")
-            raise SystemExit(exit_code(signum))
+        if self._is_deferring:
+            return
+        if signum == REQUEUE_SIGNAL:
+            self._say(f"{self.received.name}: stopping after the first iteration")
+            return
+        self._say(f"{self.received.name}: stopping before training has begun")
+        raise SystemExit(exit_code(signum))
 
     def _watch(self, pipe: int) -> None:
         first: signal.Signals | None = None
-        wait_s, deadline = None, 0.0
+        wait_s, deadline, limit_s = None, 0.0, 0.0
         while select.select([pipe], [], [], wait_s)[0]:
             received = os.read(pipe, 64)
             if not received:
@@ -108,7 +118,10 @@ class StopSignals:
                 return
             for signum in [signal.Signals(number) for number in received if number in self._previous]:
                 if first is None:
-                    first, deadline = signum, time.monotonic() + self._timeout_s
+                    if signum == REQUEUE_SIGNAL and not self._is_deferring:
+                        continue
+                    first, limit_s = signum, self._timeout_s if self._is_deferring else START_TIMEOUT_S
+                    deadline = time.monotonic() + limit_s
                     if self._is_deferring:
                         self._say(f"{signum.name}: {WAITS}")
                 elif signum == signal.SIGINT:
@@ -116,7 +129,7 @@ class StopSignals:
                     os._exit(exit_code(signum))
             wait_s = None if first is None else max(0.0, deadline - time.monotonic())
         assert first is not None
-        self._say(f"still not finished {self._timeout_s:g} s after {first.name}; stopped at once")
+        self._say(f"still not finished {limit_s:g} s after {first.name}; stopped at once")
         os._exit(exit_code(first))
 
 
@@ -139,8 +152,10 @@ def end_stopped_run(signum: signal.Signals, folder: Path, say: Callable[[str], N
     say(f"stopped by {signum.name}; {how_to_go_on(folder)}")
     if signum == REQUEUE_SIGNAL and rank == 0:
         _requeue_job()
-    # Python removes its handlers before it ends, and torchrun signals every process once the first has ended.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Python removes its handlers before it ends. torchrun signals every process once the first has ended, and when a
+    # terminal is closed, both kernel and shell hang up.
+    for late in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(late, signal.SIG_IGN)
     raise SystemExit(exit_code(signum))
 
 

@@ -12,12 +12,14 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.strategies import DDPStrategy
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.config.train import TrainCfg, TrainerCfg
 from rlmpc.run.checkpoint_io import AtomicCheckpointIO
 from rlmpc.run.csv_log import CsvLog
+from rlmpc.run.gathering import GatheringDDPStrategy
+from rlmpc.run.launcher_variables import launcher_name
+from rlmpc.run.processes import cluster_environment
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 """How long GPUs wait for a process that does not respond. The first start on a machine compiles for minutes."""
@@ -53,7 +55,7 @@ def make_trainer(
         devices=_devices(cfg.trainer, device),
         num_nodes=cfg.trainer.num_nodes,
         strategy=_strategy(cfg.trainer, find_unused_parameters),
-        plugins=[AtomicCheckpointIO(resumed)],
+        plugins=[AtomicCheckpointIO(resumed), cluster_environment(launcher_name())],
         max_epochs=cfg.trainer.max_epochs,
         logger=make_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
         callbacks=list(callbacks),
@@ -75,7 +77,7 @@ def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> li
     """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
     makers = {
         # Without `default_hp_metric`, which would be -1 for every run.
-        "tensorboard": lambda: TensorBoardLogger(
+        "tensorboard": lambda: EventLog(
             folder, name="", version="", default_hp_metric=False, purge_step=first_iteration
         ),
         "csv": lambda: CsvLog(folder, first_iteration),
@@ -83,11 +85,20 @@ def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> li
     return [makers[name]() for name in names]
 
 
-def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> DDPStrategy | str:
+class EventLog(TensorBoardLogger):
+    """Lightning's log of TensorBoard events, in the folder that is given; Lightning would expand `~` and `$` in it."""
+
+    @property
+    def log_dir(self) -> str:
+        """The folder."""
+        return str(self.save_dir)
+
+
+def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> GatheringDDPStrategy | str:
     """Return the strategy for one or several processes. The learner merges normalizers, so no buffer is broadcast."""
     if num_processes(cfg) == 1:
         return "auto"
-    return DDPStrategy(
+    return GatheringDDPStrategy(
         broadcast_buffers=False, find_unused_parameters=find_unused_parameters, timeout=COLLECTIVE_TIMEOUT
     )
 

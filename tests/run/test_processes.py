@@ -26,8 +26,10 @@ RECORDING = ROOT / "tests/algorithms/train_one_rank.py"
 TORCHRUN = {"LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "none"}
 SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "walk", "SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4"},
-    **{"SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"},
+    **{"SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_STEP_ID": "0"},
 }
+CHILD = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+"""What Lightning gives the processes that it starts."""
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_without_a_launcher_nothing_is_imported_to_find_that_out(monkeypatch):
 
 def test_only_what_lightning_started_itself_is_its_child(launched):
     assert not is_lightning_child()
-    launched({"LOCAL_RANK": "1"})
+    launched(CHILD)
     assert is_lightning_child()
     launched(TORCHRUN)
     assert not is_lightning_child()
@@ -100,8 +102,8 @@ def test_without_a_launcher_the_number_of_processes_is_given():
         (TORCHRUN, "trainer.devices=3", "trainer.devices=3, but torchrun started with 2; leave trainer.devices out"),
         (TORCHRUN, "trainer.num_nodes=1", "trainer.num_nodes=1, but torchrun started with 2"),
         (SLURM, "trainer.devices=8", "trainer.devices=8, but SLURM started with 4"),
-        (TORCHRUN | {"WORLD_SIZE": "3"}, "seed=1", "torchrun started 3 processes, of which 2 here"),
-        ({"SLURM_NTASKS": "2", "SLURM_LOCALID": "0"}, "seed=1", "SLURM started 2 tasks; say with --ntasks-per-node"),
+        (TORCHRUN | {"WORLD_SIZE": "3", "RANK": "2"}, "seed=1", "torchrun started 3 processes, of which 2 here"),
+        (SLURM | {"SLURM_NNODES": "4"}, "seed=1", "SLURM started 2 times 4 tasks on 4 machines; each needs as many"),
     ],
 )
 def test_what_contradicts_the_launcher_is_refused(launched, variables, argument, sentence):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,24 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from rlmpc.run.stopping import exit_code, how_to_go_on
+from rlmpc.run.stopping import START_TIMEOUT_S, exit_code, how_to_go_on
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 WAITING = """
-import os, signal, sys, time
+import ctypes, os, signal, sys, time
+from rlmpc.run import stopping
 from rlmpc.run.stopping import StopSignals
+
+if sys.argv[2] == "starting":
+    stopping.START_TIMEOUT_S = float(sys.argv[1])
 
 def say(line):
     print(line, flush=True)
 
 with StopSignals(float(sys.argv[1]), say) as signals:
     if sys.argv[2] == "training":
-        signals.defer(requeue=False)
+        signals.defer()
     if sys.argv[3] == "deaf":
-        # As in a collective of a process that died: no handler of Python's runs.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        # As in a collective of a process that died, or in a compiler: no handler of Python's runs.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        say("ready")
+        ctypes.CDLL(None).sleep(60)
     try:
         say("ready")
         for _ in range(600):
@@ -49,7 +56,7 @@ class LastWords:
 # A module's names go when Python has already taken its signal handlers away.
 last = LastWords()
 with StopSignals(60, print) as signals:
-    signals.defer(requeue=False)
+    signals.defer()
     signals.stopped_by = signal.SIGINT
 end_stopped_run(signal.SIGINT, Path("none"), print, 0)
 """
@@ -59,9 +66,9 @@ end_stopped_run(signal.SIGINT, Path("none"), print, 0)
 def start(warm) -> Callable[..., subprocess.Popen[str]]:
     """Starts a process that waits for signals in a body of `StopSignals`."""
 
-    def start_waiting(timeout_s: float, phase: str, ears: str = "hears") -> subprocess.Popen[str]:
+    def start_waiting(timeout_s: float, phase: str, ears: str = "hears", **variables: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", WAITING, str(timeout_s), phase, ears]
-        process = warm.start(command, cwd=ROOT, stdout=subprocess.PIPE)
+        process = warm.start(command, cwd=ROOT, stdout=subprocess.PIPE, env=os.environ | variables)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
@@ -70,10 +77,10 @@ def start(warm) -> Callable[..., subprocess.Popen[str]]:
 
 
 def test_exit_codes_are_those_of_a_shell():
-    assert (exit_code(signal.SIGTERM), exit_code(signal.SIGINT)) == (143, 130)
+    assert [exit_code(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)] == [143, 130, 129]
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_after_another_signal_ends_at_once(start, first):
     process = start(60, "training")
     process.send_signal(first)
@@ -98,17 +105,49 @@ def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_ove
     assert "still not finished 2 s after SIGTERM" in process.stdout.read()
 
 
-def test_before_training_a_signal_closes_what_is_open(start):
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_before_training_a_signal_closes_what_is_open(start, signum, code):
     process = start(60, "starting")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 143
-    assert set(process.stdout.read().splitlines()) == {"SIGTERM: stopping before training has begun", "closed"}
+    process.send_signal(signum)
+    assert process.wait(timeout=10) == code
+    assert set(process.stdout.read().splitlines()) == {f"{signum.name}: stopping before training has begun", "closed"}
 
 
-def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same(start):
-    process = start(1, "training", "deaf")
+@pytest.mark.parametrize("phase", ["training", "starting"])
+def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same(start, phase):
+    """Before training, it has less time: in training it may be saving what was learned."""
+    process = start(1, phase, "deaf")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
+    assert START_TIMEOUT_S < 10
+    assert "still not finished 1 s after SIGTERM; stopped at once" in process.stdout.read()
+
+
+JOB = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "walk"}
+
+
+def test_slurms_signal_before_training_waits_for_the_first_iteration(start):
+    process = start(1, "starting", **JOB)
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout.readline() == "SIGUSR1: stopping after the first iteration\n"
+    time.sleep(1.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+
+
+def test_slurms_signal_outside_of_slurm_is_ignored_with_a_line(warm):
+    code = "import os, signal\nfrom rlmpc.run.command import run_command\n"
+    code += "run_command(lambda _: os.kill(os.getpid(), signal.SIGUSR1))"
+    done = warm.run([sys.executable, "-c", code], cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr.count("SIGUSR1 is ignored")) == (0, 1)
+
+
+def test_ctrl_c_before_anything_is_open_is_no_traceback(warm):
+    code = "import os, signal\nfrom rlmpc.run.command import run_command\n"
+    code += "run_command(lambda _: os.kill(os.getpid(), signal.SIGINT))"
+    done = warm.run([sys.executable, "-c", code], cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "-c: stopped by Ctrl-C\n")
 
 
 def test_a_launcher_that_signals_a_process_that_is_all_but_gone_does_not_change_its_exit_code(warm):
