@@ -22,7 +22,7 @@ from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.tasks.camera import take_pictures
-from rlmpc.tasks.solver_demand import NewtonDemandManager
+from rlmpc.tasks.solver_demand import DEMAND, NewtonDemandManager
 
 
 def load_env_cfg(env_id: str) -> Any:
@@ -62,6 +62,7 @@ class IsaacLabEnv:
         self.num_levels = self._measuring.num_levels
         self.command_names = self._measuring.command_names
         self.reasons = self._measuring.reasons
+        self._demand = wp.to_torch(NewtonDemandManager.demand)
 
     @property
     def unwrapped(self) -> ManagerBasedRLEnv:
@@ -202,13 +203,10 @@ class IsaacLabEnv:
 
         Peaks are constraint rows in one environment, for `njmax`, and contacts per environment, for `nconmax`.
         """
-        manager = cast(type[NewtonDemandManager], self._env.sim.physics_manager)
-        names = ("constraints_peak", "contacts_peak", "constraints_overflows", "contacts_overflows")
-        counts = {name: wp.to_torch(getattr(manager, name)) for name in names}
-        demand = {name: (n.max() if name.endswith("peak") else n.sum()).float() for name, n in counts.items()}
+        rows = zip(DEMAND, self._demand, strict=True)
+        demand = {name: (row.max() if name.endswith("peak") else row.sum()).float() for name, row in rows}
         demand["contacts_peak"] /= self.num_envs
-        for count in counts.values():
-            count.zero_()
+        self._demand.zero_()
         return demand
 
 

@@ -204,12 +204,13 @@ def test_what_a_new_term_keeps_is_state_without_a_word_about_it(env, monkeypatch
 
 
 def test_what_no_term_reads_yet_comes_back_too(env):
-    """Air times, which steps add to; a joint write that the simulation has not taken in."""
+    """Air times, which steps add to; peaks for the metrics; a joint write that the simulation has not taken in."""
     sensor = env.unwrapped.scene["contact_forces"].data
     robot = env.unwrapped.scene["robot"]
     joint_pos = robot.data.joint_pos.torch + 0.1
     robot.write_joint_position_to_sim_index(position=joint_pos[:2], env_ids=torch.tensor([0, 1], dtype=torch.int32))
     sensor.current_air_time.torch.fill_(0.25)
+    env._demand.fill_(1000)
     state, random = env.state(), torch.get_rng_state()
     assert state["physics.kinematics_dirty"] is True
     after = go_on(env, 2, seed=6)
