@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rlmpc.checkpoint.fault_file import FaultFile
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.play import compose_play
+from rlmpc.command_line.usage import answer
+from rlmpc.config.play import PlayCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.output import PlainConsole
 
@@ -23,12 +24,12 @@ WIDTH_IN_FILES = 150
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and play."""
+    if (text := answer(arguments, __doc__ or "", PlayCfg())) is not None:
+        print(text)
+        return
     console = PlainConsole()
     if not console.is_terminal:
         console.width = WIDTH_IN_FILES
-    if arguments == ["list=true"]:
-        console.print(list_choices())
-        return
     cfg, opened = compose_play(arguments)
     # The import takes seconds; bad input is reported before. Each way to play is imported where it is used: MuJoCo's
     # needs no Isaac Lab, and the others need no MuJoCo.

@@ -12,9 +12,9 @@ from pathlib import Path
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.command_line.again import goes_on
-from rlmpc.command_line.files import list_choices
 from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
+from rlmpc.command_line.usage import answer
 from rlmpc.config.compare import config_changes
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
@@ -27,10 +27,10 @@ from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 def main(arguments: list[str]) -> None:
     """Compose the config, refuse what cannot run, and train."""
-    console = PlainConsole()
-    if arguments == ["list=true"]:
-        console.print(list_choices())
+    if (text := answer(arguments, __doc__ or "", TrainCfg())) is not None:
+        print(text)
         return
+    console = PlainConsole()
     try:
         cfg, opened = compose_train(goes_on(arguments) or arguments)
     except FinishedError as finished:
@@ -61,6 +61,7 @@ def train(
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
+    from rlmpc.rollout.memory import check_memory
     from rlmpc.rollout.resume import resume_run, say_resume
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
@@ -69,7 +70,9 @@ def train(
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     env_cfg = env_config(cfg.task, cfg.env)
     cfg.agent.check_minibatches(num_envs)
-    cfg.agent.check_task(observation_terms(cfg.task, env_cfg), cfg.task.name)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
     rank, say = global_rank(cfg.trainer.devices), console.print
     resumed = None if cfg.resume is None else opened

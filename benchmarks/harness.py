@@ -11,10 +11,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rlmpc.command_line.arguments import split_override
+from rlmpc.config.fill import fill
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError, nearest
 from rlmpc.learners.base import OnPolicyLearner
@@ -30,15 +29,13 @@ def settings[T](settings_class: type[T], arguments: list[str]) -> T:
         UserError: if a key is unknown or a value does not fit.
     """
     names = [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
+    config = settings_class()
     for argument in arguments:
-        key, _ = split_override(argument)
+        key, text = split_override(argument)
         if key not in names:
             raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(settings_class), OmegaConf.from_dotlist(arguments))
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        fill(config, {key: text})
+    return config
 
 
 def device_name(device: str | torch.device) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlmpc.checkpoint.find import CHECKPOINTS, checkpoints_by_age
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import read_train
 from rlmpc.config.train import RunCfg
 from rlmpc.run.folder import job_name, run_of, was_started_here
 from rlmpc.run.processes import is_requeued, slurm_job
@@ -35,13 +35,12 @@ def goes_on(arguments: Sequence[str]) -> list[str] | None:
 
 def _candidates(arguments: Sequence[str]) -> list[Path]:
     """Return the folders in which the command may have started a run."""
-    given = read_arguments(arguments)
+    given = read_train(arguments)
     if given.get("run.dir") is not None:
-        return [Path(str(given["run.dir"]))]
-    resumed = given.get("resume")
-    if resumed is not None and Path(str(resumed)).exists():
-        where = Path(str(resumed))
+        return [Path(given["run.dir"])]
+    where = None if given.get("resume") is None else Path(given["resume"])
+    if where is not None and where.exists():
         return [where if where.is_dir() else run_of(where) or where]
     job = slurm_job()
     assert job is not None
-    return sorted(Path(str(given.get("run.root", RunCfg().root))).glob(f"*/*/{job_name(job)}*"))
+    return sorted(Path(given.get("run.root", RunCfg().root)).glob(f"*/*/{job_name(job)}*"))

@@ -1,30 +1,84 @@
-"""Reads `key=value` arguments."""
+"""Reads `key=value` arguments: what a value means depends on the type of its key."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.command_line.files import GROUPS, choices
+from rlmpc.config.fill import check_key, fill, names_of, nested
+from rlmpc.config.paths import read_path
+from rlmpc.config.play import PlayCfg
+from rlmpc.config.reading import MAX_DEPTH, shown
+from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
 
+EXAMPLE = "write key=value, for example seed=3"
 
-def read_arguments(arguments: Iterable[str]) -> dict[str, Any]:
-    """Parse `key=value` arguments into a dict of values.
+
+def read_train(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what arguments of `train.py` set; see `read_arguments`."""
+    return read_arguments(arguments, [TrainCfg(agent=a.settings()) for a in ALGORITHMS.values()], "resume")
+
+
+def read_play(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what arguments of `play.py` set; see `read_arguments`."""
+    return read_arguments(arguments, [PlayCfg()], "ckpt")
+
+
+def read_arguments(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> dict[str, Any]:
+    """Return what `key=value` arguments set, by dotted key: `trainer={devices: 2}` is `trainer.devices` of 2.
+
+    Unknown keys are refused before values that do not fit. Settings of an agent stay text: which type they have is
+    known once the agent is.
+
+    Args:
+        arguments: what was typed.
+        configs: dataclasses that have the keys, see `check_key`; the first one is changed.
+        path_key: key that a path alone is probably meant for.
 
     Raises:
-        UserError: if an argument has another form, a value cannot be read, or a key is given twice.
+        UserError: if an argument has another form or holds what is no text, a key is unknown, something is set twice,
+            or a value does not fit.
     """
+    texts = _split(arguments, configs, path_key)
+    for key in texts:
+        check_key(configs, key)
+        if key.count(".") > MAX_DEPTH:
+            raise UserError(f"the key {shown(key)} has more than {MAX_DEPTH} parts; no setting lies as deep")
     overrides: dict[str, Any] = {}
-    for argument in arguments:
-        key, text = split_override(argument)
-        if key in overrides:
-            raise UserError(f"'{key}' is given twice")
-        overrides[key] = parse_value(key, text)
+    for key, text in texts.items():
+        is_text = key in GROUPS or key.startswith("agent.")
+        given = {key: text} if is_text else fill(configs[0], nested(key, text))
+        for name in given.keys() - {*GROUPS}:
+            _check_new(name, overrides.keys() - {*GROUPS})
+        overrides |= given
     return overrides
+
+
+def _split(arguments: Sequence[str], configs: Sequence[Any], path_key: str) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        if "\0" in argument or not _is_text(argument):
+            raise UserError(f"{shown(argument)} holds characters that are no text")
+        if argument.startswith("-") or "=" not in argument:
+            raise UserError(f"{shown(argument)} is not an override; {_meant(argument, following, configs, path_key)}")
+        key, text = split_override(argument)
+        if key in texts:
+            raise UserError(f"'{key}' is given twice")
+        texts[key] = text
+    return texts
+
+
+def _check_new(key: str, others: Iterable[str]) -> None:
+    for other in others:
+        if key == other:
+            raise UserError(f"'{key}' is given twice")
+        if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+            raise UserError(f"'{other}' and '{key}' are both given, and one holds the other")
 
 
 def split_override(argument: str) -> tuple[str, str]:
@@ -35,18 +89,39 @@ def split_override(argument: str) -> tuple[str, str]:
     """
     key, equals, text = argument.partition("=")
     if not equals or not key.strip():
-        raise UserError(f"'{argument}' is not an override; write key=value, for example seed=3")
+        raise UserError(f"{shown(argument)} is not an override; {EXAMPLE}")
     return key.strip(), text
 
 
-def parse_value(key: str, text: str) -> Any:
-    """Parse a YAML scalar, list or mapping.
+def _is_text(argument: str) -> bool:
+    """Return whether there are characters for all bytes; Python makes surrogates of those that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
-    Raises:
-        UserError: if `text` is not YAML.
-    """
+
+def _meant(argument: str, following: str, configs: Sequence[Any], path_key: str) -> str:
+    """Return what to write instead of an option of another command line, of a name or of a path."""
+    if argument.startswith("-"):
+        if not argument.strip("-="):
+            return EXAMPLE
+        option, separator, value = argument.lstrip("-").replace(" ", "=", 1).partition("=")
+        key = option.replace("-", "_")
+        check_key(configs, key)
+        value = value if separator else following
+        return f"write {key}={value if value and not _is_argument(value) else 'VALUE'}"
+    group = next((group for group in GROUPS if argument in choices(group)), None)
+    if group is not None:
+        return f"write {group}={argument}"
+    if _is_there(argument):
+        return f"write {path_key}={argument}"
+    return f"write {argument}=VALUE" if argument in names_of(configs) else EXAMPLE
+
+
+def _is_argument(text: str) -> bool:
+    return text.startswith("-") or "=" in text
+
+
+def _is_there(text: str) -> bool:
     try:
-        config = OmegaConf.from_dotlist([f"value={text}"])
-        return OmegaConf.to_container(config, resolve=False)["value"]  # type: ignore[index, call-overload]
-    except (OmegaConfBaseException, ValueError, YAMLError) as error:
-        raise UserError(f"the value of '{key}' is not valid YAML: {text!r}") from error
+        return Path(read_path(text, "")).exists()
+    except UserError:
+        return False

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from rlmpc.algorithms.table import ALGORITHMS
-from rlmpc.command_line.merge import first_line
+from rlmpc.config.fill import fill, merged
+from rlmpc.config.reading import shown, structure
 from rlmpc.errors import UserError, nearest
 
 CONF_DIR = Path(__file__).resolve().parents[2] / "conf"
 SOURCE = "a file under conf/"
 """What messages blame when config files do not fit."""
 GROUPS = ("stage", "task", "agent")
+"""Keys whose value names a file."""
 
 
 def choices(group: str) -> list[str]:
@@ -30,7 +29,7 @@ def list_choices() -> str:
     return "\n".join(f"{group}: {', '.join(choices(group))}" for group in GROUPS)
 
 
-def load_choice(group: str, name: Any) -> DictConfig:
+def load_choice(group: str, name: Any) -> dict[str, Any]:
     """Return the file that `<group>=<name>` means, merged over the one it names as its `base`, and so on.
 
     Raises:
@@ -38,8 +37,8 @@ def load_choice(group: str, name: Any) -> DictConfig:
     """
     valid = choices(group)
     if name not in valid:
-        raise UserError(f"unknown {group} '{name}'; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
-    layers: dict[str, DictConfig] = {}
+        raise UserError(f"unknown {group} {shown(name)}; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
+    layers: dict[str, dict[str, Any]] = {}
     base = name
     while base is not None:
         file = f"{group}/{base}"
@@ -50,23 +49,26 @@ def load_choice(group: str, name: Any) -> DictConfig:
             raise UserError(f"conf/{file}.yaml: 'base' is '{base}', which itself starts from this file")
         if base is not None:
             _accepted(file, "base", base, valid)
-    config = OmegaConf.merge(*reversed(layers.values()))
-    assert isinstance(config, DictConfig)
+    config = reduce(merged, reversed(layers.values()))
     _check(group, f"{group}/{name}", config)
     return config
 
 
-def load_file(name: str) -> DictConfig:
-    """Read one file as it is; its name is relative to `conf/` and has no suffix.
+def load_file(name: str) -> dict[str, Any]:
+    """Read one file, with text as values; its name is relative to `conf/` and has no suffix.
 
     Raises:
-        UserError: if it holds no mapping in YAML.
+        UserError: if it cannot be read or holds no mapping in YAML.
     """
     try:
-        config = OmegaConf.load(_folder() / f"{name}.yaml")
-    except YAMLError as error:
-        raise UserError(f"conf/{name}.yaml is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, DictConfig):
+        config = structure((_folder() / f"{name}.yaml").read_text())
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"conf/{name}.yaml cannot be read: {error}") from error
+    except UserError as error:
+        raise UserError(f"conf/{name}.yaml {str(error).removeprefix('it ')}") from error
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
         raise UserError(f"conf/{name}.yaml must hold a mapping")
     return config
 
@@ -77,7 +79,7 @@ def _folder() -> Path:
     return CONF_DIR
 
 
-def _check(group: str, file: str, config: DictConfig) -> None:
+def _check(group: str, file: str, config: Mapping[str, Any]) -> None:
     """Refuse a file whose stage, algorithm or default agent is missing or unknown."""
     if group == "stage":
         _accepted(file, "stage", _read(config, "stage"), dict.fromkeys(a.stage for a in ALGORITHMS.values()))
@@ -88,21 +90,22 @@ def _check(group: str, file: str, config: DictConfig) -> None:
 
 
 def _check_adjustments(file: str, agents: Any) -> None:
-    if not isinstance(agents, DictConfig | dict):
+    if not isinstance(agents, Mapping):
         raise UserError(f"conf/{file}.yaml: 'agents' must map an algorithm to settings of its agent")
     for algorithm, settings in agents.items():
         _accepted(file, "agents", algorithm, ALGORITHMS)
+        if not isinstance(settings, Mapping):
+            raise UserError(f"conf/{file}.yaml: 'agents.{algorithm}' must hold a mapping")
         try:
-            OmegaConf.merge(OmegaConf.structured(ALGORITHMS[str(algorithm)].settings), settings)
-        except OmegaConfBaseException as error:
-            raise UserError(f"conf/{file}.yaml: 'agents.{algorithm}' does not fit: {first_line(error)}") from error
+            fill(ALGORITHMS[algorithm].settings(), settings)
+        except UserError as error:
+            raise UserError(f"conf/{file}.yaml: 'agents.{algorithm}' does not fit: {error}") from error
 
 
-def _read(config: DictConfig, key: str) -> Any:
-    try:
-        return OmegaConf.select(config, key)
-    except OmegaConfBaseException:
-        return None
+def _read(config: Any, key: str) -> Any:
+    for name in key.split("."):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return config
 
 
 def _accepted(file: str, key: str, value: Any, accepted: Iterable[str]) -> None:

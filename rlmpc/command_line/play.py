@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlmpc.checkpoint.fault_file import FaultFile, read_fault
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import read_play
 from rlmpc.command_line.files import SOURCE, choices, load_choice
 from rlmpc.command_line.merge import finish
 from rlmpc.config.play import PlayCfg
@@ -34,9 +32,9 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
     Raises:
         UserError: as `compose_train`, and if there is neither a checkpoint nor a task with a policy.
     """
-    overrides = read_arguments(arguments)
+    overrides = read_play(arguments)
     opened, task = _opened(overrides)
-    cfg = finish(OmegaConf.structured(PlayCfg), [OmegaConf.create({"task": task})], overrides, PlayCfg, SOURCE)
+    cfg = finish(PlayCfg(), [{"task": task}], overrides, SOURCE)
     check_metrics(cfg.metrics or ())
     if cfg.ckpt is None and cfg.run.dir is not None:
         raise UserError("'run.dir' needs ckpt=PATH")
@@ -49,18 +47,18 @@ def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, A
     if overrides.get("replay") is not None:
         if name is not None or where is not None or policy is not None:
             raise UserError("a replay knows its task and needs no policy; give it without task=, ckpt= and policy=")
-        fault = read_fault(Path(str(overrides["replay"])))
-        return fault, load_choice("task", fault.config["task"]["name"]).task
+        fault = read_fault(Path(overrides["replay"]))
+        return fault, load_choice("task", fault.config["task"]["name"])["task"]
     if where is None:
         _check_untrained(name, policy)
-        return None, load_choice("task", name).task
+        return None, load_choice("task", name)["task"]
     if name is not None or policy is not None:
         raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
-    if _is_exported(str(where)):
+    if _is_exported(where):
         return None, EXPORTED
-    checkpoint = find_checkpoint(str(where), Path(str(overrides.get("run.root", RunCfg().root))))
+    checkpoint = find_checkpoint(where, Path(overrides.get("run.root", RunCfg().root)))
     overrides["ckpt"] = str(checkpoint.path)
-    return checkpoint, load_choice("task", checkpoint.config["task"]["name"]).task
+    return checkpoint, load_choice("task", checkpoint.config["task"]["name"])["task"]
 
 
 def _check_untrained(task: Any, policy: Any) -> None:

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
@@ -39,15 +37,14 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     where = overrides.pop("resume")
     if where is None:
         raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
-    root = str(overrides.get("run.root", RunCfg().root))
-    checkpoint = find_checkpoint(str(where), Path(root))
+    root = Path(overrides.get("run.root", RunCfg().root))
+    checkpoint = find_checkpoint(where, root)
     path = checkpoint.path
     _check_names(checkpoint, overrides)
-    base = OmegaConf.structured(TrainCfg)
-    base.agent = OmegaConf.structured(ALGORITHMS[checkpoint.algorithm].settings)
+    base = TrainCfg(agent=ALGORITHMS[checkpoint.algorithm].settings())
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
-    _drop_origin(saved, overrides, Path(root))
-    cfg = finish(base, [OmegaConf.create(saved)], overrides, TrainCfg, f"the config in '{path}'", flatten(saved))
+    _drop_origin(saved, overrides, root)
+    cfg = finish(base, [saved], overrides, f"the config in '{path}'", is_typed=False, taken_over=flatten(saved))
     check_fixed(saved, cfg, path)
     if cfg.trainer.max_epochs <= checkpoint.iteration:
         raise FinishedError(
@@ -80,7 +77,7 @@ def changes(checkpoint: Checkpoint, cfg: TrainCfg, env_changes: Sequence[Change]
 def _drop_origin(saved: dict[str, Any], overrides: dict[str, Any], root: Path) -> None:
     """Drop the checkpoint that the run started from, if it is given again; it cannot change."""
     for key in {f"{algorithm.starts_from}_ckpt" for algorithm in ALGORITHMS.values()} & overrides.keys():
-        if saved.get(key) is not None and find_checkpoint(str(overrides[key]), root).path.samefile(saved[key]):
+        if saved.get(key) is not None and find_checkpoint(overrides[key], root).path.samefile(saved[key]):
             del overrides[key]
 
 

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from rlmpc.algorithms.algorithm import Algorithm
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import read_train
 from rlmpc.command_line.files import SOURCE, load_choice, load_file
 from rlmpc.command_line.merge import finish
 from rlmpc.command_line.resume import compose_resume
 from rlmpc.config.overrides import flatten
 from rlmpc.config.setting import inherited
-from rlmpc.config.train import TrainCfg
+from rlmpc.config.train import RunCfg, TrainCfg
 from rlmpc.errors import UserError
 from rlmpc.run.processes import with_layout
 
@@ -38,27 +36,29 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Checkpoint | None
         UserError: if a name or key is unknown, a value is not accepted, a file does not fit, or a checkpoint cannot be
             read or is not of the kind the stage needs.
     """
-    overrides = with_layout(read_arguments(arguments))
+    overrides = with_layout(read_train(arguments))
     if "resume" in overrides:
         return compose_resume(overrides)
     if "resume_allow_partial" in overrides:
         raise UserError("'resume_allow_partial' needs resume=PATH")
-    base = OmegaConf.merge(OmegaConf.structured(TrainCfg), load_file("config"))
-    stage = load_choice("stage", overrides.pop("stage", None) or base.stage)
-    origin = _origin(stage.stage, overrides, Path(str(overrides.get("run.root", base.run.root))))
-    name = base.task.name if origin is None else origin.config["task"]["name"]
-    task = load_choice("task", overrides.pop("task", None) or name)
-    default_agent = stage.pop("default_agent", None) or task.task.default_agent
-    agent = load_choice("agent", overrides.pop("agent", None) or default_agent)
-    algorithm = ALGORITHMS[agent.agent.algorithm]
-    if algorithm.stage != stage.stage:
-        accepted = ", ".join(other.name for other in ALGORITHMS.values() if other.stage == stage.stage)
-        raise UserError(f"stage '{stage.stage}' does not train agent '{algorithm.name}'; accepted: {accepted}")
-    base.agent = OmegaConf.structured(algorithm.settings)
-    adjusted = OmegaConf.create({"agent": task.pop("agents", {}).get(algorithm.name, {})})
+    base = load_file("config")
+    stage = load_choice("stage", overrides.pop("stage", None) or base.get("stage"))
+    if "task" in overrides:
+        load_choice("task", overrides["task"])
+    origin = _origin(stage["stage"], overrides, Path(overrides.get("run.root", RunCfg().root)))
+    name = base["task"]["name"] if origin is None else origin.config["task"]["name"]
+    task = load_choice("task", overrides.pop("task", name))
+    default_agent = stage.pop("default_agent", task["task"]["default_agent"])
+    agent = load_choice("agent", overrides.pop("agent", default_agent))
+    algorithm = ALGORITHMS[agent["agent"]["algorithm"]]
+    if algorithm.stage != stage["stage"]:
+        accepted = ", ".join(other.name for other in ALGORITHMS.values() if other.stage == stage["stage"])
+        raise UserError(f"stage '{stage['stage']}' does not train agent '{algorithm.name}'; accepted: {accepted}")
+    adjusted = {"agent": task.pop("agents", {}).get(algorithm.name, {})}
     kept = {} if origin is None else _kept(origin, algorithm)
-    layers = [stage, task, adjusted, agent, OmegaConf.create(kept)]
-    return finish(base, layers, overrides, TrainCfg, SOURCE, flatten(kept)), origin
+    layers = [base, stage, task, adjusted, agent, kept]
+    config = TrainCfg(agent=algorithm.settings())
+    return finish(config, layers, overrides, SOURCE, taken_over=flatten(kept)), origin
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:
@@ -75,7 +75,7 @@ def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | N
     if where is None:
         raise UserError(f"stage={stage} needs a checkpoint: {key}=PATH (a file, a run's folder, latest or best)")
     accepted = [a.name for a in ALGORITHMS.values() if taker.starts_from in (a.stage, a.name)]
-    checkpoint = find_checkpoint(str(where), root, accepted)
+    checkpoint = find_checkpoint(where, root, accepted)
     if checkpoint.algorithm not in accepted:
         raise UserError(
             f"'{checkpoint.path}' holds agent '{checkpoint.algorithm}', but {key} takes one of {', '.join(accepted)}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from omegaconf import MISSING
-
-from rlmpc.config.setting import AT_START, setting
+from rlmpc.config.setting import AT_START, MAX_WIDTH, MISSING, setting
 from rlmpc.errors import UserError, nearest
 
 Terms = Mapping[str, Mapping[str, int]]
@@ -25,7 +23,7 @@ class AgentCfg:
     """A key of the table of algorithms; set by the file that `agent=` names."""
     actor_group: str = setting(MISSING, network=True)
     """Observation group of the actor."""
-    actor_hidden: list[int] = setting([512, 256, 128], least=1, network=True)
+    actor_hidden: list[int] = setting([512, 256, 128], least=1, largest=MAX_WIDTH, network=True)
     activation: str = setting("elu", choices=("elu", "relu", "tanh", "silu"), network=True)
     init_std: float = setting(1.0, least="min_std", most="max_std", inherited=True, fixed=AT_START)
     """Standard deviation of the actions at the start."""
@@ -33,9 +31,9 @@ class AgentCfg:
     max_std: float = setting(2.0, above=0, least="min_std", inherited=True)
     normalize_obs: bool = setting(True, network=True)
     """Whether observations are normalised by the running mean and variance of their group."""
-    num_steps: int = setting(24, least=1)
+    num_steps: int = setting(24, least=1, largest=10**6)
     """Steps of one rollout in each environment."""
-    num_epochs: int = setting(5, least=1)
+    num_epochs: int = setting(5, least=1, largest=1000)
     """Passes over a rollout."""
     num_minibatches: int = setting(4, least=1)
     """Minibatches of a pass; it must divide num_envs x num_steps, or num_envs for an agent with a memory."""

@@ -7,9 +7,24 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from contextlib import suppress
+from itertools import repeat
+from typing import Any, get_origin
 
+from rlmpc.config.reading import (
+    READERS,
+    as_text,
+    read_bool,
+    read_float,
+    read_integer,
+    read_text,
+    shown,
+    structure,
+)
 from rlmpc.errors import UserError, nearest
+
+SCALARS = {"int": 0, "float": 0.0, "bool": False, "str": ""}
+"""Annotation -> a value of that type."""
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -38,15 +53,16 @@ def override_object(config: object, overrides: Mapping[str, Any], prefix: str) -
     Raises:
         UserError: if a path does not exist (the message names the nearest one that does), or a value has another type.
     """
-    given = {}
+    given: dict[str, Any] = {}
     for path, value in flatten(overrides).items():
         *parents, leaf = path.split(".")
+        key = f"{prefix}.{path}"
         owner = value_at(config, ".".join(parents), prefix)
         current = _child(owner, leaf, ".".join((prefix, *parents)))
         if value is not None:
-            value = convert(value, current, f"{prefix}.{path}")
+            value = convert(value, _like(owner, leaf, current), key)
         elif not _takes_null(owner, leaf, current):
-            raise UserError(f"'{prefix}.{path}' takes {_kind(current)}, not null")
+            raise UserError(f"'{key}' takes {_kind(current)}, not null")
         _assign(owner, leaf, value)
         given[path] = value
     return given
@@ -65,36 +81,84 @@ def value_at(config: object, path: str, prefix: str) -> Any:
 
 
 def convert(value: Any, current: Any, path: str) -> Any:
-    """Convert `value` to the type of `current`; where `current` is null, any value is accepted.
+    """Convert `value`, text or data, to the type of `current`; where `current` is null, to what it looks like.
 
     A list of numbers must keep its length and their types; other lists, for example of names, may have any length.
 
     Raises:
         UserError: if the value does not fit.
     """
+    if _takes_text(current) and isinstance(value, int | float):
+        # Text that looks like a number became one before its type was known.
+        value = as_text(value)
+    try:
+        return _as(value, current)
+    except UserError as error:
+        if current is None:
+            raise UserError(f"'{path}' cannot be {shown(value)}: {error}") from error
+        raise UserError(f"'{path}' takes {_kind(current)}, not {shown(value)}") from error
+
+
+def _as(value: Any, current: Any) -> Any:
+    """Return a value as the type of another.
+
+    Raises:
+        UserError: if it does not fit.
+    """
     if current is None:
-        return tuple(value) if isinstance(value, list) else value
-    if not _fits(value, current):
-        raise UserError(f"'{path}' takes {_kind(current)}, not {value!r}")
-    if _are_numbers(current):
-        return type(current)(convert(entry, like, path) for entry, like in zip(value, current, strict=True))
+        return _guess(structure(value) if isinstance(value, str) and value.startswith(("[", "{")) else value)
+    if _takes_text(current):
+        return read_text(value)
     if isinstance(current, tuple | list):
-        return type(current)(value)
-    return float(value) if isinstance(current, float) else value
+        entries = structure(value)
+        if not isinstance(entries, tuple | list) or (_are_numbers(current) and len(entries) != len(current)):
+            raise UserError("it takes another list")
+        if not current:
+            return type(current)(map(_guess, entries))
+        return type(current)(map(_as, entries, current if _are_numbers(current) else repeat(current[0])))
+    value = READERS[type(current)](value) if type(current) in READERS else value
+    if not isinstance(value, type(current)) or value != value:
+        raise UserError("it takes another type")
+    return value
 
 
-def _fits(value: Any, current: Any) -> bool:
-    if isinstance(current, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(current, bool)
-    if isinstance(current, float):
-        return isinstance(value, int | float)
-    if isinstance(current, tuple | list):
-        if not isinstance(value, tuple | list):
-            return False
-        if _are_numbers(current):
-            return len(value) == len(current) and all(map(_fits, value, current))
-        return not current or all(isinstance(entry, type(current[0])) for entry in value)
-    return isinstance(value, type(current)) or (isinstance(current, Callable) and isinstance(value, str))
+def _guess(value: Any) -> Any:
+    """Return text as the number or the truth value that it looks like; lists become tuples.
+
+    Raises:
+        UserError: if it is a mapping.
+    """
+    if isinstance(value, str):
+        for read in (read_integer, read_float):
+            with suppress(UserError):
+                return read(value)
+        if value.lower() in ("true", "false"):
+            return read_bool(value)
+    if isinstance(value, Mapping):
+        raise UserError("it has no fields")
+    return tuple(map(_guess, value)) if isinstance(value, list | tuple) else value
+
+
+def _like(owner: Any, name: str, current: Any) -> Any:
+    """Return a value of the type that a field takes: its current one, or where that is less, one of its annotation.
+
+    Numbers are of one type: beside a float, and in a field annotated so, an integer only looks like one.
+    """
+    annotation = _annotation(owner, name)
+    if current is None:
+        return SCALARS.get(re.sub(r"\s*\|\s*None$|^(typing\.)?Optional\[(.*)\]$", r"\2", annotation))
+    words = re.findall(r"\w+", annotation)
+    numbers = current if isinstance(current, tuple | list) else [current]
+    if not _are_numbers(numbers) or any(isinstance(number, bool) for number in numbers):
+        return current
+    if any(isinstance(number, float) for number in numbers) or ("float" in words and "int" not in words):
+        return type(current)(map(float, current)) if isinstance(current, tuple | list) else float(current)
+    return current
+
+
+def _takes_text(current: Any) -> bool:
+    """Return whether a field takes text: one that holds text, or a function, which is named by it."""
+    return isinstance(current, str | Callable)
 
 
 def _are_numbers(current: Any) -> bool:
@@ -106,12 +170,16 @@ def _takes_null(owner: Any, name: str, current: Any) -> bool:
     """Return whether a field may be null: a section (null switches it off), a dict entry, or one annotated so."""
     if current is None or isinstance(owner, dict) or _is_section(current):
         return True
+    return bool(re.search(r"(^|\|)\s*None\s*($|\|)|^(typing\.)?Optional\[", _annotation(owner, name)))
+
+
+def _annotation(owner: Any, name: str) -> str:
+    """Return a field's annotation as it is written: its names are often imported for type checkers only."""
     annotations = (inspect.get_annotations(parent).get(name) for parent in type(owner).__mro__)
-    annotation = next((found for found in annotations if found is not None), None)
+    annotation = next((found for found in annotations if found is not None), "")
     if isinstance(annotation, str):
-        # The annotation is not evaluated: its names are often imported for type checkers only.
-        return bool(re.search(r"(^|\|)\s*None\s*($|\|)", annotation)) or annotation.startswith("Optional[")
-    return type(None) in get_args(annotation)
+        return annotation.strip("'\"")
+    return annotation.__name__ if inspect.isclass(annotation) and get_origin(annotation) is None else str(annotation)
 
 
 def _is_section(current: Any) -> bool:
@@ -141,7 +209,7 @@ def _child(owner: Any, name: str, walked: str) -> Any:
     if name not in valid:
         accepted = f"'{walked}' has {', '.join(valid)}" if valid else f"'{walked}' has no fields"
         hint = nearest(f"{walked}.{name}", [f"{walked}.{field}" for field in valid])
-        raise UserError(f"unknown key '{walked}.{name}'{hint} ({accepted})")
+        raise UserError(f"unknown key {shown(f'{walked}.{name}')}{hint} ({accepted})")
     if isinstance(owner, dict):
         return owner[name]
     return owner[int(name)] if isinstance(owner, list | tuple) else getattr(owner, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlmpc.config.setting import setting
+from rlmpc.config.setting import MAX_ENVS, setting
 from rlmpc.config.train import MAX_SEED, RunCfg, TaskCfg
 
 
@@ -13,9 +13,9 @@ from rlmpc.config.train import MAX_SEED, RunCfg, TaskCfg
 class PlayCfg:
     """Everything `play.py` accepts."""
 
-    ckpt: str | None = None
+    ckpt: str | None = setting(None, path=True)
     """Policy to play: a checkpoint file, a run's folder, `latest` or `best`; in MuJoCo also an exported `.onnx`."""
-    replay: str | None = None
+    replay: str | None = setting(None, path=True)
     """A fault that a run recorded (`<run folder>/faults/*.pt`), to be replayed without a policy."""
     task: TaskCfg = field(default_factory=TaskCfg)
     """The task to step without a trained policy; a checkpoint knows its own."""
@@ -31,21 +31,21 @@ class PlayCfg:
     """Whether to write `export/policy.onnx` and the files that belong to it."""
     terrains: list[str] | None = setting(None, needs="ckpt")
     """Kinds of ground to evaluate on; null takes all."""
-    levels: list[int] | None = setting(None, needs="ckpt")
+    levels: list[int] | None = setting(None, distinct=True, needs="ckpt")
     """Their levels; null takes the easiest, the middle and the hardest."""
     command: list[float] | None = setting(None, needs="ckpt")
     """vx, vy [m/s] and yaw rate [rad/s]; null takes several that cover forward, sideways and turning."""
-    episodes: int | None = setting(None, least=1, needs="ckpt")
+    episodes: int | None = setting(None, least=1, largest=10_000, needs="ckpt")
     """Episodes of each ground, level and command; null takes 1 on the CPU and 32 on a GPU."""
     metrics: list[str] | None = setting(None, needs="ckpt")
     """Columns of the table; null takes all."""
-    steps: int | None = setting(None, least=1, excludes="replay")
+    steps: int | None = setting(None, least=1, largest=10**7, excludes="replay")
     """Control steps of an episode, of the video, or of a run without a policy; null takes the task's, 250 and 500."""
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
     seed: int = setting(1, least=0, most=MAX_SEED)
     device: str = "auto"
-    num_envs: int | None = setting(None, least=1, excludes="replay")
+    num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
     """Environments side by side; null takes 36 on the CPU and 1152 on a GPU."""
     run: RunCfg = field(default_factory=RunCfg)
     """`run.dir` takes the results; by default `play/<time>` in the folder of the checkpoint's run."""

@@ -10,12 +10,20 @@ from __future__ import annotations
 import copy
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
 from typing import Any
 
+from rlmpc.config.reading import shown
 from rlmpc.errors import UserError, nearest
 
+MISSING: Any = Enum("Missing", "MISSING").MISSING
+"""Default of a setting that has none: a file or an argument must say what it is."""
+MAX_ENVS = 1_000_000
+"""Environments of one process; no simulator steps as many."""
+MAX_WIDTH = 2**16
+"""Features of one layer."""
 AT_START = "it has an effect at the start of a run only"
 """Why a setting cannot change on resume (`fixed`)."""
 BOUNDS = {
@@ -36,8 +44,14 @@ class Setting:
     above: float | str | None = None
     most: float | str | None = None
     below: float | str | None = None
+    largest: float | None = None
+    """A size beyond those of any machine; a message names it only to who exceeds it."""
     choices: tuple[str | None, ...] = ()
     """The accepted values; an empty tuple accepts all."""
+    path: bool = False
+    """Whether it is a path; what is typed for it is read by `read_path`."""
+    distinct: bool = False
+    """Whether no entry of the list may come twice; of names, none may in any list."""
     network: bool = False
     """Whether it shapes the networks: it cannot change on resume, and a later stage of the same policy inherits it."""
     inherited: bool = False
@@ -121,10 +135,18 @@ def check_settings(config: Any, prefix: str = "", taken_over: Mapping[str, Any] 
         is_dict = isinstance(value, dict) and bool(said.limits)
         for entry in value if is_list else value.values() if is_dict else [value]:
             _check_value(key, entry, is_list or is_dict, said, owner, is_kept)
+        if is_list and (said.distinct or all(isinstance(entry, str) for entry in value)):
+            _check_distinct(key, value)
         if value and said.needs and getattr(owner, said.needs) is None:
             raise UserError(f"'{key}' needs {said.needs}=PATH")
         if value and said.excludes and getattr(owner, said.excludes) is not None:
             raise UserError(f"'{key}' has no effect with {said.excludes}={getattr(owner, said.excludes)}")
+
+
+def _check_distinct(key: str, entries: Sequence[Any]) -> None:
+    twice = next((entry for entry in entries if entries.count(entry) > 1), None)
+    if twice is not None:
+        raise UserError(f"'{key}' names '{twice}' twice")
 
 
 def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any, is_kept: bool) -> None:
@@ -133,9 +155,11 @@ def _check_value(key: str, value: Any, is_entry: bool, said: Setting, owner: Any
         raise UserError(f"{name} must be finite, not {value}")
     if said.choices and value not in said.choices:
         known = ["null" if choice is None else choice for choice in said.choices]
-        raise UserError(f"unknown '{key}' '{value}'; accepted: {', '.join(known)}{nearest(str(value), known)}")
+        raise UserError(f"unknown '{key}' {shown(value)}; accepted: {', '.join(known)}{nearest(str(value), known)}")
     if value is None:
         return
+    if said.largest is not None and value > said.largest:
+        raise UserError(f"{name} must be at most {said.largest}, not {value}")
     accepted, is_accepted = [], True
     for bound, limit in said.limits.items():
         (holds, words), source = BOUNDS[bound], ""

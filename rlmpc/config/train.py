@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
-
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import setting
+from rlmpc.config.setting import MAX_ENVS, MISSING, setting
 
 MAX_SEED = 2**32 - 1
 """Largest seed that NumPy's generator and Lightning's `seed_everything` take."""
@@ -20,8 +18,8 @@ TAKEN_OVER = "the checkpoint holds all that was taken from there"
 class NumEnvsCfg:
     """Environments each process steps when `num_envs` is not given."""
 
-    cpu: int = setting(64, least=1)
-    cuda: int = setting(4096, least=1)
+    cpu: int = setting(64, least=1, largest=MAX_ENVS)
+    cuda: int = setting(4096, least=1, largest=MAX_ENVS)
 
 
 @dataclass
@@ -41,22 +39,22 @@ class TaskCfg:
 class RunCfg:
     """Where a run leaves its files."""
 
-    dir: str | None = None
+    dir: str | None = setting(None, path=True)
     """The run's folder; by default `<root>/<task>/<stage>/<time>`."""
-    root: str = "logs"
+    root: str = setting("logs", path=True)
 
 
 @dataclass
 class TrainerCfg:
     """Passed to Lightning's Trainer."""
 
-    max_epochs: int = setting(50_000, least=1)
+    max_epochs: int = setting(50_000, least=1, largest=10**9)
     """Total iterations, those before a resume included."""
-    devices: int = setting(1, least=1)
+    devices: int = setting(1, least=1, largest=1024)
     """Processes on each machine, one device each."""
-    num_nodes: int = setting(1, least=1)
+    num_nodes: int = setting(1, least=1, largest=10_000)
     """Number of machines. Under torchrun and SLURM this and `devices` are taken from the launcher."""
-    stop_timeout_s: float = setting(120.0, least=1)
+    stop_timeout_s: float = setting(120.0, least=1, largest=1e6)
     """Seconds after the first SIGTERM or Ctrl-C at which the process is ended if the iteration has not finished."""
 
 
@@ -103,21 +101,21 @@ class TrainCfg:
     """Everything `train.py` accepts."""
 
     stage: str = MISSING
-    resume: str | None = None
+    resume: str | None = setting(None, path=True)
     """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
     here on."""
     resume_allow_partial: bool = False
     """Whether to go on even if part of the run's state cannot be restored."""
-    teacher_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
+    teacher_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
-    student_ckpt: str | None = setting(None, fixed=TAKEN_OVER)
+    student_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """Student to fine-tune with PPO (`stage=finetune`)."""
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=AgentCfg)
     seed: int = setting(1, least=0, most=MAX_SEED, fixed="the random generators go on from where they were")
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
-    num_envs: int | None = setting(None, least=1)
+    num_envs: int | None = setting(None, least=1, largest=MAX_ENVS)
     """Environments each process steps; null takes the task's number for the device."""
     deterministic: bool = False
     """Whether the same run gives the same numbers on a GPU too, which is slower; on the CPU it always does."""

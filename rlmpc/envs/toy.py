@@ -29,7 +29,7 @@ class ToyEnvCfg:
     """Numbers of the toy task; positions in m, times in s."""
 
     step_dt: float = setting(0.05, above=0)
-    episode_length_s: float = setting(5.0, above=0)
+    episode_length_s: float = setting(5.0, above=0, largest=1e6)
     arena_half_size: float = setting(2.0, above=0)
     """Distance from the centre at which the point is lost (a true end of the episode)."""
     max_accel: float = 4.0
@@ -38,9 +38,9 @@ class ToyEnvCfg:
     max_wind: float = setting(2.5, least=0, below="max_accel")
     """Largest component of the constant acceleration drawn for each environment, m/s^2."""
     position_noise: float = setting(0.01, least=0)
-    history: int = setting(10, least=1)
+    history: int = setting(10, least=1, largest=1000)
     """Frames of position and action in every group."""
-    num_levels: int = setting(5, least=1)
+    num_levels: int = setting(5, least=1, largest=1000)
     """The target of level k lies within (k + 1) / num_levels of the reachable square."""
     promote_error: float = 0.15
     """Mean distance to the target over an episode's second half below which an environment moves up a level."""

@@ -56,7 +56,7 @@ def test_a_term_that_the_task_lacks_is_named_with_its_group_and_those_that_are_t
         ("privileged_terms=[]", "'agent.privileged_terms' is empty"),
         (
             "privileged_terms=[gain,gain]",
-            "'gain' is named twice, in 'agent.privileged_terms' and 'agent.privileged_terms'",
+            "'agent.privileged_terms' names 'gain' twice",
         ),
         ("recent_frames=11", "'agent.recent_frames' must not exceed the frames of agent.history_terms"),
         ("estimator_frames=12", "'agent.estimator_frames' must not exceed"),

@@ -1,20 +1,13 @@
 import pytest
 
-from rlmpc.command_line.arguments import parse_value, split_override
+from rlmpc.command_line.arguments import read_arguments, split_override
+from rlmpc.config.play import PlayCfg
 from rlmpc.errors import UserError
 
 
 def test_a_value_may_hold_equals_signs():
     assert split_override("ckpt=runs/epoch=10.ckpt") == ("ckpt", "runs/epoch=10.ckpt")
-    assert parse_value("ckpt", "runs/epoch=10.ckpt") == "runs/epoch=10.ckpt"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("1e-3", 1e-3), ("3", 3), ("[1, 2.5]", [1, 2.5]), ("null", None), ("true", True), ("a b", "a b")],
-)
-def test_values_are_read_as_yaml(text: str, value):
-    assert parse_value("key", text) == value
+    assert read_arguments(["ckpt=a=[b", "seed=010"], [PlayCfg()], "ckpt") == {"ckpt": "a=[b", "seed": 10}
 
 
 @pytest.mark.parametrize("argument", ["seed", "=3", "--seed 3"])
@@ -23,6 +16,34 @@ def test_an_argument_without_key_and_value_is_refused(argument: str):
         split_override(argument)
 
 
-def test_a_value_that_is_no_yaml_is_refused():
-    with pytest.raises(UserError, match="'seed'"):
-        parse_value("seed", "[1, 2")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ckpt=x"], "'--ckpt=x' is not an override; write ckpt=x"),
+        (["--ckpt", "x"], "'--ckpt' is not an override; write ckpt=x"),
+        (["-ckpt", "x"], "'-ckpt' is not an override; write ckpt=x"),
+        (["--ckpt x"], "'--ckpt x' is not an override; write ckpt=x"),
+        (["--num-envs", "8"], "'--num-envs' is not an override; write num_envs=8"),
+        (["--video", "--ckpt=x"], "'--video' is not an override; write video=VALUE"),
+        (["--checkpoint=x"], "unknown key 'checkpoint'; did you mean 'ckpt'?"),
+        (["checkpoint=x"], "unknown key 'checkpoint'; did you mean 'ckpt'?"),
+        (["ckpt"], "'ckpt' is not an override; write ckpt=VALUE"),
+        (["toy"], "'toy' is not an override; write task=toy"),
+        (["run/epoch=1"], "unknown key 'run/epoch'"),
+        (["run"], "'run' is not an override; write ckpt=run"),
+        (["nothing"], "'nothing' is not an override; write key=value, for example seed=3"),
+        (["--"], "'--' is not an override; write key=value, for example seed=3"),
+        ([""], "'' is not an override; write key=value, for example seed=3"),
+        (["~nobody-here"], "'~nobody-here' is not an override; write key=value"),
+        (["seed=1", "seed=2"], "'seed' is given twice"),
+        (["ckpt=a\0"], "'ckpt=a\\x00' holds characters that are no text"),
+        (["ckpt=\udcff"], "'ckpt=\\udcff' holds characters that are no text"),
+    ],
+)
+def test_an_argument_that_is_no_override_says_what_to_write(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UserError) as caught:
+        read_arguments(arguments, [PlayCfg()], "ckpt")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,17 +1,22 @@
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 
 import pytest
+import yaml
 
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.command_line import files
 from rlmpc.command_line.files import choices, list_choices
+from rlmpc.command_line.merge import finish
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
 from rlmpc.config.setting import setting
+from rlmpc.config.train import TrainCfg
+from rlmpc.envs.make import env_config
 from rlmpc.errors import UserError
 
 
@@ -156,6 +161,66 @@ def test_the_scripted_keys_stay():
 
 
 @pytest.mark.parametrize(
+    ("argument", "key", "value"),
+    [
+        ("run.dir=20241125_1", "run.dir", "20241125_1"),
+        ("run.dir=1e5", "run.dir", "1e5"),
+        ("run.dir=[/x]", "run.dir", "[/x]"),
+        ("run.dir=${x}", "run.dir", "${x}"),
+        ("run.dir=~/x", "run.dir", "{home}/x"),
+        ("run={dir: ~/x}", "run.dir", "{home}/x"),
+        ("run.root=link/..", "run.root", "a"),
+        ("run.dir=null", "run.dir", None),
+        ("device=0123", "device", "0123"),
+        ("seed=010", "seed", 10),
+        ("num_envs=1e3", "num_envs", 1000),
+        ("agent.gamma=.5", "agent.gamma", 0.5),
+        ("agent.actor_hidden=[010,1e1]", "agent.actor_hidden", [10, 10]),
+        ("trainer={max_epochs: 010, devices: 2}", "trainer.max_epochs", 10),
+        ("logger=[]", "logger", []),
+        ("env.max_wind=-.5", "env", {"max_wind": "-.5"}),
+        ("env.max_wind=0.5", "env", {"max_wind": 0.5}),
+        ("env.anything=${x}", "env", {"anything": "${x}"}),
+        ("env.a={b: {c: .5}}", "env", {"a": {"b": {"c": ".5"}}}),
+        ("env={a: {b: 010}, c: [x]}", "env", {"a": {"b": "010"}, "c": ["x"]}),
+    ],
+)
+def test_what_is_typed_is_taken_as_typed(argument, key, value, tmp_path, monkeypatch):
+    home, here = tmp_path.resolve() / "home", tmp_path.resolve() / "here"
+    (here / "a/b").mkdir(parents=True)
+    (here / "link").symlink_to("a/b")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    found = reduce(getattr, key.split("."), compose_train(["task=toy", argument])[0])
+    assert found == (value.format(home=home) if value == "{home}/x" else value)
+    assert type(found) is type(value)
+
+
+def test_a_file_of_settings_is_read_in_the_same_way(conf, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path.resolve()))
+    (conf / "task/mine.yaml").write_text(
+        "{base: toy, task: {name: 20241125_1}, run: {dir: ~/1_0}, num_envs: 010, env: {max_wind: 0.5, robot: yes}}"
+    )
+    cfg = compose_train(["task=mine"])[0]
+    assert (cfg.task.name, cfg.run.dir, cfg.num_envs) == ("20241125_1", f"{tmp_path.resolve()}/1_0", 10)
+    assert cfg.env == {"max_wind": 0.5, "robot": "yes"}
+
+
+def test_what_was_composed_is_recorded_and_read_back_unchanged():
+    typed = ["run.root=${x", "device=010", "env.max_wind=.5", "env.gain_range=[-.5, 1]", "env.position_noise=1e-3"]
+    cfg = compose_train(["task=toy", *typed])[0]
+    there = yaml.safe_load(yaml.safe_dump(asdict(cfg)))
+    assert finish(TrainCfg(agent=PpoCfg()), [there], {}, "the record", is_typed=False) == cfg
+    assert env_config(cfg.task, {"max_wind": ".5", "gain_range": "[0.5, 010]"}).gain_range == (0.5, 10.0)
+
+
+def test_a_path_in_a_checkpoint_is_kept_as_it_is():
+    cfg = finish(TrainCfg(), [{"teacher_ckpt": "~/x"}, {"task": {"name": "a", "simulator": "toy", "default_agent": "b"},
+        "stage": "a", "agent": {"algorithm": "a", "actor_group": "a"}}], {}, "it", is_typed=False)  # fmt: skip
+    assert cfg.teacher_ckpt == "~/x"
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["stage=teach"], "unknown stage 'teach'; accepted: distill, finetune, teacher; did you mean 'teacher'?"),
@@ -166,11 +231,33 @@ def test_the_scripted_keys_stay():
         (["seed.value=1"], "'seed' has no fields"),
         (["seed=one"], "'seed' cannot be 'one'"),
         (["agent.gamma=high"], "'agent.gamma' cannot be 'high'"),
-        (["trainer=3"], "'trainer' cannot be 3"),
+        (["trainer=3"], "'trainer' cannot be '3': it is a section, set one of trainer.max_epochs, trainer.devices"),
         (["agent.actor_hidden=[a]"], "'agent.actor_hidden' cannot be ['a']"),
         (["seed=1", "seed=2"], "'seed' is given twice"),
+        (["trainer={devices: 2}", "trainer.devices=3"], "'trainer.devices' is given twice"),
+        (["env.a.b=1", "env.a=2"], "'env.a.b' and 'env.a' are both given, and one holds the other"),
+        (["trainer={max_epochs:3}"], "unknown key 'trainer.max_epochs:3'; did you mean 'trainer.max_epochs'?"),
+        (["seed=0x10"], "'seed' cannot be '0x10': it takes an integer in decimal digits"),
+        (["seed=null"], "'seed' cannot be 'null': it takes an integer"),
+        (["num_envs=none"], "'num_envs' cannot be 'none': it takes an integer in decimal digits, or null"),
+        (["logger=[csv,csv]"], "'logger' names 'csv' twice"),
+        (["agent=rma", "agent.imu_terms=[a,b,a]"], "'agent.imu_terms' names 'a' twice"),
+        (["env=3"], "'env' cannot be '3': it takes a mapping in braces"),
+        (["run.dir="], "'run.dir' is empty; give a path"),
+        (["run.dir=~nobody-here/x"], "'run.dir': there is no home folder ~nobody-here"),
+        (["logger=" + "[" * 100_000], "it nests more than 20 lists and mappings"),
+        (["num_envs=1e9"], "'num_envs' must be at most 1000000, not 1000000000"),
+        (["agent.num_steps=1e12"], "'agent.num_steps' must be at most 1000000, not 1000000000000"),
+        (["agent.actor_hidden=[1e9]"], "every entry of 'agent.actor_hidden' must be at most 65536, not 1000000000"),
+        (["trainer.devices=1e9"], "'trainer.devices' must be at most 1024"),
+        (["trainer.max_epochs=1e19"], "it takes an integer up to 9223372036854775807"),
+        (["task=nope", "sed=1"], "unknown key 'sed'"),
+        (["resume=nowhere", "sed=1"], "unknown key 'sed'"),
+        (["resume=nowhere", "seed=x"], "'seed' cannot be 'x'"),
+        (["stage=distill", "agent.nope=1"], "unknown key 'agent.nope'"),
+        (["stage=distill", "task=nope"], "unknown task 'nope'"),
+        (["blind_rl"], "'blind_rl' is not an override; write task=blind_rl"),
         (["seed=${nope}"], "'seed' cannot be '${nope}'"),
-        (["task=toy", "agent=rma", "agent.velocity_term=${nope}"], "'agent.velocity_term' cannot be '${nope}'"),
         (["task.name=walk"], "'task.name' belongs to the task's file; choose another task with task=..."),
         (["task.simulator=foo"], "'task.simulator' belongs to the task's file"),
     ],
@@ -195,6 +282,13 @@ def test_every_choice_composes_and_is_listed():
         (["task=toy"], "task=toy needs policy=zero or policy=random"),
         (["task=toy", "policy=zeros"], "did you mean 'zero'?"),
         (["task=toy", "policy=zero", "step=3"], "unknown key 'step'; did you mean 'steps'?"),
+        (["checkpoint=x"], "unknown key 'checkpoint'; did you mean 'ckpt'?"),
+        (["ckpt=nowhere", "robots=x"], "'robots' cannot be 'x'"),
+        (["ckpt=~nobody-here/x"], "'ckpt': there is no home folder ~nobody-here"),
+        (["ckpt="], "'ckpt' is empty; give a path"),
+        (["replay="], "'replay' is empty; give a path"),
+        (["run=3"], "'run' cannot be '3': it is a section, set one of run.dir, run.root"),
+        (["task=toy", "policy=zero", "num_envs=1e9"], "'num_envs' must be at most 1000000"),
     ],
 )
 def test_play_says_what_it_needs(arguments, sentence):

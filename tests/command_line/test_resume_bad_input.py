@@ -140,7 +140,7 @@ RANK = ("RolloutDataModule", "ranks", 0)
         (drop("rlmpc", "config"), "lacks 'config'"),
         (lambda content: content["rlmpc"].update(format=99), "has format 99; this version reads format"),
         (lambda content: content["hyper_parameters"]["agent"].update(algorithm="sac"), "holds an unknown agent 'sac'"),
-        (set_config("colour", "red"), "does not fit the schema: Key 'colour' not in 'TrainCfg'"),
+        (set_config("colour", "red"), "does not fit the schema: unknown key 'colour'"),
         (set_config("seed", "one"), "does not fit the schema"),
         (set_config("task", {"name": "toy"}), "says what 'task.default_agent' is, which has no default"),
         (lambda content: content["state_dict"].popitem(), "the weights in"),

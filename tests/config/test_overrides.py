@@ -24,6 +24,12 @@ class EnvCfg:
     name: str = "g1"
     joint_names: list[str] = field(default_factory=lambda: ["hip", "knee"])
     prim_paths: list[str] = field(default_factory=list)
+    prim_path: str | None = None
+    is_pinned: "bool | None" = None
+    height: float = 1
+    box_range: tuple[float, float] = (0, 1)
+    params: dict[str, tuple] = field(default_factory=lambda: {"x": (0, 0.5), "n": (1, 2)})
+    func: object = len
 
 
 def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
@@ -34,6 +40,26 @@ def test_nested_dotted_and_dictionary_paths_are_set_with_their_type():
     assert (cfg.scene.num_envs, cfg.scene.spacing, cfg.speed_range, cfg.push) == (8, 3.0, (0.0, 2.0), None)
     assert [type(end) for end in cfg.speed_range] == [float, float]
     assert cfg.scale == {"hip": 1.0, "knee": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        *(("scene.num_envs", "010", 10), ("scene.num_envs", "1e2", 100), ("scene.spacing", "-.5", -0.5)),
+        *(("scene.spacing", ".inf", float("inf")), ("scene.is_flat", "Yes", True)),
+        *(("speed_range", "[-.5,1]", (-0.5, 1.0)), ("box_range", "[-.5,.5]", (-0.5, 0.5)), ("height", ".5", 0.5)),
+        *(("params.x", "[0.2, 1]", (0.2, 1.0)), ("params.n", "[3,4]", (3, 4)), ("scale.hip", "1e-1", 0.1)),
+        *(("name", "010", "010"), ("name", "[/x]", "[/x]"), ("name", "${x}", "${x}"), ("name", "{NS}/a", "{NS}/a")),
+        *(("joint_names", "[1e5, a]", ["1e5", "a"]), ("prim_paths", "[/a, '{NS}/b']", ["/a", "{NS}/b"])),
+        *(("prim_path", "010", "010"), ("is_pinned", "no", False), ("anything", ".5", 0.5), ("max_level", "07", 7)),
+        *(("name", 3, "3"), ("name", True, "true"), ("func", "m:f", "m:f"), ("prim_path", 1e5, "100000.0")),
+    ],
+)
+def test_text_is_read_as_the_type_of_the_field(path: str, text, value):
+    cfg = EnvCfg()
+    (found,) = override_object(cfg, {path: text}, "env").values()
+    assert (found, type(found)) == (value, type(value))
+    assert value_at(cfg, path, "env") == value
 
 
 def test_what_was_set_is_returned_by_path():
@@ -89,6 +115,13 @@ def test_null_is_taken_by_fields_whose_annotation_is_no_string():
         ({"speed_range": 1}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not 1"),
         ({"joint_names": "hip"}, "'env.joint_names' takes a list like ['hip', 'knee'], not 'hip'"),
         ({"joint_names": [1]}, "'env.joint_names' takes a list like ['hip', 'knee'], not [1]"),
+        ({"speed_range": "[1,two]"}, "'env.speed_range' takes 2 numbers like [-1.0, 1.0], not ['1', 'two']"),
+        ({"scene.num_envs": "0x10"}, "'env.scene.num_envs' takes an int like 4, not '0x10'"),
+        ({"scene.spacing": "nan"}, "'env.scene.spacing' takes a float like 2.5, not 'nan'"),
+        ({"scene": "{spacing: [}"}, "'env.scene' takes a section"),
+        ({"joint_names": "[" * 100_000}, "'env.joint_names' takes a list like ['hip', 'knee'], not"),
+        ({"anything": "high"}, "'env.anything' takes a float like 0.0, not 'high'"),
+        ({"name": ["a"]}, "'env.name' takes a str like 'g1', not ['a']"),
         ({"name.first": "x"}, "'env.name' has no fields"),
         ({"speed_range.0": 2.0}, "give the whole list"),
     ],

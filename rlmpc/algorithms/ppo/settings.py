@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import setting
+from rlmpc.config.setting import MAX_WIDTH, setting
 
 
 @dataclass
@@ -16,7 +16,7 @@ class PpoCfg(AgentCfg):
     actor_group: str = "teacher"
     critic_group: str = setting("critic", network=True)
     """Observation group of the value function."""
-    critic_hidden: list[int] = setting([512, 256, 128], least=1, network=True)
+    critic_hidden: list[int] = setting([512, 256, 128], least=1, largest=MAX_WIDTH, network=True)
     learning_rate: float = setting(1.0e-3, least="min_lr", most="max_lr")
     """Initial value of the adaptive learning rate; a resumed run that changes it goes on from the new one."""
     min_lr: float = setting(1.0e-5, above=0)

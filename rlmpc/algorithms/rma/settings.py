@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from omegaconf import MISSING
-
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.config.agent import Terms
-from rlmpc.config.setting import setting
+from rlmpc.config.setting import MAX_WIDTH, MISSING, setting
 from rlmpc.errors import UserError, nearest
 
 
@@ -42,11 +40,11 @@ class RmaCfg(PpoCfg):
     """Newest frames that the estimator sees."""
     estimator_imu: bool = setting(True, network=True)
     """Whether the estimator sees the IMU terms. The reference's does not."""
-    latent_dim: int = setting(32, least=1, network=True)
-    scan_latent_dim: int = setting(32, least=1, network=True)
-    privileged_hidden: list[int] = setting([128, 64], least=1, network=True)
-    scan_hidden: list[int] = setting([128, 64], least=1, network=True)
-    estimator_hidden: list[int] = setting([128, 64], least=1, network=True)
+    latent_dim: int = setting(32, least=1, largest=MAX_WIDTH, network=True)
+    scan_latent_dim: int = setting(32, least=1, largest=MAX_WIDTH, network=True)
+    privileged_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
+    scan_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
+    estimator_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
     estimator_lr: float = setting(1.0e-3, above=0)
     history_lr: float = setting(1.0e-3, above=0)
     # With 1, no iteration would act on the privileged latent, so PPO would not train its encoder.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rlmpc.config.agent import AgentCfg
-from rlmpc.config.setting import AT_START, setting
+from rlmpc.config.setting import AT_START, MAX_WIDTH, setting
 
 
 @dataclass
@@ -14,7 +14,7 @@ class MemoryCfg:
 
     memory: str = setting("none", choices=("none", "gru", "lstm"), network=True)
     """`none`, `gru` or `lstm`; gradients go back through a memory to the start of the rollout (`num_steps`)."""
-    memory_width: int = setting(256, least=1, network=True)
+    memory_width: int = setting(256, least=1, largest=MAX_WIDTH, network=True)
     """Number of features of the memory."""
 
     @property
@@ -39,10 +39,10 @@ class StudentCfg(MemoryCfg, AgentCfg):
     """Difference of actions above which the Huber loss is linear."""
     beta_iterations: int = setting(20, least=0)
     """Iterations over which the share of environments in which the teacher acts falls from 1 to 0; 0: it never acts."""
-    leave_out_steps: int = setting(0, least=0)
+    leave_out_steps: int = setting(0, least=0, largest=10**6)
     """Steps before a fall that are left out where the teacher was acting; 0 keeps all."""
     predictions: dict[str, float] = setting({}, above=0, network=True)
     """Quantities that the student predicts from its last hidden layer besides its actions, name -> weight in the loss.
     An `rma` teacher teaches `latent`, its privileged latent, and `velocity`, the true base velocity."""
-    teacher_check_steps: int = setting(200, least=0, fixed=AT_START)
+    teacher_check_steps: int = setting(200, least=0, largest=10**6, fixed=AT_START)
     """Steps for which the teacher is checked in the environment before training; 0 skips the check."""
