@@ -21,7 +21,7 @@ from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import recorded_run
 from rlmpc.run.launcher_variables import srun_hint
-from rlmpc.run.output import PlainConsole, keep_output
+from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
@@ -42,6 +42,8 @@ def main(arguments: list[str]) -> None:
     check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
     console.quiet = global_rank(cfg.trainer.devices) != 0
     end_with_launcher()
+    if (hint := srun_hint()) is not None:
+        console.print(hint)
     with StopSignals(cfg.trainer.stop_timeout_s, console.print) as signals:
         train(cfg, arguments, opened, console, signals)
 
@@ -83,12 +85,7 @@ def train(
         made = stack.enter_context(recorded_run(cfg, arguments, resumed)) if rank == 0 else None
         # The first process chooses the folder; where another one writes, it asks that one.
         folder = Path() if made is None else made.path
-        if made is not None:
-            keep_output(made.record)
         say(f"run folder {folder}")
-        hint = srun_hint()
-        if hint is not None:
-            say(hint)
         L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)

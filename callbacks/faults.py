@@ -59,7 +59,7 @@ class FaultDump(Callback):
         buffer = io.BytesIO()
         torch.save(describe_fault(iteration=iteration, **self.run, **self.recorder.recording()), buffer)
         try:
-            write_whole(path, buffer.getbuffer())
+            write_whole(path, buffer.getvalue())
         except RunError as error:
             logger.warning("the fault of iteration %d cannot be replayed: %s", iteration, error)
         else:

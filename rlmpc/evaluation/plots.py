@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from rlmpc.contract.episode import Episode
 from rlmpc.evaluation.metrics import totals
+
+# Names are text: a `$` in one starts no formula.
+rcParams["text.parse_math"] = False
 
 _DPI = 150
 _INCHES_PER_GROUP = 0.9

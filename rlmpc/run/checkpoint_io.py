@@ -39,7 +39,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), buffer.getbuffer())
+        # Not `getbuffer`: if the write fails, CPython 3.12.1 crashes when it collects the view.
+        write_whole(Path(path), buffer.getvalue())
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Return the whole content of the opened checkpoint, on the CPU; a missing optimizer is no error here."""
