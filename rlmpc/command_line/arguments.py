@@ -106,18 +106,15 @@ def _meant(argument: str, following: str, configs: Sequence[Any], path_key: str)
         option, separator, value = argument.lstrip("-").replace(" ", "=", 1).partition("=")
         key = option.replace("-", "_")
         check_key(configs, key)
-        value = value if separator else following
-        return f"write {key}={value if value and not _is_argument(value) else 'VALUE'}"
+        is_next = following.startswith("-") or following.partition("=")[0].split(".")[0] in names_of(configs)
+        value = value if separator else "" if is_next else following
+        return f"write {key}={value if value and value.isprintable() else 'VALUE'}"
     group = next((group for group in GROUPS if argument in choices(group)), None)
     if group is not None:
         return f"write {group}={argument}"
     if _is_there(argument):
         return f"write {path_key}={argument}"
     return f"write {argument}=VALUE" if argument in names_of(configs) else EXAMPLE
-
-
-def _is_argument(text: str) -> bool:
-    return text.startswith("-") or "=" in text
 
 
 def _is_there(text: str) -> bool:

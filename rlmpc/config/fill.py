@@ -88,7 +88,7 @@ def _check_name(configs: Sequence[Any], name: Any, prefix: str, key: str) -> Non
     if name not in names:
         valid = [f"{prefix}{other}" for other in names]
         accepted = f"accepted: {', '.join(valid)}" if valid else f"'{prefix[:-1]}' has no fields"
-        raise UserError(f"unknown key {shown(key)}{nearest(f'{prefix}{name}', valid)} ({accepted})")
+        raise UserError(f"unknown key {key!r}{nearest(f'{prefix}{name}', valid)} ({accepted})")
 
 
 def names_of(configs: Iterable[Any]) -> list[str]:

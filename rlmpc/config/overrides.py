@@ -209,7 +209,7 @@ def _child(owner: Any, name: str, walked: str) -> Any:
     if name not in valid:
         accepted = f"'{walked}' has {', '.join(valid)}" if valid else f"'{walked}' has no fields"
         hint = nearest(f"{walked}.{name}", [f"{walked}.{field}" for field in valid])
-        raise UserError(f"unknown key {shown(f'{walked}.{name}')}{hint} ({accepted})")
+        raise UserError(f"unknown key {f'{walked}.{name}'!r}{hint} ({accepted})")
     if isinstance(owner, dict):
         return owner[name]
     return owner[int(name)] if isinstance(owner, list | tuple) else getattr(owner, name)

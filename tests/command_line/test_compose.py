@@ -246,6 +246,7 @@ def test_a_path_in_a_checkpoint_is_kept_as_it_is():
         (["run.dir="], "'run.dir' is empty; give a path"),
         (["run.dir=~nobody-here/x"], "'run.dir': there is no home folder ~nobody-here"),
         (["logger=" + "[" * 100_000], "it nests more than 20 lists and mappings"),
+        (["env" + ".a" * 5000 + "=1"], "has more than 20 parts; no setting lies as deep"),
         (["num_envs=1e9"], "'num_envs' must be at most 1000000, not 1000000000"),
         (["agent.num_steps=1e12"], "'agent.num_steps' must be at most 1000000, not 1000000000000"),
         (["agent.actor_hidden=[1e9]"], "every entry of 'agent.actor_hidden' must be at most 65536, not 1000000000"),

@@ -98,6 +98,7 @@ def test_null_is_taken_by_fields_whose_annotation_is_no_string():
     ("overrides", "sentence"),
     [
         ({"scene.num_env": 8}, "unknown key 'env.scene.num_env'; did you mean 'env.scene.num_envs'?"),
+        ({f"scene.{'x' * 80}": 8}, f"unknown key 'env.scene.{'x' * 80}'"),
         ({"scenes.num_envs": 8}, "unknown key 'env.scenes'; did you mean 'env.scene'?"),
         ({"scale.hips": 1.0}, "unknown key 'env.scale.hips'; did you mean 'env.scale.hip'?"),
         ({"scene.num_envs": 1.5}, "'env.scene.num_envs' takes an int like 4, not 1.5"),
