@@ -6,8 +6,10 @@ Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.9
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
@@ -15,7 +17,7 @@ from rlmpc.command_line.again import goes_on
 from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
 from rlmpc.command_line.usage import answer
-from rlmpc.config.compare import config_changes
+from rlmpc.config.compare import Change, config_changes
 from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
@@ -24,6 +26,10 @@ from rlmpc.run.launcher_variables import srun_hint
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
+
+if TYPE_CHECKING:
+    from rlmpc.learners.base import OnPolicyLearner
+    from rlmpc.rollout.datamodule import RolloutDataModule
 
 
 def main(arguments: list[str]) -> None:
@@ -63,7 +69,6 @@ def train(
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
     from rlmpc.rollout.memory import check_memory
-    from rlmpc.rollout.resume import resume_run, say_resume
     from rlmpc.run.checkpoint_io import check_progress
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
@@ -97,13 +102,10 @@ def train(
         recorder = FaultRecorder() if cfg.faults.dump else None
         collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
         datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
-        learner_class = ALGORITHMS[cfg.agent.algorithm].learner()
         if resumed is None:
-            learner = learner_class.start(cfg.agent, env, opened, say)
+            learner = ALGORITHMS[cfg.agent.algorithm].learner().start(cfg.agent, env, opened, say)
         else:
-            learner = learner_class.resume(cfg.agent, env.contract, resumed)
-            parts = resume_run(resumed, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial, hidden)
-            say_resume(parts, changes(resumed, cfg, env_changes), resumed, say)
+            learner = resume(cfg, resumed, datamodule, rank, env_changes, hidden, say)
         callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
         trainer = make_trainer(cfg, folder, callbacks, device, resumed, learner.find_unused_parameters)
         if resumed is not None:
@@ -111,6 +113,26 @@ def train(
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
+
+
+def resume(
+    cfg: TrainCfg,
+    checkpoint: Checkpoint,
+    datamodule: RolloutDataModule,
+    rank: int,
+    env_changes: list[Change],
+    hidden: list[str],
+    say: Callable[[str], None],
+) -> OnPolicyLearner:
+    """Restore learner, rollout and environments of a run, and say what was restored and what changes."""
+    from rlmpc.rollout.resume import resume_run, say_resume
+    from rlmpc.run.trainer import num_processes
+
+    learner_class = ALGORITHMS[cfg.agent.algorithm].learner()
+    learner = learner_class.resume(cfg.agent, datamodule.env.contract, checkpoint)
+    parts = resume_run(checkpoint, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial, hidden)
+    say_resume(parts, changes(checkpoint, cfg, env_changes), checkpoint, say)
+    return learner
 
 
 if __name__ == "__main__":
