@@ -6,9 +6,10 @@ Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.9
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
@@ -16,17 +17,19 @@ from rlmpc.command_line.again import goes_on
 from rlmpc.command_line.resume import FinishedError, changes
 from rlmpc.command_line.train import compose_train
 from rlmpc.command_line.usage import answer
-from rlmpc.config.compare import config_changes
+from rlmpc.config.compare import Change, config_changes
+from rlmpc.config.seeds import process_seed
 from rlmpc.config.train import TrainCfg
 from rlmpc.run.command import run_command
 from rlmpc.run.folder import recorded_run
 from rlmpc.run.launcher_variables import srun_hint
-from rlmpc.run.output import PlainConsole, keep_output
+from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 if TYPE_CHECKING:
-    import torch
+    from rlmpc.learners.base import OnPolicyLearner
+    from rlmpc.rollout.datamodule import RolloutDataModule
 
 
 def main(arguments: list[str]) -> None:
@@ -45,6 +48,8 @@ def main(arguments: list[str]) -> None:
     check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
     console.quiet = global_rank(cfg.trainer.devices) != 0
     end_with_launcher()
+    if (hint := srun_hint()) is not None:
+        console.print(hint)
     with StopSignals(cfg.trainer.stop_timeout_s, console.print) as signals:
         train(cfg, arguments, opened, console, signals)
 
@@ -58,16 +63,26 @@ def train(
 
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
-    from rlmpc.envs.make import env_config, make_deterministic, make_env
+    from rlmpc.envs.launch import resolve_device
+    from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
-    from rlmpc.rollout.resume import resume_run, say_resume
+    from rlmpc.rollout.memory import check_memory
+    from rlmpc.run.checkpoint_io import check_progress
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
     quiet_lightning()
-    device, num_envs, env_cfg = choose_world(cfg)
+    device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
+    num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
+    env_cfg = env_config(cfg.task, cfg.env)
+    cfg.agent.check_minibatches(num_envs)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
+
     rank, say = global_rank(cfg.trainer.devices), console.print
+    seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
     env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
     hidden = hidden_changes(env_changes, env_cfg)
@@ -75,13 +90,8 @@ def train(
         made = stack.enter_context(recorded_run(cfg, arguments, resumed)) if rank == 0 else None
         # The first process chooses the folder; where another one writes, it asks that one.
         folder = Path() if made is None else made.path
-        if made is not None:
-            keep_output(made.record)
         say(f"run folder {folder}")
-        hint = srun_hint()
-        if hint is not None:
-            say(hint)
-        seed = L.seed_everything(cfg.seed + rank, verbose=False)
+        L.seed_everything(seed, verbose=False)
         if cfg.deterministic:
             make_deterministic(env_cfg)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
@@ -92,34 +102,37 @@ def train(
         recorder = FaultRecorder() if cfg.faults.dump else None
         collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
         datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
-        learner_class = ALGORITHMS[cfg.agent.algorithm].learner()
         if resumed is None:
-            learner = learner_class.start(cfg.agent, env, opened, say)
+            learner = ALGORITHMS[cfg.agent.algorithm].learner().start(cfg.agent, env, opened, say)
         else:
-            learner = learner_class.resume(cfg.agent, env.contract, resumed)
-            parts = resume_run(resumed, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial, hidden)
-            say_resume(parts, changes(resumed, cfg, env_changes), resumed, say)
+            learner = resume(cfg, resumed, datamodule, rank, env_changes, hidden, say)
         callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
         trainer = make_trainer(cfg, folder, callbacks, device, resumed, learner.find_unused_parameters)
+        if resumed is not None:
+            check_progress(resumed, trainer)
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
 
 
-def choose_world(cfg: TrainCfg) -> tuple[torch.device, int, Any]:
-    """Return the device, the number of environments and their config, after refusing what cannot run."""
-    from rlmpc.envs.launch import resolve_device
-    from rlmpc.envs.make import env_config, num_envs_for, observation_terms
-    from rlmpc.rollout.memory import check_memory
+def resume(
+    cfg: TrainCfg,
+    checkpoint: Checkpoint,
+    datamodule: RolloutDataModule,
+    rank: int,
+    env_changes: list[Change],
+    hidden: list[str],
+    say: Callable[[str], None],
+) -> OnPolicyLearner:
+    """Restore learner, rollout and environments of a run, and say what was restored and what changes."""
+    from rlmpc.rollout.resume import resume_run, say_resume
+    from rlmpc.run.trainer import num_processes
 
-    device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
-    num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
-    env_cfg = env_config(cfg.task, cfg.env)
-    terms = observation_terms(cfg.task, env_cfg)
-    cfg.agent.check_minibatches(num_envs)
-    cfg.agent.check_task(terms, cfg.task.name)
-    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
-    return device, num_envs, env_cfg
+    learner_class = ALGORITHMS[cfg.agent.algorithm].learner()
+    learner = learner_class.resume(cfg.agent, datamodule.env.contract, checkpoint)
+    parts = resume_run(checkpoint, datamodule, rank, num_processes(cfg.trainer), cfg.resume_allow_partial, hidden)
+    say_resume(parts, changes(checkpoint, cfg, env_changes), checkpoint, say)
+    return learner
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from callbacks.due import is_due
-from rlmpc.checkpoint.file import SECTION, describe_run, has_right_checksums
+from rlmpc.checkpoint.file import SECTION, describe_run
 from rlmpc.checkpoint.find import checkpoints_by_age
+from rlmpc.checkpoint.plain import has_right_checksums
 from rlmpc.checkpoint.write import link, warn_once
 from rlmpc.learners.base import OnPolicyLearner
 

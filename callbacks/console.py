@@ -15,7 +15,7 @@ from rlmpc.learners.base import OnPolicyLearner
 COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("return", ("episode/return",), "8.2f"),
     ("length", ("episode/length",), "7.0f"),
-    ("falls", ("episode/fall_rate",), "6.0%"),
+    ("falls/min", ("episode/falls_per_minute",), "9.2f"),
     ("v error", ("command/error_vel_xy", "command/target_error"), "8.3f"),
     ("level", ("curriculum/terrain_levels", "curriculum/level"), "6.2f"),
     ("imitation", ("loss/imitation",), "9.4f"),
@@ -34,7 +34,8 @@ ROWS_PER_HEADER = 20
 class ConsoleTable(Callback):
     """Prints a row every `every` iterations and repeats the header now and then.
 
-    A `-` means that nothing was observed yet. Every iteration with faults gets its own line.
+    A row shows means over all that was observed since the last row; a `-` means that nothing was. Every iteration with
+    faults gets its own line.
 
     Args:
         every: iterations between rows; the last iteration always gets one.
@@ -47,7 +48,8 @@ class ConsoleTable(Callback):
         self._start = 0.0
         self._first_iteration = 0
         self._num_rows = 0
-        self._latest: dict[str, float] = {}
+        self._totals: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
         self._columns = list(COLUMNS)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -57,9 +59,9 @@ class ConsoleTable(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Print faults, and a row if it is due."""
-        self._latest |= pl_module.numbers
         if not trainer.is_global_zero:
             return
+        self._add(pl_module.numbers, pl_module.weights)
         done = trainer.current_epoch + 1
         self._print_faults(done, pl_module.numbers)
         if not is_due(trainer, self.every):
@@ -70,6 +72,19 @@ class ConsoleTable(Callback):
             self._print(self._header())
         self._print(self._row(done, trainer.max_epochs or done))
         self._num_rows += 1
+        self._totals.clear()
+        self._weights.clear()
+
+    def _add(self, numbers: dict[str, float], weights: dict[str, float]) -> None:
+        """Add an iteration's numbers; one without a weight counts once an iteration."""
+        for name, number in numbers.items():
+            weight = weights.get(name, 1.0)
+            self._totals[name] = self._totals.get(name, 0.0) + number * weight
+            self._weights[name] = self._weights.get(name, 0.0) + weight
+
+    def _mean(self, keys: tuple[str, ...]) -> float | None:
+        """Return the mean of the first of these numbers that was observed since the last row."""
+        return next((self._totals[key] / self._weights[key] for key in keys if self._weights.get(key)), None)
 
     def _print_faults(self, done: int, numbers: dict[str, float]) -> None:
         restarted, skipped = numbers.get("fault/envs", 0.0), numbers.get("fault/skipped_updates", 0.0)
@@ -78,7 +93,7 @@ class ConsoleTable(Callback):
 
     def _is_shown(self, keys: tuple[str, ...]) -> bool:
         """Return whether these numbers come from this learner or from the environment, which may give them later."""
-        return any(key in self._latest or not key.startswith(LEARNING) for key in keys)
+        return any(key in self._weights or not key.startswith(LEARNING) for key in keys)
 
     def _header(self) -> str:
         titles = [f"{'iteration':>13}", f"{'steps/s':>8}", f"{'ETA':>9}"]
@@ -87,9 +102,9 @@ class ConsoleTable(Callback):
     def _row(self, done: int, total: int) -> str:
         per_iteration = (time.monotonic() - self._start) / (done - self._first_iteration)
         remaining = timedelta(seconds=round(per_iteration * (total - done)))
-        cells = [f"{done:>6}/{total:<6}", f"{self._latest['perf/steps_per_s']:8.0f}", f"{remaining!s:>9}"]
+        cells = [f"{done:>6}/{total:<6}", f"{self._mean(('perf/steps_per_s',)) or 0.0:8.0f}", f"{remaining!s:>9}"]
         for _, keys, spec in self._columns:
-            value = next((self._latest[key] for key in keys if key in self._latest), None)
+            value = self._mean(keys)
             cells.append(f"{'-':>{_width(spec)}}" if value is None else format(value, spec))
         return " ".join(cells)
 

@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Callback
 
 from rlmpc.errors import RunError
 from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.skipped import WINDOW
 
 
 class FaultLimits(Callback):
@@ -17,11 +18,13 @@ class FaultLimits(Callback):
     Args:
         max_env_share: share of environments with a fault in one iteration above which the run stops.
         max_skipped_updates: updates skipped in a row, because gradients were not finite, at which the run stops.
+        max_skipped_share: share of the latest updates skipped for this reason above which the run stops.
     """
 
-    def __init__(self, max_env_share: float, max_skipped_updates: int) -> None:
+    def __init__(self, max_env_share: float, max_skipped_updates: int, max_skipped_share: float) -> None:
         self.max_env_share = max_env_share
         self.max_skipped_updates = max_skipped_updates
+        self.max_skipped_share = max_skipped_share
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Compare the iteration's numbers with the limits.
@@ -31,6 +34,7 @@ class FaultLimits(Callback):
         """
         env_share = pl_module.numbers["fault/envs"]
         skipped = round(pl_module.numbers["fault/skipped_in_a_row"])
+        skipped_share = pl_module.numbers["fault/skipped_share"]
         where = f"stopped after iteration {trainer.current_epoch + 1}, without saving it; the last checkpoint is kept"
         if env_share > self.max_env_share:
             raise RunError(
@@ -41,4 +45,9 @@ class FaultLimits(Callback):
             raise RunError(
                 f"{skipped} updates in a row were skipped for gradients that are not finite, "
                 f"and faults.max_skipped_updates={self.max_skipped_updates} is reached: {where}"
+            )
+        if skipped_share > self.max_skipped_share:
+            raise RunError(
+                f"{skipped_share:.1%} of the last {WINDOW} updates were skipped for gradients that are not finite, "
+                f"and faults.max_skipped_share={self.max_skipped_share} allows {self.max_skipped_share:.1%}: {where}"
             )

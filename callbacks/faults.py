@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class FaultDump(Callback):
     Args:
         recorder: of this process's collector.
         folder: where the files go.
-        max_dumps: largest number of files, those written before a resume included.
+        max_dumps: largest number of files of this process, those written before a resume included.
         run: what a `FaultFile` says about the run: `config`, `num_envs`, `device` and `seed`.
     """
 
@@ -49,15 +50,16 @@ class FaultDump(Callback):
         """Write the file if there was a fault (the numbers cover all processes) in this process's environments."""
         if pl_module.numbers["fault/samples"] == 0.0 or not self.recorder.has_fault():
             return
-        if len(list(self.folder.glob("*.pt"))) >= self.max_dumps:
+        process = f",rank={trainer.global_rank}" if trainer.world_size > 1 else ""
+        own = re.compile(rf"iteration=\d+{process}\.pt")
+        if sum(own.fullmatch(path.name) is not None for path in self.folder.glob("*.pt")) >= self.max_dumps:
             return
         iteration = trainer.current_epoch + 1
-        process = f",rank={trainer.global_rank}" if trainer.world_size > 1 else ""
         path = self.folder / f"iteration={iteration}{process}.pt"
         buffer = io.BytesIO()
         torch.save(describe_fault(iteration=iteration, **self.run, **self.recorder.recording()), buffer)
         try:
-            write_whole(path, buffer.getbuffer())
+            write_whole(path, buffer.getvalue())
         except RunError as error:
             logger.warning("the fault of iteration %d cannot be replayed: %s", iteration, error)
         else:

@@ -13,8 +13,10 @@ from callbacks.console import ConsoleTable
 from callbacks.export import ExportPolicy
 from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
+from callbacks.overflows import SolverOverflows
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
+from rlmpc.checkpoint.file import command_ranges
 from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
@@ -46,25 +48,26 @@ def make_callbacks(
         signals: the signals of this process.
         seed: of this process.
     """
-    every = cfg.checkpoint.every
+    every, config = cfg.checkpoint.every, asdict(cfg)
     callbacks: list[Callback] = [
         StopBetweenIterations(signals),
         Throughput(env.num_envs * cfg.agent.num_steps),
         ConsoleTable(cfg.console.every, console),
+        SolverOverflows(),
     ]
     if cfg.checkpoint.export:
         description = {
             "task": cfg.task.name,
             "algorithm": cfg.agent.algorithm,
             "contract": env.contract,
-            "command_ranges": (env.curriculum().get("terms") or {}).get("base_velocity"),
+            "command_ranges": command_ranges(env.curriculum()),
         }
         callbacks.append(ExportPolicy(folder / "export", every, description))
     if recorder is not None:
-        run = {"config": asdict(cfg), "num_envs": env.num_envs, "device": str(env.device), "seed": seed}
+        run = {"config": config, "num_envs": env.num_envs, "device": str(env.device), "seed": seed}
         callbacks.append(FaultDump(recorder, folder / "faults", cfg.faults.max_dumps, run))
     return [
         *callbacks,
-        FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates),
-        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, asdict(cfg)),
+        FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates, cfg.faults.max_skipped_share),
+        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, config),
     ]

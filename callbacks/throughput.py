@@ -42,3 +42,5 @@ class Throughput(Callback):
         pl_module.numbers["perf/collect_s"] = self._learn_start - self._epoch_start
         pl_module.numbers["perf/learn_s"] = now - self._learn_start
         pl_module.numbers["perf/steps_per_s"] = steps / (now - self._epoch_start)
+        # So that the mean over iterations is all their steps over all their time.
+        pl_module.weights["perf/steps_per_s"] = now - self._epoch_start

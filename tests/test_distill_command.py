@@ -291,12 +291,12 @@ def test_another_network_size_in_the_checkpoint_is_refused_with_what_differs(com
     stage, key = (DISTILL, "teacher_ckpt") if is_teacher else (FINETUNE, "student_ckpt")
     first, *lines = refused(command, *stage, f"{key}={edited(saved[kind], edit)}").splitlines()
     assert first == "the weights in 'edited.ckpt' do not fit its networks (there | here):"
-    assert f"  actor.2.weight: {'[64, 64]' if is_teacher else '[16, 16]'} | [24, 16]" in lines
+    assert f"  actor.2.weight: float32 {'[64, 64]' if is_teacher else '[16, 16]'} | float32 [24, 16]" in lines
 
 
 def test_another_network_than_the_students_is_refused_with_what_differs(command, saved):
     err = refused(command, *FINETUNE, f"student_ckpt={saved['none']}", "agent.actor_hidden=[16,24]")
-    assert "\n  actor.2.weight: [16, 16] | [24, 16]" in err
+    assert "\n  actor.2.weight: float32 [16, 16] | float32 [24, 16]" in err
 
 
 def test_a_student_of_another_action_size_is_refused_with_what_differs(command, saved):
@@ -324,7 +324,9 @@ def test_a_teacher_whose_settings_and_contract_do_not_belong_together_is_refused
 
 def test_a_setting_that_this_version_does_not_know_is_refused(command, saved):
     path = edited(saved["ppo"], lambda c: c["hyper_parameters"]["agent"].update(symmetry=True))
-    assert "do not fit this version" in refused(command, *DISTILL, f"teacher_ckpt={path}")
+    assert "holds 'hyper_parameters.agent.symmetry', which nothing reads" in refused(
+        command, *DISTILL, f"teacher_ckpt={path}"
+    )
     path = edited(saved["ppo"], lambda c: c["hyper_parameters"]["agent"].update(algorithm="sac"))
     assert "holds agent 'sac', but teacher_ckpt takes one of ppo, rma" in refused(
         command, *DISTILL, f"teacher_ckpt={path}"

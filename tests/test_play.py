@@ -319,17 +319,17 @@ EDITS: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
     "network size": (
         "gru",
         lambda c: c["hyper_parameters"]["agent"].update(actor_hidden=[16, 24]),
-        "actor.2.weight: [16, 16] | [24, 16]",
+        "actor.2.weight: float32 [16, 16] | float32 [24, 16]",
     ),
     "memory size": (
         "gru",
         lambda c: c["hyper_parameters"]["agent"].update(memory_width=12),
-        "memory.cell.weight_hh: [24, 8] | [36, 12]",
+        "memory.cell.weight_hh: float32 [24, 8] | float32 [36, 12]",
     ),
     "weight left out": (
         "ppo",
         lambda c: c["state_dict"].pop("policy.actor.0.bias"),
-        "actor.0.bias: missing | [",
+        "actor.0.bias: missing | float32 [",
     ),
 }
 

@@ -111,7 +111,12 @@ def test_zero_and_random_actions_step_a_task(command):
         (["task=toy", "env.history=0"], "'env.history' must be at least 1, not 0"),
         (["task=toy", "env.step_dt=-0.1"], "'env.step_dt' must be above 0, not -0.1"),
         (["task=toy", "env.seed=3"], "'env.seed' is set by 'seed'"),
-        (["task=toy", "seed=-1"], "'seed' must be at least 0 and at most 4294967295, not -1"),
+        (["task=toy", "seed=-1"], "'seed' must be at least 0 and at most 67108863, not -1"),
+        (["task=toy", "seed=67108864"], "'seed' must be at least 0 and at most 67108863, not 67108864"),
+        (
+            ["task=toy", "device=cpu", "trainer.devices=65"],
+            "= 65 processes; at most 64 have random numbers of their own",
+        ),
         (["task=toy", "num_envs=0"], "'num_envs' must be at least 1"),
         (["task=toy", "num_envs=-4"], "'num_envs' must be at least 1"),
         (["task=toy", "num_envs=many"], "'num_envs' cannot be 'many'"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.weights import load_weights
+from rlmpc.checkpoint.weights import make_with_weights
 from rlmpc.config.agent import AgentCfg
+from rlmpc.config.setting import check_settings
 from rlmpc.contract.contract import Contract, check_contract
+from rlmpc.contract.schema import checked
 from rlmpc.errors import UserError
 from rlmpc.networks.policy import GaussianPolicy
 
@@ -22,34 +27,34 @@ def restore_policy(checkpoint: Checkpoint) -> GaussianPolicy:
         UserError: if settings, contract and weights in the file do not belong together.
     """
     made_of = checkpoint.hyperparameters
-    settings, contract = restore_settings(checkpoint), Contract.from_dict(made_of["contract"])
+    settings, contract = restore_settings(made_of["agent"], checkpoint.path), Contract.from_dict(made_of["contract"])
     # Only a policy that also predicts other quantities has this argument.
     more = [made_of["predictions"]] if "predictions" in made_of else []
-    try:
-        policy = ALGORITHMS[checkpoint.algorithm].policy()(settings, contract, *more)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # torch's messages are long
-        reason = str(error.args[0]).splitlines()[0]
-        raise UserError(
-            f"the agent's settings and the contract in '{checkpoint.path}' do not belong together: {reason}"
-        ) from error
-    load_weights(policy, weights_of(checkpoint, "policy"), str(checkpoint.path))
+    make = partial(ALGORITHMS[settings.algorithm].policy(), settings, contract, *more)
+    policy = make_with_weights(make, weights_of(checkpoint, "policy"), str(checkpoint.path))
     return policy.on_robot().eval().requires_grad_(False)
 
 
-def restore_settings(checkpoint: Checkpoint) -> AgentCfg:
-    """Restore the agent's settings of a checkpoint.
+def restore_settings(saved: Mapping[str, Any], path: Path, field: str = "hyper_parameters.agent") -> AgentCfg:
+    """Restore an agent's settings.
+
+    Args:
+        saved: the settings as a dict.
+        path: the checkpoint that holds them.
+        field: where in it they are, dotted.
 
     Raises:
-        UserError: if this version does not know the agent or a setting.
+        UserError: if this version does not know the agent or a setting, or does not accept a value.
     """
-    if checkpoint.algorithm not in ALGORITHMS:
-        raise UserError(
-            f"'{checkpoint.path}' holds an unknown agent '{checkpoint.algorithm}'; known: {', '.join(ALGORITHMS)}"
-        )
+    algorithm = saved["algorithm"]
+    if algorithm not in ALGORITHMS:
+        raise UserError(f"'{path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
+    settings: AgentCfg = checked(ALGORITHMS[algorithm].settings, saved, path, field, is_config=True)
     try:
-        return ALGORITHMS[checkpoint.algorithm].settings(**checkpoint.hyperparameters["agent"])
-    except TypeError as error:
-        raise UserError(f"the agent's settings in '{checkpoint.path}' do not fit this version: {error}") from error
+        check_settings(settings, f"{field}.")
+    except UserError as error:
+        raise UserError(f"'{path}' holds something else than expected: {error}") from error
+    return settings
 
 
 def check_checkpoint(checkpoint: Checkpoint, world: Contract, groups: Iterable[str]) -> None:

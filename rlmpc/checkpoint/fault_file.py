@@ -4,43 +4,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rlmpc.checkpoint.file import load_plain
+from pydantic import AfterValidator, Field
+
+from rlmpc.checkpoint.arrays import Array, Letter
+from rlmpc.checkpoint.plain import read_plain
+from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, Random, RunConfig, plain_text
+from rlmpc.contract.schema import As, Name, Whole, checked, closed, misfit
 from rlmpc.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
+else:
+    # The import takes seconds, and what a field holds is checked by what it is annotated with.
+    Tensor = Any
 
 FAULT_FORMAT = 2
 """Version of the fields of `FaultFile`; a file of another version is refused."""
 
 
+@closed
 @dataclass(frozen=True)
 class FaultFile:
     """T recorded steps of the N environments of one process; plain data and tensors on the CPU."""
 
-    iteration: int
+    iteration: Whole
     """Iteration of the fault, counted from 1 as in the console."""
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], As(RunConfig), AfterValidator(plain_text)]
     """The run's composed config, `TrainCfg` as a dict."""
-    num_envs: int
-    device: str
-    seed: int
+    num_envs: Annotated[int, Field(strict=True, ge=1, le=MAX_ENVS), Letter("N")]
+    device: Annotated[str, Field(strict=True, pattern=r"^(cpu|cuda(:\d{1,3})?)$")]
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)]
     """Seed the environments were made with."""
-    state: dict[str, Any]
+    state: EnvState
     """What `VecEnv.state` returned before the first step."""
-    obs_is_finite: Tensor
+    obs_is_finite: Annotated[Tensor, Array(("N",), "bool")]
     """(N,) bool: whether the observation before the first step was finite."""
-    random: list[dict[str, Any]]
+    random: Annotated[list[Annotated[dict[str, Any], As(Random)]], Field(min_length=1), Letter("T")]
     """State of the process's random generators before each step."""
-    actions: Tensor
+    actions: Annotated[Tensor, Array(("T", "N", "A"))]
     """(T, N, A), as given to the environments, finite or not."""
-    valid: Tensor
+    valid: Annotated[Tensor, Array(("T", "N"), "bool")]
     """(T, N) bool: the samples that could be learned from."""
-    shown: Tensor
+    shown: Annotated[Tensor, Array(("K",), "int64", 0)]
     """(K,) integers: indices of a few faulty environments."""
-    obs: dict[str, Tensor]
+    obs: dict[Name, Annotated[Tensor, Array(("T", "K", "..."))]]
     """Observations of these, groups (T, K, D_g); zeros where not `valid`."""
 
 
@@ -53,32 +62,22 @@ def read_fault(path: Path) -> FaultFile:
     """Read a file. Only plain data is accepted: nothing in it is executed.
 
     Raises:
-        UserError: if it is missing, damaged, or of another kind or format.
+        UserError: if it is missing, damaged, of another kind or format, or holds something else than it should.
     """
     if not path.is_file():
         raise UserError(f"there is no file '{path}' to replay")
+    what = "what a run leaves of a fault (<run folder>/faults/*.pt)"
     try:
         with path.open("rb") as file:
-            content = load_plain(file)
-    except Exception:  # Unpickling damaged data can raise anything.
-        content = None
+            content = read_plain(file, path, what)
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}") from error
     if not isinstance(content, dict) or "format" not in content:
-        raise UserError(f"'{path}' is not what a run leaves of a fault (<run folder>/faults/*.pt), or it is damaged")
-    if content.pop("format") != FAULT_FORMAT:
+        raise UserError(f"'{path}' is not {what}, or it is damaged")
+    found = content.pop("format")
+    if type(found) is not int or found != FAULT_FORMAT:
         raise UserError(f"'{path}' has another format than {FAULT_FORMAT}, which this version reads")
-    try:
-        fault = FaultFile(**content)
-        steps, num_envs, _ = fault.actions.shape
-        is_whole = (
-            (len(fault.random), fault.num_envs, *fault.obs_is_finite.shape) == (steps, num_envs, num_envs)
-            and fault.valid.shape == (steps, num_envs)
-            and all({"python", "numpy", "torch"} <= state.keys() for state in fault.random)
-            and isinstance(fault.config["task"]["name"], str)
-            and {"actor_group"} <= fault.config["agent"].keys()
-            and {"env", "deterministic"} <= fault.config.keys()
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"'{path}' holds something else than expected ({error}); it was changed") from error
-    if not is_whole:
-        raise UserError(f"'{path}' holds parts that do not belong together; it was changed")
+    fault: FaultFile = checked(FaultFile, content, path)
+    if len(fault.shown) and int(fault.shown.max()) >= fault.num_envs:
+        raise misfit(path, "shown", fault.shown, f"every entry should be below num_envs = {fault.num_envs}")
     return fault

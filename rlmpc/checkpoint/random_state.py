@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rlmpc.checkpoint.arrays import misfits
+
 
 def random_state(device: torch.device) -> dict[str, Any]:
     """Return the state of Python's, NumPy's and PyTorch's generators; of PyTorch's also on `device` if it is a GPU."""
@@ -23,7 +25,21 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def load_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Restore what `random_state` returned; the GPU's generator is left as it is if no GPU was used then."""
+    """Restore what `random_state` returned; the GPU's generator is left as it is if no GPU was used then.
+
+    Raises:
+        ValueError: if it is not of these generators.
+    """
+    here = random_state(device)
+    if lines := misfits({**here, **state}, {**state, **here}, "random"):
+        raise ValueError(f"the state of a generator is another (there | here): {lines[0]}")
+    try:
+        _load(state, device)
+    except RuntimeError as error:
+        raise ValueError(f"the state of a generator is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _load(state: dict[str, Any], device: torch.device) -> None:
     random.setstate(state["python"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))

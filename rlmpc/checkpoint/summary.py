@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
-from rlmpc.checkpoint.file import CHECKPOINT_FORMAT, SECTION
+from rlmpc.checkpoint.file import CHECKPOINT_FORMAT
+from rlmpc.checkpoint.plain import read_plain
+from rlmpc.checkpoint.schema import Outline
+from rlmpc.contract.schema import checked
 from rlmpc.errors import UserError
 
 WORTHLESS = float("-inf")
@@ -33,27 +37,26 @@ def summary_of(path: Path) -> Summary:
         FileNotFoundError: if it is gone.
         UserError: if it is no whole checkpoint of this project.
     """
-    # The import takes seconds; a mistyped name should be reported before.
-    import torch
-
     try:
-        # Mapped into memory, so only what is looked at is read.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        ours = content[SECTION]
-        numbers = ours["numbers"]
-        # A teacher's share above 0 means that the return is not the policy's own.
-        is_own = float(numbers.get("dagger/teacher_share", 0.0)) == 0.0
-        summary = Summary(
-            path=path,
-            iteration=int(content["epoch"]) + 1,
-            algorithm=str(content["hyper_parameters"]["agent"]["algorithm"]),
-            saved_s=float(ours.get("saved_s", path.stat().st_mtime)),
-            mean_return=float(numbers.get("episode/return", WORTHLESS)) if is_own else WORTHLESS,
-        )
+        with path.open("rb") as file:
+            content = read_plain(file, path, "a checkpoint", is_outline=True)
+            written_s = path.stat().st_mtime
     except FileNotFoundError:
         raise
-    except Exception as error:  # Unpickling damaged data can raise anything.
-        raise UserError(f"'{path}' is not a checkpoint, or only a part of one") from error
-    if ours.get("format") != CHECKPOINT_FORMAT:
-        raise UserError(f"'{path}' has format {ours.get('format')}; this version reads format {CHECKPOINT_FORMAT}")
-    return summary
+    except OSError as error:
+        raise UserError(f"'{path}' cannot be read: {error.strerror}") from error
+    outline: Outline = checked(Outline, content, path)
+    ours = outline["rlmpc"]
+    if ours["format"] != CHECKPOINT_FORMAT:
+        raise UserError(f"'{path}' has format {ours['format']}; this version reads format {CHECKPOINT_FORMAT}")
+    numbers = ours["numbers"]
+    mean_return = numbers.get("episode/return", WORTHLESS)
+    # A teacher's share above 0 means that the return is not the policy's own.
+    is_own = numbers.get("dagger/teacher_share", 0.0) == 0.0 and not isnan(mean_return)
+    return Summary(
+        path=path,
+        iteration=outline["epoch"] + 1,
+        algorithm=outline["hyper_parameters"]["agent"]["algorithm"],
+        saved_s=ours.get("saved_s", written_s),
+        mean_return=mean_return if is_own else WORTHLESS,
+    )

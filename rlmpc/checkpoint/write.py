@@ -19,7 +19,7 @@ NOT_OFFERED = {
 """What file systems (network, FUSE, FAT, overlays) answer to a step that they do not have."""
 
 
-def write_whole(path: Path, data: bytes | memoryview) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file completely or not at all.
 
     Raises:

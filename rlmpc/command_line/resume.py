@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rlmpc.algorithms.table import ALGORITHMS
-from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.file import SECTION, Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.command_line.merge import finish
 from rlmpc.config.compare import ABSENT, Change, shown
 from rlmpc.config.overrides import flatten
 from rlmpc.config.setting import settings_of
 from rlmpc.config.train import RunCfg, TrainCfg
+from rlmpc.contract.schema import misfit
 from rlmpc.errors import UserError
 
 OWN = ("resume", "resume_allow_partial")
@@ -41,10 +42,18 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     checkpoint = find_checkpoint(where, root)
     path = checkpoint.path
     _check_names(checkpoint, overrides)
-    base = TrainCfg(agent=ALGORITHMS[checkpoint.algorithm].settings())
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
     _drop_origin(saved, overrides, root)
-    cfg = finish(base, [saved], overrides, f"the config in '{path}'", is_typed=False, taken_over=flatten(saved))
+
+    def composed(given: dict[str, Any], source: str) -> TrainCfg:
+        base = TrainCfg(agent=ALGORITHMS[checkpoint.algorithm].settings())
+        return finish(base, [saved], given, source, is_typed=False, taken_over=flatten(saved))
+
+    try:
+        composed({}, "its config")
+    except UserError as error:
+        raise UserError(f"'{path}' cannot be resumed: {error}") from error
+    cfg = composed(overrides, f"the config in '{path}'")
     check_fixed(saved, cfg, path)
     if cfg.trainer.max_epochs <= checkpoint.iteration:
         raise FinishedError(
@@ -86,6 +95,9 @@ def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
     config, algorithm = checkpoint.config, checkpoint.algorithm
     if algorithm not in ALGORITHMS:
         raise UserError(f"'{checkpoint.path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
+    if (composed := config["agent"]["algorithm"]) != algorithm:
+        field = f"{SECTION}.config.agent.algorithm"
+        raise misfit(checkpoint.path, field, composed, f"it is {algorithm} in hyper_parameters")
     for key, saved in {"stage": config["stage"], "task": config["task"]["name"], "agent": algorithm}.items():
         given = overrides.pop(key, saved)
         if given != saved:

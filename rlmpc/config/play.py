@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlmpc.config.seeds import MAX_PROCESS_SEED
 from rlmpc.config.setting import MAX_ENVS, setting
-from rlmpc.config.train import MAX_SEED, RunCfg, TaskCfg
+from rlmpc.config.train import RunCfg, TaskCfg
 
 
 @dataclass
@@ -43,7 +44,7 @@ class PlayCfg:
     """Control steps of an episode, of the video, or of a run without a policy; null takes the task's, 250 and 500."""
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
-    seed: int = setting(1, least=0, most=MAX_SEED)
+    seed: int = setting(1, least=0, most=MAX_PROCESS_SEED)
     device: str = "auto"
     num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
     """Environments side by side; null takes 36 on the CPU and 1152 on a GPU."""

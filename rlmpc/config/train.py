@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlmpc.config.agent import AgentCfg
+from rlmpc.config.seeds import MAX_SEED
 from rlmpc.config.setting import MAX_ENVS, MISSING, setting
 
-MAX_SEED = 2**32 - 1
-"""Largest seed that NumPy's generator and Lightning's `seed_everything` take."""
 TAKEN_OVER = "the checkpoint holds all that was taken from there"
 """Why the checkpoint that a run started from cannot change on resume."""
 
@@ -81,11 +80,13 @@ class FaultsCfg:
     """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`). Costs a
     copy of the environments' state every iteration."""
     max_dumps: int = setting(5, least=1)
-    """Largest number of such files of a run."""
+    """Largest number of such files of each process of a run."""
     max_env_share: float = setting(0.1, least=0, most=1)
     """Share of environments with a fault in one iteration above which the run stops."""
     max_skipped_updates: int = setting(20, least=1)
     """Gradient steps skipped in a row, because a gradient was not finite, at which the run stops."""
+    max_skipped_share: float = setting(0.5, least=0, most=1)
+    """Share of the last 100 gradient steps skipped for this reason above which the run stops."""
 
 
 @dataclass
@@ -113,6 +114,7 @@ class TrainCfg:
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=AgentCfg)
     seed: int = setting(1, least=0, most=MAX_SEED, fixed="the random generators go on from where they were")
+    """Every process of a run derives its own from it: see `rlmpc.config.seeds`."""
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
     num_envs: int | None = setting(None, least=1, largest=MAX_ENVS)

@@ -6,31 +6,38 @@ agreement is stored as plain data, and differences are reported by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from rlmpc.contract.actuation import ActionTerm, AllJoints, moved_joints
 from rlmpc.contract.differences import Plain, differences
 from rlmpc.contract.observations import ObsSchema
+from rlmpc.contract.schema import As, Positive, Text, checked, closed, misfit
 from rlmpc.contract.world import World
 from rlmpc.errors import UserError
 
 
+@closed
 @dataclass(frozen=True)
 class Contract:
     """Agreement between a policy and its environment."""
 
-    control_dt: float
+    control_dt: Annotated[float, Field(strict=True, ge=1e-5, le=10.0)]
     """Seconds between two actions."""
     observations: ObsSchema
     """Groups with their terms in order: dimension, history, scale and clip."""
-    actions: tuple[dict[str, Plain], ...]
+    actions: Annotated[tuple[Annotated[dict[str, Plain], As(ActionTerm)], ...], Field(min_length=1)]
     """Action terms in order, each with `name`, `dim` and the numbers that turn raw actions into targets."""
-    joints: dict[str, Plain] = field(default_factory=dict)
+    joints: Annotated[dict[str, Plain], As(AllJoints)] = field(default_factory=dict)
     """Robot: `names`, `default_pos` [rad], `stiffness` [N m/rad], `damping` [N m s/rad], `armature` [kg m^2] and
     `effort_limit` [N m], lists in one order; empty without a robot."""
-    robot: str = ""
+    robot: Text = ""
     """Name of the robot in `rlmpc.robots.table`; empty without a robot."""
-    action_limit: float | None = None
+    action_limit: Positive | None = None
     """Bound of raw actions; None if there is none."""
     world: World | None = None
     """Where the policy was trained. Not compared: a policy may be played elsewhere."""
@@ -41,19 +48,22 @@ class Contract:
         return sum(action["dim"] for action in self.actions)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Plain]) -> Contract:
-        """Return the contract that `to_dict` described."""
-        observations = ObsSchema.from_dict(data["observations"])
-        world = data.get("world")
-        return cls(
-            data["control_dt"],
-            observations,
-            tuple(data["actions"]),
-            dict(data["joints"]),
-            data.get("robot", ""),
-            data.get("action_limit"),
-            None if world is None else World.from_dict(world),
-        )
+    def from_dict(cls, data: Any, source: str | Path = "the contract", field: str = "") -> Contract:
+        """Return the contract that `to_dict` described.
+
+        Args:
+            data: what `to_dict` returned.
+            source: the file that holds it, for messages.
+            field: where in the file it lies, dotted.
+
+        Raises:
+            UserError: if something in it is missing, unknown or not accepted.
+        """
+        contract = checked(cls, data, source, field)
+        foreign = sorted(moved_joints(contract.actions) - set(contract.joints.get("names", ())))
+        if contract.joints and foreign:
+            raise misfit(source, f"{field}.actions".lstrip("."), foreign, "actions should move joints of the robot")
+        return contract
 
     def to_dict(self) -> dict[str, Plain]:
         """Return plain dicts and lists, for a checkpoint or a JSON file."""

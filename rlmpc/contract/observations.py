@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from rlmpc.contract.schema import Name, Number, Range, Width, closed
 
 
+@closed
 @dataclass(frozen=True)
 class ObsTerm:
     """One named quantity inside an observation group."""
 
-    name: str
-    dim: int
+    name: Name
+    dim: Width
     """Features of one frame."""
-    history: int = 1
+    history: Width = 1
     """Frames kept, oldest first; the term fills `dim * history` consecutive columns of its group."""
-    scale: float | list[float] = 1.0
+    scale: Number | list[Number] = 1.0
     """What the quantity was multiplied by after clipping: one number, or one for each feature."""
-    clip: list[float] | None = None
+    clip: Range | None = None
     """Lower and upper bound of the quantity before scaling."""
 
     @property
     def width(self) -> int:
         """Columns the term takes in its group."""
         return self.dim * self.history
+
+
+def _has_a_scale_for_each(term: ObsTerm) -> ObsTerm:
+    if isinstance(term.scale, list) and len(term.scale) != term.dim:
+        raise ValueError(f"its scale should have {term.dim} entries, one for each feature, not {len(term.scale)}")
+    return term
+
+
+def _named_once(terms: tuple[ObsTerm, ...]) -> tuple[ObsTerm, ...]:
+    names = [term.name for term in terms]
+    if len(set(names)) < len(names):
+        raise ValueError("input should name every term once")
+    return terms
+
+
+Terms = Annotated[tuple[Annotated[ObsTerm, AfterValidator(_has_a_scale_for_each)], ...], AfterValidator(_named_once)]
 
 
 class ObsSchema:
@@ -34,9 +56,9 @@ class ObsSchema:
         self.groups = groups
 
     @classmethod
-    def from_dict(cls, groups: dict[str, list[dict[str, Any]]]) -> ObsSchema:
-        """Return the schema that `to_dict` described."""
-        return cls({group: tuple(ObsTerm(**term) for term in terms) for group, terms in groups.items()})
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Say how the schema is read: from what `to_dict` returned."""
+        return core_schema.no_info_after_validator_function(cls, handler(dict[Name, Terms]))
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """Return plain lists and dicts, for a checkpoint: group -> terms in their order, each with its fields."""

@@ -20,7 +20,9 @@ SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed
 """Fields of an Isaac Lab config that a setting of the run determines; an override would have no effect."""
 
 
-def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, Any] | None = None) -> Any:
+def env_config(
+    task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, Any] | None = None, source: Path | None = None
+) -> Any:
     """Return the environment's config object with `env.*` overrides applied and checked; starts nothing.
 
     Args:
@@ -28,12 +30,18 @@ def env_config(task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, A
         overrides: paths below `env`, nested or dotted.
         play: overrides on top of play mode (no noise, pushes or curricula, all commands), which is applied after
             `overrides`. None stays in training mode.
+        source: the file that holds `overrides`, for messages; None if the user gave them.
 
         Raises:
             UserError: if a path does not exist, a value does not fit, or a field is derived from others.
     """
     cfg = _isaaclab_config(task) if task.simulator == "isaaclab" else ToyEnvCfg()
-    given = _override(cfg, overrides)
+    try:
+        given = _override(cfg, overrides)
+    except UserError as error:
+        if source is None:
+            raise
+        raise UserError(f"'{source}' holds something else than expected: {error}") from error
     if play is not None:
         cfg.play_mode()
         # Only the overrides of play mode are checked below: it may have changed what training set.

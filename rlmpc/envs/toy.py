@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.contract import Contract
-from rlmpc.contract.differences import differences
 from rlmpc.contract.episode import Trial
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
@@ -211,11 +211,15 @@ class ToyEnv:
     def load_state(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned; see the contract."""
         tensors = self._tensors()
-        expected = tensors | {"rng": self._rng.get_state()}
-        there, here = ({path: list(values.shape) for path, values in side.items()} for side in (state, expected))
-        lines = differences(there, here)
+        lines = misfits(state, tensors | {"rng": self._rng.get_state()}, "state")
         if lines:
             raise ValueError("it is of other environments (there | here):\n  " + "\n  ".join(lines))
+        if not bool(((state["level"] >= 0) & (state["level"] < self.num_levels)).all()):
+            raise ValueError(f"it is of other environments: a level is not one of {self.num_levels}")
+        try:
+            torch.Generator(device=self.device).set_state(state["rng"].cpu())
+        except RuntimeError as error:
+            raise ValueError(f"the state of its generator is damaged: {str(error).splitlines()[0]}") from error
         for path, tensor in tensors.items():
             tensor.copy_(state[path])
         self._rng.set_state(state["rng"].cpu())

@@ -180,11 +180,14 @@ class MeasurableEnv(VecEnv, Protocol):
         ...
 
     def measure(self) -> dict[str, Tensor]:
-        """Measure the robots after a step, (N,) each; where an episode ended in it, the next episode is measured.
+        """Measure the robots after `place` and a step, (N,) each.
+
+        Where an episode ended in the step, the numbers mean nothing.
 
         `error_xy`: distance between velocity and command in the plane [m/s], in the frame of the heading;
-        `error_yaw`: the same for the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum of
-        |torque x velocity| over the joints [W].
+        `error_yaw`: the same for the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum over the joints of
+        |torque x velocity|, the torque at the start of a physics step and the velocity at its end, as a mean over the
+        physics steps of the step [W].
         """
         ...
 

@@ -15,7 +15,7 @@ METRICS = {
     "distance_m": "mean length of the path in the plane [m]",
     "rmse_xy": "root mean square of the velocity error in the plane, over all steps [m/s]",
     "rmse_yaw": "root mean square of the yaw rate's error, over all steps [rad/s]",
-    "energy_j_per_m": "mechanical energy of the joints over the path [J/m]",
+    "energy_j_per_m": "mechanical energy of the joints, |torque x velocity| over all physics steps, by path [J/m]",
     "length_s": "mean length of an episode [s]",
 }
 """What is measured, with units."""

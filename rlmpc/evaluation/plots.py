@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from rlmpc.contract.episode import Episode
 from rlmpc.evaluation.metrics import totals
+
+# Names are text: a `$` in one starts no formula.
+rcParams["text.parse_math"] = False
 
 _DPI = 150
 _INCHES_PER_GROUP = 0.9
@@ -25,7 +30,7 @@ def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
     image = axes.imshow(rates, vmin=0.0, vmax=1.0, cmap="RdYlBu", alpha=0.6, aspect="auto")
     for row, rates_of_terrain in enumerate(rates):
         for column, rate in enumerate(rates_of_terrain):
-            axes.text(column, row, f"{rate:.0%}", ha="center", va="center")
+            axes.text(column, row, "-" if math.isnan(rate) else f"{rate:.0%}", ha="center", va="center")
     axes.set_xticks(range(len(levels)), [str(level) for level in levels])
     axes.set_yticks(range(len(terrains)), terrains)
     axes.set_xlabel("level")
@@ -78,6 +83,6 @@ def _unique[T](values: Iterable[T]) -> list[T]:
 
 
 def _success(episodes: Sequence[Episode], terrain: str, level: int) -> float:
-    """Return the success rate on one kind and level; NaN, which is drawn without colour, if nothing was measured."""
+    """Return the success rate on one kind and level; NaN, which has no colour, if nothing was measured."""
     members = [e for e in episodes if (e.trial.terrain, e.trial.level) == (terrain, level)]
     return totals(members)["success_rate"] if members else float("nan")

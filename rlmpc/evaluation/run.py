@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlmpc.contract.episode import Episode, Trial
+from rlmpc.envs.overflows import overflow_warnings
 from rlmpc.envs.vec_env import MeasurableEnv, Step
 from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
 
@@ -36,12 +37,13 @@ def evaluate(
         env: the environments; their seed decides how episodes start.
         policy: the policy that acts.
         trials: any number; see `rlmpc.evaluation.grid.make_trials`.
-        say: called with a short sentence before every round of N.
+        say: called with a short sentence before every round of N, and if the simulation dropped anything.
 
     Returns:
         Episodes in the order of the trials.
     """
     episodes: list[Episode] = []
+    env.pop_metrics()
     num_rounds = -(-len(trials) // env.num_envs)
     for round_number in range(num_rounds):
         chunk = trials[round_number * env.num_envs :][: env.num_envs]
@@ -50,6 +52,10 @@ def evaluate(
         # A smaller last round is filled up with repeats, which are dropped.
         env.place((chunk * env.num_envs)[: env.num_envs], round_number)
         episodes += _episodes(env, chunk, _run_round(env, policy).tolist())
+    if say is not None:
+        demand = {name: total.item() for name, (total, _) in env.pop_metrics().items() if name.startswith("sim/")}
+        for warning in overflow_warnings(demand).values():
+            say(f"warning: {warning}")
     return episodes
 
 
@@ -68,8 +74,8 @@ class _Sums:
     def add(self, measured: dict[str, Tensor], step: Step, ended_by: Tensor) -> None:
         """Count a step of the episodes that are still running."""
         self.steps += self.is_running
-        # Measurements at an episode's last step already belong to the next episode. `where` drops them, because
-        # multiplying by 0 would keep a NaN.
+        # At an episode's last step, most measurements already belong to the next episode. `where` drops them all,
+        # because multiplying by 0 would keep a NaN.
         goes_on = self.is_running & ~step.restarts
         self.measured_steps += goes_on
         self.speed += torch.where(goes_on, measured["speed"], 0.0)

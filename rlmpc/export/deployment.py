@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import onnxruntime
+from pydantic import Field
 
+from rlmpc.contract.actuation import Joints
 from rlmpc.contract.contract import Contract
+from rlmpc.contract.schema import Name, Range, Text, Whole, Width, checked, closed, misfit, shown
 from rlmpc.errors import UserError
+from rlmpc.export.files import open_graph, read_json
 
 DEPLOYMENT_FORMAT = 2
 """Version of the JSON file that this code reads."""
@@ -22,11 +25,34 @@ NEXT_STATE = "next_state."
 
 ACTION = "action"
 
-_MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""Errors raised on reading plain data of an unexpected form."""
-
 Shapes = dict[str, int]
 """Width of every input or output, by name; each is (N, width)."""
+
+
+@closed
+@dataclass(frozen=True)
+class Port:
+    """One input or output of the graph."""
+
+    name: Name
+    shape: tuple[Literal["N"], Width]
+
+
+@closed
+@dataclass(frozen=True)
+class Description:
+    """The JSON file of an exported policy."""
+
+    format: Whole
+    task: Name
+    algorithm: Name
+    iteration: Whole
+    checkpoint_sha256: Text | None
+    contract: Annotated[dict[str, Any], Field(strict=True)]
+    inputs: list[Port]
+    outputs: list[Port]
+    command_ranges: dict[Name, Range] | None
+    versions: dict[Name, Text] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,44 +92,39 @@ def load_deployment(path: Path) -> Deployment:
         UserError: if a file is missing, truncated or of another kind, or the two do not belong together.
     """
     onnx_path, json_path = _files(path)
-    data = _read_json(json_path)
-    contract = read_contract(data["contract"], json_path)
-    try:
-        inputs, outputs = _widths(data["inputs"]), _widths(data["outputs"])
-        ranges = data["command_ranges"]
-        ranges = ranges and {axis: (float(low), float(high)) for axis, (low, high) in ranges.items()}
-        names = {key: data[key] for key in ("task", "algorithm", "iteration")}
-    except _MALFORMED as error:
-        raise UserError(f"'{json_path}' does not describe an exported policy: {_reason(error)}") from None
-    session = _open_session(onnx_path)
-    _check_graph(session, inputs, outputs, json_path)
+    described = _description(json_path)
+    contract = read_contract(described.contract, json_path, "contract")
+    inputs, outputs = (_widths(json_path, key, getattr(described, key)) for key in ("inputs", "outputs"))
+    session = open_graph(onnx_path, inputs, outputs, json_path)
     _check_widths(contract, inputs, outputs, json_path)
+    ranges = described.command_ranges
     return Deployment(
         onnx_path,
-        **names,
-        contract=contract,
-        inputs=inputs,
-        outputs=outputs,
-        command_ranges=ranges,
-        session=session,
+        described.task,
+        described.algorithm,
+        described.iteration,
+        contract,
+        inputs,
+        outputs,
+        None if ranges is None else {axis: (low, high) for axis, (low, high) in ranges.items()},
+        session,
     )
 
 
-def read_contract(data: Any, path: Path) -> Contract:
-    """Read a contract that MuJoCo can follow: complete, and with lists that fit together.
+def read_contract(data: Any, path: Path, field: str) -> Contract:
+    """Read a contract that MuJoCo can follow: one that says all of its robot's joints.
 
     Args:
         data: what `Contract.to_dict` gave.
         path: the file with the contract.
+        field: where in the file it lies, dotted.
 
     Raises:
         UserError: if the contract does not pass, with the reason.
     """
-    try:
-        contract = Contract.from_dict(data)
-        _check_contract(contract)
-    except _MALFORMED as error:
-        raise UserError(f"the contract in '{path}' does not fit together: {_reason(error)}") from None
+    contract = Contract.from_dict(data, path, field)
+    if contract.joints and (missing := Joints.__annotations__.keys() - contract.joints.keys()):
+        raise UserError(f"'{path}' lacks '{field}.joints.{min(missing)}'; it is damaged or was changed")
     return contract
 
 
@@ -120,72 +141,22 @@ def _files(path: Path) -> tuple[Path, Path]:
     return files
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"'{path}' is not JSON, or not all of it: {error}") from None
+def _description(path: Path) -> Description:
+    data = read_json(path)
     if not isinstance(data, dict) or "contract" not in data:
         raise UserError(f"'{path}' does not describe an exported policy: it has no 'contract'")
-    if data.get("format") != DEPLOYMENT_FORMAT:
-        raise UserError(f"'{path}' has format {data.get('format')}; this version reads format {DEPLOYMENT_FORMAT}")
-    return data
-
-
-def _check_contract(contract: Contract) -> None:
-    """Refuse lists that do not fit together; only what is read here is checked."""
-    if not contract.control_dt > 0.0:
-        raise ValueError(f"control_dt must be above 0, not {contract.control_dt}")
-    if contract.world is not None:
-        contract.world.check()
-    joints = contract.joints
-    _check_lengths(joints, len(joints.get("names", [])), joints)
-    for group in contract.observations.groups.values():
-        for term in group:
-            _check_lengths({term.name: term.scale}, term.dim, [term.name] if isinstance(term.scale, list) else [])
-    for term in contract.actions:
-        if term["name"] == "joint_pos":
-            _check_lengths(term, term["dim"], ("joints", "scale", "offset"))
-            if foreign := set(term["joints"]) - set(joints["names"]):
-                raise ValueError(f"actions move joints that are not listed: {sorted(foreign)}")
-
-
-def _check_lengths(lists: Mapping[str, Any], length: int, keys: Iterable[str]) -> None:
-    if wrong := {key: len(lists[key]) for key in keys if len(lists[key]) != length}:
-        raise ValueError(f"lists of {length} entries are needed, but there are {wrong}")
-
-
-def _widths(entries: list[dict[str, Any]]) -> Shapes:
-    return {entry["name"]: int(entry["shape"][1]) for entry in entries}
-
-
-def _reason(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
-
-
-def _open_session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # For one observation at a time, threads would cost more than they gain.
-    options.intra_op_num_threads = 1
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no narrower common class
-        raise UserError(f"'{path}' is not an ONNX graph, or not all of it: {error}") from None
-
-
-def _check_graph(session: onnxruntime.InferenceSession, inputs: Shapes, outputs: Shapes, json_path: Path) -> None:
-    """Refuse a graph whose inputs or outputs differ from the JSON file."""
-    for kind, told, found in (
-        ("inputs", inputs, session.get_inputs()),
-        ("outputs", outputs, session.get_outputs()),
-    ):
-        # torch leaves the width of some outputs open: a name in place of the number stands for any width.
-        actual = {arg.name: arg.shape[-1] if arg.shape else None for arg in found}
-        fits = told.keys() == actual.keys() and all(
-            not isinstance(width, int) or width == told[name] for name, width in actual.items()
+    if type(data.get("format")) is not int or data["format"] != DEPLOYMENT_FORMAT:
+        raise UserError(
+            f"'{path}' has format {shown(data.get('format'))}; this version reads format {DEPLOYMENT_FORMAT}"
         )
-        if not fits:
-            raise UserError(f"the {kind} of the graph are {actual}, but '{json_path}' says {told}")
+    return checked(Description, data, path)
+
+
+def _widths(path: Path, field: str, ports: list[Port]) -> Shapes:
+    widths = {port.name: port.shape[1] for port in ports}
+    if not ports or len(widths) < len(ports):
+        raise misfit(path, field, [port.name for port in ports], "input should have names, each once")
+    return widths
 
 
 def _check_widths(contract: Contract, inputs: Shapes, outputs: Shapes, json_path: Path) -> None:

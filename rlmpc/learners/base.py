@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Self
 
 import lightning as L
@@ -11,11 +12,14 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.weights import load_weights
+from rlmpc.checkpoint.arrays import misfits
+from rlmpc.checkpoint.file import RANKS, Checkpoint
+from rlmpc.checkpoint.optimizer_state import check_optimizer
+from rlmpc.checkpoint.weights import make_with_weights
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
@@ -23,15 +27,16 @@ from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.collector import RolloutPolicy
 from rlmpc.rollout.rollout import Metrics
 
-SKIPPED_IN_A_ROW = "skipped_in_a_row"
-"""Key in a checkpoint of the number of updates skipped in a row when it was saved."""
+SKIPPED = "skipped_updates"
+"""Key in a checkpoint of `SkippedUpdates.state_dict`."""
 
 
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass sets `cfg` and `policy` and has a `training_step`.
 
-    The iteration is `current_epoch`. `numbers` holds the numbers of the last finished iteration; callbacks may add to
-    it until the epoch ends, when it is written to the loggers once.
+    The iteration is `current_epoch`. `numbers` holds the numbers of the last finished iteration, and `weights` how much
+    each counts in a mean over iterations; callbacks may add to both until the epoch ends, when the numbers are written
+    to the loggers once.
 
     Args:
         agent: the settings. Like all arguments of a learner they are plain data, so that a checkpoint can hold them.
@@ -48,6 +53,7 @@ class OnPolicyLearner(L.LightningModule):
         self.save_hyperparameters()
         self.automatic_optimization = False
         self.numbers: dict[str, float] = {}
+        self.weights: dict[str, float] = {}
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
 
@@ -71,15 +77,29 @@ class OnPolicyLearner(L.LightningModule):
         """Restore a saved learner with the current settings; Lightning restores its optimizer.
 
         Raises:
-            UserError: if the contract is not the one that it learned with, or the weights do not fit the settings.
+            UserError: if the contract is not the one that it learned with, or weights, optimizer or the policy's memory
+                do not fit the settings.
         """
         saved = Contract.from_dict(checkpoint.hyperparameters["contract"])
         check_contract(saved, contract, saved.observations.groups, str(checkpoint.path))
-        learner = cls(**{**checkpoint.hyperparameters, "agent": asdict(settings)})
-        load_weights(learner, checkpoint.state_dict, str(checkpoint.path))
+        make = partial(cls, **{**checkpoint.hyperparameters, "agent": asdict(settings)})
+        learner = make_with_weights(make, checkpoint.state_dict, str(checkpoint.path))
+        check_optimizer(checkpoint.optimizer_states, learner.configure_optimizers(), checkpoint.path)
+        learner._check_memory(checkpoint)
         # The bounds may have changed.
         learner.policy.noise.project()
         return learner
+
+    def _check_memory(self, checkpoint: Checkpoint) -> None:
+        """Refuse a checkpoint whose rollouts go on with another memory than this policy's."""
+        for index, rank in enumerate(checkpoint.ranks):
+            there = rank.get("rollout", {}).get("memory")
+            if there is None:
+                continue
+            here = self.rollout_policy.initial_memory(1)
+            field = f"{RANKS}.ranks.{index}.rollout.memory"
+            if lines := misfits({name: values[:1] for name, values in there.items()}, here, field):
+                raise UserError(f"the memory in '{checkpoint.path}' is not the policy's (there | here): {lines[0]}")
 
     @property
     def optimizer(self) -> LightningOptimizer:
@@ -105,8 +125,12 @@ class OnPolicyLearner(L.LightningModule):
         ]
         return torch.optim.Adam(groups, fused=True)
 
+    def clipped_parts(self, parameters: list[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
+        """Return the parts of a parameter group whose gradients are clipped as one vector each; here the whole."""
+        return [parameters]
+
     def descend(self, loss: Tensor) -> Tensor:
-        """Take one optimizer step on all parameters that `loss` reaches, with the gradient of each group clipped.
+        """Take one optimizer step on all parameters that `loss` reaches, with gradients clipped to `max_grad_norm`.
 
         A gradient that is not finite leaves parameters and optimizer as they are. Every rank has the same gradient and
         decides the same, on the device.
@@ -117,8 +141,7 @@ class OnPolicyLearner(L.LightningModule):
         optimizer = self.optimizer
         optimizer.zero_grad()
         self.manual_backward(loss)
-        max_norm = self.cfg.max_grad_norm
-        norms = [torch.nn.utils.clip_grad_norm_(group["params"], max_norm) for group in optimizer.param_groups]
+        norms = [self._clip(group["params"]) for group in optimizer.param_groups]
         total = sum(norms[1:], norms[0])
         nothing = total - total  # 0 or NaN
         skipped = nothing.nan_to_num(nan=1.0).float()
@@ -128,17 +151,23 @@ class OnPolicyLearner(L.LightningModule):
         self._skipped.add(skipped)
         return norms[0] + nothing
 
+    def _clip(self, parameters: list[torch.nn.Parameter]) -> Tensor:
+        """Clip the gradient of a parameter group and return its norm before, a scalar."""
+        max_norm = self.cfg.max_grad_norm
+        norms = [torch.nn.utils.clip_grad_norm_(part, max_norm) for part in self.clipped_parts(parameters)]
+        return norms[0] if len(norms) == 1 else sum(norm**2 for norm in norms) ** 0.5
+
     def on_train_epoch_end(self) -> None:
         """Write the numbers to the loggers, on the axis of iterations."""
         for logger in self.loggers:
             logger.log_metrics(self.numbers, step=self.current_epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the number of updates skipped in a row, from which a resumed run goes on counting."""
-        checkpoint[SKIPPED_IN_A_ROW] = self._skipped.in_a_row.clone()
+        """Add the count of skipped updates, from which a resumed run goes on."""
+        checkpoint[SKIPPED] = self._skipped.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the learning rates and the number of updates skipped in a row, which older checkpoints lack.
+        """Restore the learning rates and the count of skipped updates, which older checkpoints lack.
 
         A rate whose setting has changed since starts from the new value.
         """
@@ -150,15 +179,15 @@ class OnPolicyLearner(L.LightningModule):
             rate = rates[group["name"]]
             if before.get(rate) != getattr(self.cfg, rate):
                 group["lr"].fill_(getattr(self.cfg, rate))
-        self._skipped.in_a_row = checkpoint.get(SKIPPED_IN_A_ROW, torch.zeros(()))
+        self._skipped.load_state_dict(checkpoint.get(SKIPPED, {}))
 
     def publish(self, metrics: Metrics) -> None:
-        """Set `numbers` to the averages over ranks of name -> (weighted sum, weight) and of skipped updates."""
+        """Set `numbers`, and `weights`, over all ranks, from name -> (weighted sum, weight) and skipped updates."""
         metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
         self._means.update(metrics)
-        self.numbers = self._means.to_host()
+        self.numbers, self.weights = self._means.to_host()
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         """Return the mean of `value` over all ranks, of the same shape."""
@@ -174,9 +203,13 @@ class OnPolicyLearner(L.LightningModule):
 
     @torch.no_grad()
     def normalize_over_ranks(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Shift and scale `x` to mean 0 and standard deviation 1 over all ranks' elements with `weight` 1, not 0."""
-        weighted = x * weight
-        moments = torch.stack([weighted.sum(), (weighted**2).sum(), weight.sum()]).double()
+        """Shift and scale `x` to mean 0 and standard deviation 1 over all ranks' elements with `weight` 1, not 0.
+
+        Moments are formed in double precision from the start: in single precision the difference of squares loses a
+        spread that is small beside the mean.
+        """
+        weighted, weights = (x * weight).double(), weight.double()
+        moments = torch.stack([weighted.sum(), (weighted**2).sum(), weights.sum()])
         total, squares, count = self.sum_over_ranks(moments).unbind()
         count = count.clamp(min=1.0)
         mean = total / count

@@ -54,15 +54,20 @@ class IterationMeans(Metric):
         self.sums += torch.stack([*totals, *weights]).view(2, -1)
 
     def compute(self) -> Tensor:
-        """Return the means in the order of `names`; NaN where the weight is 0."""
-        return self.sums[0] / self.sums[1]
+        """Return the means in the order of `names`, NaN where the weight is 0, and the weights, (2, K)."""
+        totals, weights = self.sums
+        return torch.stack([totals / weights, weights])
 
-    def to_host(self) -> dict[str, float]:
-        """Return the means by name, without those of weight 0, and start over."""
-        means = torch.atleast_1d(self.compute()).tolist()  # torchmetrics squeezes a single number
+    def to_host(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the means and the weights by name, without those of weight 0, and start over."""
+        means, weights = self.compute().tolist()
         self.reset()
-        observed = {name: mean for name, mean in zip(self.names, means, strict=True) if not math.isnan(mean)}
-        return {name: math.sqrt(mean) if ROOT in name else mean for name, mean in observed.items()}
+        rows = zip(self.names, means, weights, strict=True)
+        observed = {name: (mean, weight) for name, mean, weight in rows if not math.isnan(mean)}
+        return (
+            {name: math.sqrt(mean) if ROOT in name else mean for name, (mean, _) in observed.items()},
+            {name: weight for name, (_, weight) in observed.items()},
+        )
 
 
 def added_over_ranks(values: Tensor, group: Any) -> list[Tensor]:

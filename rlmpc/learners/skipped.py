@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from rlmpc.rollout.rollout import Metrics
+
+WINDOW = 100
+"""Number of latest updates over which the share of skipped ones is taken."""
 
 
 class SkippedUpdates:
@@ -14,6 +19,8 @@ class SkippedUpdates:
     def __init__(self) -> None:
         self.in_a_row = torch.zeros(())
         """Number of updates skipped in a row up to the last update of the iteration; scalar."""
+        self.latest = torch.zeros(WINDOW)
+        """1 for each of the latest updates that was skipped, otherwise 0, (WINDOW,); 0 before the first update."""
         self._skipped: list[Tensor] = []
 
     def add(self, skipped: Tensor) -> None:
@@ -21,7 +28,10 @@ class SkippedUpdates:
         self._skipped.append(skipped)
 
     def pop_metrics(self) -> Metrics:
-        """Return the number of updates skipped since the last call, and the most in a row, earlier ones included."""
+        """Return the number of updates skipped since the last call, the most in a row and the share of the latest.
+
+        The last two include earlier updates.
+        """
         skipped = torch.stack(self._skipped)
         self._skipped.clear()
         position = torch.arange(1.0, len(skipped) + 1, device=skipped.device)
@@ -30,5 +40,19 @@ class SkippedUpdates:
         last_taken = torch.where(skipped > 0.0, before, position).cummax(dim=0).values
         runs = position - last_taken
         self.in_a_row = runs[-1]
+        self.latest = torch.cat([self.latest.to(skipped.device), skipped])[-WINDOW:]
         one = torch.ones_like(before)
-        return {"fault/skipped_updates": (skipped.sum(), one), "fault/skipped_in_a_row": (runs.max(), one)}
+        return {
+            "fault/skipped_updates": (skipped.sum(), one),
+            "fault/skipped_in_a_row": (runs.max(), one),
+            "fault/skipped_share": (self.latest.mean(), one),
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what a resumed run goes on counting from."""
+        return {"in_a_row": self.in_a_row.clone(), "latest": self.latest.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state_dict`; what it lacks starts at 0."""
+        self.in_a_row = state.get("in_a_row", torch.zeros(()))
+        self.latest = state.get("latest", torch.zeros(WINDOW))

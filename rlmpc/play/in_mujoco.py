@@ -52,7 +52,7 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
 def _play(cfg: PlayCfg, played: Checkpoint | Path, folder: Path, console: Console) -> None:
     deployment: Deployment | None = None
     if isinstance(played, Checkpoint):
-        contract = read_contract(played.hyperparameters["contract"], played.path)
+        contract = read_contract(played.hyperparameters["contract"], played.path, "hyper_parameters.contract")
     else:
         deployment = load_deployment(played)
         contract = deployment.contract

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -11,8 +12,9 @@ from torch import Tensor
 from rlmpc.checkpoint.fault_file import FaultFile
 from rlmpc.checkpoint.random_state import load_random_state
 from rlmpc.config.play import PlayCfg
+from rlmpc.contract.schema import misfit
 from rlmpc.envs.launch import resolve_device
-from rlmpc.envs.make import env_config, make_deterministic, make_env
+from rlmpc.envs.make import env_config, make_deterministic, make_env, observation_terms
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
 from rlmpc.rollout.interaction import Action, Memory, interact
@@ -27,8 +29,10 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
     """
     device = resolve_device(torch.device(fault.device).type if cfg.device == "auto" else cfg.device)
     agent = fault.config["agent"]
-    value_group = agent.get("critic_group", agent["actor_group"])
-    env_cfg = env_config(cfg.task, fault.config["env"])
+    value_group = str(agent.get("critic_group", agent.get("actor_group")))
+    env_cfg = env_config(cfg.task, fault.config["env"], source=Path(str(cfg.replay)))
+    if value_group not in observation_terms(cfg.task, env_cfg):
+        raise misfit(str(cfg.replay), "config.agent", agent, f"task '{cfg.task.name}' has no group '{value_group}'")
     if fault.config["deterministic"]:
         make_deterministic(env_cfg)
     env = make_env(cfg.task, env_cfg, fault.num_envs, device, fault.seed, value_group, None, console.print)
@@ -62,6 +66,9 @@ def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
     Raises:
         UserError: if the state in the file does not fit these environments.
     """
+    num_actions = fault.actions.shape[2]
+    if num_actions != env.num_actions:
+        raise misfit(source, "actions", fault.actions, f"the environment takes {env.num_actions} actions")
     try:
         env.load_state(fault.state)
     except ValueError as error:
@@ -70,7 +77,10 @@ def replay(env: VecEnv, fault: FaultFile, source: str) -> Tensor:
 
     def act(obs: Obs, memory: Memory) -> Action:
         random, action = next(recorded)
-        load_random_state(random, env.device)
+        try:
+            load_random_state(random, env.device)
+        except ValueError as error:
+            raise UserError(f"'{source}' cannot be replayed: {error}") from error
         return Action(action)
 
     steps = interact(env, act, obs={}, memory={}, obs_is_finite=fault.obs_is_finite.to(env.device))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.networks.tree import like_rows, tree_map
@@ -103,8 +104,9 @@ class Collector:
             ValueError: if the state is of other environments.
         """
         device = self.env.device
-        widths = {group: [self.env.num_envs, width] for group, width in self.env.obs_schema.dims().items()}
-        lines = differences({group: list(values.shape) for group, values in state["obs"].items()}, widths)
+        num_envs = self.env.num_envs
+        widths = {group: f"float32 [{num_envs}, {width}]" for group, width in self.env.obs_schema.dims().items()}
+        lines = differences(kinds(state["obs"]), widths)
         if lines:
             raise ValueError("its observations are others (there | here):\n  " + "\n  ".join(lines))
         state = tree_map(lambda values: values.to(device), state)
@@ -161,7 +163,8 @@ class Collector:
 
     def _metrics(self, reward: Tensor, valid: Tensor) -> Metrics:
         total_return, total_length, falls, episodes = self._ended.unbind()
-        steps = valid.sum().float()
+        # Counted before they become floats, which cannot tell large numbers that differ by 1.
+        steps, left_out = valid.sum().float(), (~valid).sum().float()
         num_envs, num_samples = (steps.new_tensor(float(number)) for number in (valid.shape[1], valid.numel()))
         self._ended = torch.zeros_like(self._ended)
         return {
@@ -171,6 +174,6 @@ class Collector:
             "episode/falls_per_minute": (falls, steps * self.env.step_dt / 60.0),
             "episode/reward_per_step": (reward.sum(), steps),
             "fault/envs": (num_envs - valid.all(dim=0).sum(), num_envs),
-            "fault/samples": (num_samples - steps, num_samples),
+            "fault/samples": (left_out, num_samples),
             **self.env.pop_metrics(),
         }

@@ -51,7 +51,9 @@ def resume_run(
     """
     try:
         rank_parts = _resume_rank(checkpoint.ranks, datamodule, rank, world_size, hidden)
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(f"'{checkpoint.path}' holds something else than expected ({error}); it was changed") from error
     parts = [
         Part("networks, normalizers", "restored"),

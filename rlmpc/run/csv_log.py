@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rlmpc.checkpoint.write import write_whole
+from rlmpc.contract.schema import shown
+from rlmpc.errors import UserError
 
 
 class CsvLog(Logger):
@@ -20,6 +23,9 @@ class CsvLog(Logger):
     Args:
         folder: folder of `metrics.csv`.
         first_iteration: the first iteration to be logged; rows of it and later ones are dropped from the file.
+
+    Raises:
+        UserError: if there is a file that this class has not written.
     """
 
     def __init__(self, folder: Path, first_iteration: int) -> None:
@@ -27,6 +33,7 @@ class CsvLog(Logger):
         self._path = folder / "metrics.csv"
         self._first_iteration = first_iteration
         self._columns: list[str] | None = None
+        self._check()
 
     @property
     def name(self) -> None:
@@ -52,6 +59,11 @@ class CsvLog(Logger):
         with self._path.open("a", newline="") as file:
             file.write(_text(self._columns, [row]))
 
+    @rank_zero_only
+    def _check(self) -> None:
+        """Refuse a file that could not be continued, before anything is computed."""
+        _read(self._path)
+
     def _drop_later_rows(self) -> list[str]:
         """Keep only the rows of earlier iterations; return the columns, none without a file."""
         columns, rows = _read(self._path)
@@ -62,14 +74,27 @@ class CsvLog(Logger):
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and rows of a file, none without one; an incomplete last row is left out."""
+    """Return the columns and rows of a file, none without one; an incomplete last row is left out.
+
+    Raises:
+        UserError: if it is no table with a column of iterations.
+    """
     if not path.is_file():
         return [], []
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        # Columns are sorted and "step" is not the last of them, so an incomplete row lacks a field.
-        rows = [row for row in reader if None not in row.values()]
-    return list(reader.fieldnames or []), rows
+    try:
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            # Columns are sorted and "step" is not the last of them, so an incomplete row lacks a field.
+            rows = [row for row in reader if None not in row.values()]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise UserError(f"'{path}' cannot be continued: it is no table ({error})") from error
+    columns = list(reader.fieldnames or [])
+    if columns and columns.count("step") != 1:
+        raise UserError(f"'{path}' cannot be continued: 'step' should be one of its columns, once")
+    for number, row in enumerate(rows, start=2):
+        if None in row or not re.fullmatch("[0-9]{1,15}", row["step"]):
+            raise UserError(f"'{path}' cannot be continued: row {number} has {shown(row['step'])} as its 'step'")
+    return columns, rows
 
 
 def _text(columns: list[str], rows: Iterable[Mapping[str, Any]], header: bool = False) -> str:

@@ -15,6 +15,7 @@ from rlmpc.checkpoint.find import CHECKPOINTS, checkpoints_by_age, newer_than
 from rlmpc.checkpoint.write import if_offered
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
+from rlmpc.run.output import keep_output
 from rlmpc.run.processes import is_requeued, slurm_job
 from rlmpc.run.record import recorded_arguments, write_record
 from rlmpc.run.stopping import how_to_go_on
@@ -102,7 +103,7 @@ def check_continuable(folder: Path, checkpoint: Checkpoint) -> None:
 
 @contextmanager
 def recorded_run(cfg: TrainCfg, arguments: Sequence[str], resumed: Checkpoint | None) -> Iterator[RunFolder]:
-    """Make the run's folder, lock it while the body runs, and record how the run was started.
+    """Make the run's folder, lock it while the body runs, and record how the run was started and what it says.
 
     The folder is `run.dir`, or that of the run that is resumed, or a new one at `<run.root>/<task>/<stage>/<time>`, in
     a SLURM job with the job's number for the time. A folder in which the same command was started before, but ended
@@ -146,6 +147,7 @@ def recorded_run(cfg: TrainCfg, arguments: Sequence[str], resumed: Checkpoint | 
             raise unwritable(folder, error) from error
         stack.enter_context(ends_with_advice(folder))
         stack.enter_context(naming_place(folder))
+        keep_output(record)
         yield RunFolder(folder, record)
 
 

@@ -76,7 +76,10 @@ def num_processes(cfg: TrainerCfg) -> int:
 def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
     """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
     makers = {
-        "tensorboard": lambda: EventLog(folder, name="", version="", purge_step=first_iteration),
+        # Without `default_hp_metric`, which would be -1 for every run.
+        "tensorboard": lambda: EventLog(
+            folder, name="", version="", default_hp_metric=False, purge_step=first_iteration
+        ),
         "csv": lambda: CsvLog(folder, first_iteration),
     }
     return [makers[name]() for name in names]

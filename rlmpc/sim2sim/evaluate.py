@@ -66,7 +66,7 @@ def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_step
     walker.step()
     while (reason := end_reason(simulation, is_time_out=steps >= num_steps)) is None:
         distance_m += dt * float(np.linalg.norm(simulation.root_lin_vel_w[:2]))
-        energy_j += dt * float(np.abs(simulation.joint_torque * simulation.joint_vel).sum())
+        energy_j += dt * simulation.joint_power
         error_xy, error_yaw = velocity_errors(simulation)
         errors_xy.append(error_xy)
         errors_yaw.append(error_yaw)

@@ -67,6 +67,8 @@ class Simulation:
         """Joint positions of the default pose (J,) [rad]."""
         self.command = np.zeros(3)
         """Commanded vx, vy [m/s] and yaw rate [rad/s] in the base frame, (3,)."""
+        self.joint_power = 0.0
+        """Sum of |torque x velocity| over the joints, as a mean over the physics steps of the last control step [W]."""
         self._start_height = ground.origin_height + self.robot.description.default_root_height
         self._qpos_ids = [self.model.joint(name).qposadr[0] for name in names]
         self._dof_ids = [self.model.joint(name).dofadr[0] for name in names]
@@ -84,7 +86,7 @@ class Simulation:
 
     @property
     def joint_torque(self) -> np.ndarray:
-        """Torques of the drives in the last physics step, within their limits, (J,) [N m]."""
+        """Torques of the drives at the start of the last physics step, within their limits, (J,) [N m]."""
         return self.data.qfrc_actuator[self._dof_ids]
 
     @property
@@ -149,4 +151,8 @@ class Simulation:
         """Apply raw actions (A,) for one control step."""
         # Actuators are in the contract's order.
         self.data.ctrl[:] = self.actions.process(raw_actions)
-        mujoco.mj_step(self.model, self.data, nstep=self.world.num_substeps)
+        power = 0.0
+        for _ in range(self.world.num_substeps):
+            mujoco.mj_step(self.model, self.data)
+            power += float(np.abs(self.joint_torque * self.joint_vel).sum())
+        self.joint_power = power / self.world.num_substeps

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import warp as wp
 from isaaclab.physics import PhysicsManager
-from isaaclab_newton.physics import NewtonMJWarpManager
+
+from rlmpc.tasks.solver_demand import NewtonDemandManager
 
 
-class NewtonCpuGraphManager(NewtonMJWarpManager):
+class NewtonCpuGraphManager(NewtonDemandManager):
     """MuJoCo-Warp physics that is recorded once on the CPU and replayed from then on.
 
     It overrides private methods of a pinned Isaac Lab; `cpu_graph=False` in the environment configuration returns to

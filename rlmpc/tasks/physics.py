@@ -5,8 +5,8 @@ from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonCollisionP
 
 PHYSICS_CFG = NewtonCfg(
     solver_cfg=MJWarpSolverCfg(
-        # Constraint rows of one environment; an overflow is printed and the excess dropped. Robots dropped at random on
-        # all kinds of terrain needed up to 88.
+        # Constraint rows of one environment; the excess is dropped and counted (`solver_demand.py`). Robots dropped at
+        # random on all kinds of terrain needed up to 88.
         njmax=120,
         # Contacts per environment, including near ones without a force. All share one pool of this times the number of
         # environments. Robots lying down take 16 each on average, but a single one up to 39, which matters in a
@@ -29,7 +29,7 @@ PHYSICS_CFG = NewtonCfg(
 def select_manager(physics: NewtonCfg, cpu_graph: bool) -> None:
     """Choose the class that steps physics; with `cpu_graph`, the CPU replays steps as a recorded graph."""
     manager = (
-        "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "isaaclab_newton.physics:NewtonMJWarpManager"
+        "rlmpc.tasks.cpu_graph:NewtonCpuGraphManager" if cpu_graph else "rlmpc.tasks.solver_demand:NewtonDemandManager"
     )
     assert physics.solver_cfg is not None
     physics.solver_cfg.class_type = ResolvableString(manager)

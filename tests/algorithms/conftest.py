@@ -84,7 +84,7 @@ def _as_checkpoint(learner: OnPolicyLearner) -> Checkpoint:
     """A learner as it would come back from a file, with the numbers of its last iteration."""
     weights = {name: values.clone() for name, values in learner.state_dict().items()}
     settings, numbers = dict(learner.hparams), dict(learner.numbers)
-    return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, numbers, settings, weights, [], has_optimizer=False)
+    return Checkpoint(Path("some.ckpt"), "0" * 64, 2, {}, numbers, settings, weights, [], optimizer_states=[])
 
 
 @pytest.fixture

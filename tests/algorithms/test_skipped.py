@@ -51,6 +51,16 @@ def test_the_run_that_a_checkpoint_holds_goes_on():
     assert counted(["xx.."], in_a_row=7.0) == [(2, 9)]
 
 
+def test_the_share_of_the_latest_updates_forgets_what_is_older():
+    updates, shares = SkippedUpdates(), []
+    for iteration in ("x." * 20, "x." * 20, "x." * 20, "." * 20, "xxx." * 25):
+        for update in iteration:
+            updates.add(torch.tensor(float(update == "x")))
+        shares.append(updates.pop_metrics()["fault/skipped_share"][0].item())
+    # Of 100: 20 in the first 40, 40 in the first 80, then 50, 40 once 20 more are taken, 75.
+    assert shares == pytest.approx([0.2, 0.4, 0.5, 0.4, 0.75])
+
+
 def test_an_update_with_a_number_that_is_not_finite_is_left_out_of_the_means():
     rows = [torch.tensor(row) for row in ([1.0, 2.0], [math.nan, 5.0], [3.0, math.inf], [5.0, 4.0])]
     metrics = means_of_updates(("a", "b"), rows)
@@ -154,11 +164,13 @@ def test_a_skipped_step_of_the_history_encoder_leaves_its_loss_out(run_toy):
 
 def test_a_checkpoint_holds_the_run_of_skipped_updates_and_one_without_it_still_loads(run_toy):
     learner, _, _ = run_toy(1, num_envs=16)
-    learner._skipped.in_a_row = torch.tensor(6.0)
-    checkpoint: dict = {}
+    learner._skipped.in_a_row, learner._skipped.latest[:6] = torch.tensor(6.0), 1.0
+    # Lightning adds these.
+    settings = {"hyper_parameters": dict(learner.hparams)}
+    checkpoint: dict = dict(settings)
     learner.on_save_checkpoint(checkpoint)
-    learner._skipped.in_a_row = torch.tensor(0.0)
+    learner._skipped = SkippedUpdates()
     learner.on_load_checkpoint(checkpoint)
-    assert learner._skipped.in_a_row == 6.0
-    learner.on_load_checkpoint({})
-    assert learner._skipped.in_a_row == 0.0
+    assert learner._skipped.in_a_row == learner._skipped.latest.sum() == 6.0
+    learner.on_load_checkpoint(settings)
+    assert learner._skipped.in_a_row == learner._skipped.latest.sum() == 0.0

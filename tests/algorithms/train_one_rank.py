@@ -38,7 +38,7 @@ def watch_collectives() -> list[list[str]]:
     def noted(name: str, collective: Callable) -> Callable:
         return lambda *args, **kwargs: called[-1].append(name) or collective(*args, **kwargs)
 
-    def to_host(self: IterationMeans) -> dict[str, float]:
+    def to_host(self: IterationMeans) -> tuple[dict[str, float], dict[str, float]]:
         called.append([])
         watched = {name: noted(name, getattr(torch.distributed, name)) for name in COLLECTIVES}
         with patch.multiple(torch.distributed, **watched):

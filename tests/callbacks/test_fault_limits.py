@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,11 +20,11 @@ from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from tests.same_run import curve
 
-LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20)
+LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20, max_skipped_share=0.5)
 
 
-def check(env_share: float, skipped: float) -> None:
-    report = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped}
+def check(env_share: float, skipped: float, share: float = 0.5) -> None:
+    report = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped, "fault/skipped_share": share}
     LIMITS.on_train_epoch_end(SimpleNamespace(current_epoch=6), SimpleNamespace(numbers=report))
 
 
@@ -33,19 +34,45 @@ def test_up_to_its_limits_a_run_goes_on(env_share: float, skipped: float):
 
 
 @pytest.mark.parametrize(
-    ("env_share", "skipped", "message"),
+    ("env_share", "skipped", "share", "message"),
     [
-        (0.5, 0.0, r"^50\.0% of the environments .* faults\.max_env_share=0\.1 .* iteration 7, .* checkpoint is kept$"),
-        (0.0, 20.0, r"^20 updates in a row .* faults\.max_skipped_updates=20 .* iteration 7, .* checkpoint is kept$"),
+        (
+            0.5,
+            0.0,
+            0.0,
+            r"^50\.0% of the environments .* faults\.max_env_share=0\.1 .* iteration 7, .* checkpoint is kept$",
+        ),
+        (
+            0.0,
+            20.0,
+            0.0,
+            r"^20 updates in a row .* faults\.max_skipped_updates=20 .* iteration 7, .* checkpoint is kept$",
+        ),
+        (
+            0.0,
+            3.0,
+            0.6,
+            r"^60\.0% of the last 100 updates .* faults\.max_skipped_share=0\.5 .* iteration 7, .* is kept$",
+        ),
     ],
 )
-def test_beyond_a_limit_the_run_stops_and_says_why(env_share: float, skipped: float, message: str):
+def test_beyond_a_limit_the_run_stops_and_says_why(env_share: float, skipped: float, share: float, message: str):
     with pytest.raises(RunError, match=message):
-        check(env_share, skipped)
+        check(env_share, skipped, share)
 
 
-def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_iteration_is_saved(tmp_path: Path):
-    """With twenty updates an iteration, all of them skipped from the second iteration on, and thirty allowed."""
+@pytest.mark.parametrize(
+    ("spoilt", "message", "last"),
+    [
+        (lambda update: True, r"^40 updates in a row .* after iteration 3", 1),
+        # 14 of 20 updates an iteration, never four in a row: 28, 42, 56 of the last 100.
+        (lambda update: update % 10 not in (3, 6, 9), r"^56\.0% of the last 100 updates .* after iteration 5", 3),
+    ],
+)
+def test_skipped_updates_stop_the_run_before_the_bad_iteration_is_saved(
+    tmp_path: Path, spoilt, message: str, last: int
+):
+    """With twenty updates an iteration, spoilt from the second iteration on, and thirty in a row allowed."""
     cfg = replace(compose_train(["task=toy"])[0].agent, num_steps=4)
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
     learner = PpoLearner.start(cfg, env, None, print)
@@ -53,16 +80,19 @@ def test_updates_skipped_in_a_row_over_iterations_stop_the_run_before_the_bad_it
     class SpoilLater(L.Callback):
         def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
             if trainer.current_epoch == 1:
-                learner.policy.critic[0].weight.register_hook(lambda gradient: gradient * torch.nan)
+                updates = count()
+                learner.policy.critic[0].weight.register_hook(
+                    lambda gradient: gradient * torch.nan if spoilt(next(updates)) else gradient
+                )
 
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=9, logger=False, enable_progress_bar=False,
-        callbacks=[IterationCheckpoint(tmp_path, 1, None, {}), SpoilLater(), FaultLimits(0.1, 30)],
+        callbacks=[IterationCheckpoint(tmp_path, 1, None, {}), SpoilLater(), FaultLimits(0.1, 30, 0.5)],
         enable_model_summary=False, inference_mode=False,
     )  # fmt: skip
-    with pytest.raises(RunError, match=r"^40 updates in a row .* after iteration 3"):
+    with pytest.raises(RunError, match=message):
         trainer.fit(learner, datamodule=RolloutDataModule(env, Collector(env, cfg.num_steps, True)))
-    assert {path.name for path in tmp_path.glob("epoch=*")} == {"epoch=0.ckpt", "epoch=1.ckpt"}
+    assert {path.name for path in tmp_path.glob("epoch=*")} == {f"epoch={saved}.ckpt" for saved in range(last + 1)}
     assert all(parameter.isfinite().all() for parameter in learner.parameters())
 
 

@@ -67,6 +67,16 @@ def test_there_are_no_more_files_than_asked_for_also_after_a_resume(recorder, tm
     assert names(tmp_path) == ["iteration=1.pt", "iteration=2.pt"]
 
 
+def test_one_process_does_not_use_up_the_files_of_another(recorder, tmp_path):
+    for iteration in (1, 2, 3):
+        end_iteration(FaultDump(recorder, tmp_path, 2, RUN), iteration, rank=0, world_size=2)
+    end_iteration(FaultDump(recorder, tmp_path, 2, RUN), 4, rank=1, world_size=2)
+    end_iteration(FaultDump(recorder, tmp_path, 2, RUN), 5)
+    assert names(tmp_path) == [
+        *("iteration=1,rank=0.pt", "iteration=2,rank=0.pt", "iteration=4,rank=1.pt", "iteration=5.pt")
+    ]
+
+
 def test_a_full_disk_costs_the_file_and_not_the_run(recorder, tmp_path, monkeypatch, caplog):
     def full(path, data):
         raise RunError("No space left on device")

@@ -23,8 +23,8 @@ def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *argume
 
 def test_who_stops_is_called_first_then_who_shows_and_files_then_the_limits_then_who_saves(toy_env, tmp_path):
     assert names(toy_env, tmp_path, FaultRecorder(), "checkpoint.export=true") == [
-        *("StopBetweenIterations", "Throughput", "ConsoleTable", "ExportPolicy", "FaultDump"),
-        *("FaultLimits", "IterationCheckpoint"),
+        *("StopBetweenIterations", "Throughput", "ConsoleTable", "SolverOverflows", "ExportPolicy"),
+        *("FaultDump", "FaultLimits", "IterationCheckpoint"),
     ]
 
 

@@ -112,7 +112,7 @@ def test_a_text_file_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("version", [CHECKPOINT_FORMAT + 1, None, "1"])
 def test_another_format_is_refused_and_named(tmp_path: Path, version: Any):
     path = saved(tmp_path / "a.ckpt", content(rlmpc=describe_run(CONFIG, REPORT) | {"format": version}))
-    assert f"has format {version}; this version reads format {CHECKPOINT_FORMAT}" in refusal(path)
+    assert f"has format {version!r}; this version reads format {CHECKPOINT_FORMAT}" in refusal(path)
 
 
 @pytest.mark.parametrize("key", ["epoch", "state_dict", "hyper_parameters"])
@@ -189,8 +189,8 @@ def test_weights_that_do_not_fit_are_listed_and_nothing_is_changed():
         load_weights(module, weights, "runs/a.ckpt")
     assert str(caught.value).splitlines() == [
         "the weights in 'runs/a.ckpt' do not fit its networks (there | here):",
-        "  0.weight: [2, 4] | [2, 3]",
-        "  2.weight: [1] | missing",
-        "  1.bias: missing | [1]",
+        "  0.weight: float32 [2, 4] | float32 [2, 3]",
+        "  2.weight: float32 [1] | missing",
+        "  1.bias: missing | float32 [1]",
     ]
     assert torch.equal(module[0].bias, before)

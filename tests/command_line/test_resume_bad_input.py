@@ -6,6 +6,7 @@ import fcntl
 import os
 import pickle
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 import train
+from tests.warm import ROOT, WarmServer
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +139,7 @@ RANK = ("RolloutDataModule", "ranks", 0)
         (drop("rlmpc"), "is not a checkpoint of this project"),
         (drop("state_dict"), "lacks 'state_dict'"),
         (drop("hyper_parameters"), "lacks 'hyper_parameters'"),
-        (drop("rlmpc", "config"), "lacks 'config'"),
+        (drop("rlmpc", "config"), "lacks 'rlmpc.config'"),
         (lambda content: content["rlmpc"].update(format=99), "has format 99; this version reads format"),
         (lambda content: content["hyper_parameters"]["agent"].update(algorithm="sac"), "holds an unknown agent 'sac'"),
         (set_config("colour", "red"), "does not fit the schema: unknown key 'colour'"),
@@ -152,7 +154,10 @@ RANK = ("RolloutDataModule", "ranks", 0)
         (drop(*RANK, "rollout"), "episodes: not in the file: new"),
         (lambda content: content[RANK[0]]["ranks"][0]["state"].popitem(), "episodes: "),
         (lambda c: c[RANK[0]]["ranks"][0]["state"].update(position=torch.zeros(3, 2)), "episodes: "),
-        (lambda c: c[RANK[0]]["ranks"][0]["rollout"].update(obs={"teacher": torch.zeros(1)}), "its observations"),
+        (
+            lambda c: c[RANK[0]]["ranks"][0]["rollout"].update(obs={"teacher": torch.zeros(1)}),
+            "obs.teacher' is",
+        ),
         (lambda c: c[RANK[0]]["ranks"][0].update(random={"torch": 3}), "holds something else"),
         (lambda c: c[RANK[0]]["ranks"][0].update(curriculum="levels"), "holds something else"),
         (lambda content: content[RANK[0]].update(ranks=5), "holds something else"),
@@ -163,6 +168,134 @@ def test_a_checkpoint_that_lacks_something_or_was_changed_is_refused(command, ru
     edit(content)
     torch.save(content, CHECKPOINT)
     assert sentence in refusal(command, f"resume={CHECKPOINT}", "trainer.max_epochs=4")
+
+
+def edit_optimizer(edit: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], object]:
+    return lambda content: edit(content["optimizer_states"][0])
+
+
+def edit_moment(edit: Callable[[torch.Tensor], Any], name: str = "exp_avg") -> Callable[[dict[str, Any]], object]:
+    return edit_optimizer(lambda s: s["state"][0].update({name: edit(s["state"][0][name])}))
+
+
+OPTIMIZERS = {
+    "too few rows": (edit_moment(lambda values: values[:1].clone()), "state.0.exp_avg: float32 [1, 48] | float32 [8,"),
+    "a single number": (edit_moment(lambda values: values.sum()), "state.0.exp_avg: float32 [] | float32 [8, 48]"),
+    "one row for all": (edit_moment(lambda values: values[:1].expand(8, 48)), "'optimizer_states.0.state.0.exp_avg'"),
+    "terabytes": (edit_moment(lambda values: values[:1, :1].expand(10**6, 10**6)), "'optimizer_states.0.state.0"),
+    "doubles": (edit_moment(lambda values: values.double()), "'optimizer_states.0.state.0.exp_avg' is a tensor of flo"),
+    "a list": (edit_moment(lambda values: values.tolist()), "'optimizer_states.0.state.0.exp_avg'"),
+    "no numbers": (edit_moment(lambda v: v.fill_(torch.nan)), "every entry should be at least"),
+    "negative squares": (edit_moment(lambda v: v - 1.0, "exp_avg_sq"), "every entry should be at least 0"),
+    "no step": (edit_optimizer(lambda s: s["state"][0].pop("step")), "lacks 'optimizer_states.0.state.0.step'"),
+    "another parameter": (
+        edit_optimizer(lambda s: s["state"].update({99: s["state"][0]})),
+        "state.99: a parameter | mi",
+    ),
+    "a parameter twice": (edit_optimizer(lambda s: s["param_groups"][0]["params"].append(0)), "policy.params"),
+    "other parameters": (edit_optimizer(lambda s: s["param_groups"][0]["params"].reverse()), "policy.params"),
+    "another group": (edit_optimizer(lambda s: s["param_groups"].append(s["param_groups"][0])), "param_groups"),
+    "a rate of text": (edit_optimizer(lambda s: s["param_groups"][0].update(lr="0.1")), "param_groups.0.lr' is '0.1'"),
+    "a rate of no number": (edit_optimizer(lambda s: s["param_groups"][0]["lr"].fill_(torch.nan)), "param_groups.0.lr"),
+    "not fused": (edit_optimizer(lambda s: s["param_groups"][0].update(fused=False)), "policy.fused"),
+    "no optimizer": (lambda content: content.update(optimizer_states=[3]), "'optimizer_states.0' is 3"),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_an_optimizer_of_other_sizes_is_refused(command, run: Path, kind: str):
+    """A fused step would read and write beyond the memory of its tensors."""
+    edit, sentence = OPTIMIZERS[kind]
+    content = torch.load(CHECKPOINT, weights_only=True)
+    edit(content)
+    torch.save(content, CHECKPOINT)
+    found = refusal(command, f"resume={CHECKPOINT}", "trainer.max_epochs=4")
+    assert sentence in found
+    assert CHECKPOINT in found
+
+
+def test_an_optimizer_of_other_sizes_does_not_end_the_process(warm: WarmServer, run: Path):
+    content = torch.load(CHECKPOINT, weights_only=True)
+    for state in content["optimizer_states"][0]["state"].values():
+        state.update(exp_avg=torch.zeros(1), exp_avg_sq=torch.zeros(1))
+    torch.save(content, CHECKPOINT)
+    command = [sys.executable, str(ROOT / "train.py"), f"resume={CHECKPOINT}", "trainer.max_epochs=60"]
+    ended = warm.run(command, timeout=120, cwd=run.parent)
+    assert (ended.returncode, "does not fit its networks" in ended.stderr) == (2, True), ended
+
+
+PROGRESS = ("loops", "fit_loop", "epoch_progress")
+
+
+def put(*path: Any) -> Callable[[dict[str, Any]], None]:
+    """Sets the value at a path, both given one after the other."""
+
+    def edit(content: Any) -> None:
+        *names, last, value = path
+        for name in names:
+            content = content[name]
+        content[last] = value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (drop("loops"), "lacks 'loops'"),
+        (drop("global_step"), "lacks 'global_step'"),
+        (drop("pytorch-lightning_version"), "lacks 'pytorch-lightning_version'"),
+        (put("pytorch-lightning_version", "0.7.0"), "'pytorch-lightning_version' is '0.7.0'"),
+        (put("pytorch-lightning_version", "two"), "'pytorch-lightning_version' is 'two'"),
+        (put("callbacks", [1]), "'callbacks' is [1]"),
+        (put("lr_schedulers", [{"last_epoch": 3}]), "'lr_schedulers' is"),
+        (drop(*PROGRESS, "current"), "loops.fit_loop.epoch_progress.current: missing"),
+        (put(*PROGRESS, "current", "ready", "two"), "loops.fit_loop.epoch_progress.current.ready: str | int"),
+        (put(*PROGRESS, "current", "ready", 9), "'loops.fit_loop.epoch_progress.current' is"),
+        (put(*PROGRESS, "total", "completed", -1), "'loops.fit_loop.epoch_progress.total.completed' is -1"),
+        (put("epoch", 5), "all of it should count 6 iterations"),
+        (put("skipped_in_a_row", torch.zeros(3)), "'skipped_in_a_row' is a tensor of float32 [3]"),
+        (put("skipped_in_a_row", "many"), "'skipped_in_a_row' is 'many'"),
+        (put(*RANK, "random", "torch", torch.zeros(16, dtype=torch.uint8)), "random.torch: uint8 [16] | uint8 [5056]"),
+        (put(*RANK, "random", "torch", torch.zeros(5056, dtype=torch.uint8)), "the state of a generator is damaged"),
+        (put(*RANK, "random", "python", (3, (0,) * 625, "x")), "ranks.0.random.python.2' is 'x'"),
+        (put(*RANK, "random", "python", (3, (2**40,) * 625, None)), "ranks.0.random.python.1.0' is 1099511627776"),
+        (put(*RANK, "random", "numpy", 2, 10**6), "ranks.0.random.numpy.2' is 1000000"),
+        (put(*RANK, "random", "numpy", 1, torch.full((624,), -1)), "every entry should be at least 0 and below"),
+        (put(*RANK, "curriculum", "levels", torch.full((8,), -1)), "ranks.0.curriculum.levels' is a tensor of int64"),
+        (put(*RANK, "curriculum", "levels", torch.zeros(5, dtype=torch.int64)), "where N = 8"),
+        (put(*RANK, "rollout", "episodes", "return", torch.zeros(8, 2)), "rollout.episodes.return' is a tensor of"),
+        (
+            put(*RANK, "rollout", "memory", {"hidden": torch.zeros(8, 4)}),
+            "rollout.memory.hidden: float32 [1, 4] | miss",
+        ),
+        (put(*RANK, "num_envs", "8"), "ranks.0.num_envs' is '8'"),
+        (put("state_dict", "policy.actor.0.weight", torch.zeros(8, 48).double()), "float64 [8, 48] | float32 [8, 48]"),
+        (
+            put("state_dict", "policy.actor.0.weight", torch.full((8, 48), torch.nan)),
+            "policy.actor.0.weight' is not fin",
+        ),
+        (put("state_dict", "policy.normalizers.critic.var", torch.full((48,), -1.0)), "critic.var' is not at least 0"),
+        (put("rlmpc", "numbers", "episode/return", "high"), "'rlmpc.numbers.episode/return' is 'high'"),
+        (put("rlmpc", "config", "env", {"history": "${oc.env:HOME}"}), "refers to something else"),
+        (put("rlmpc", "config", "agent", "algorithm", "rma"), "'rlmpc.config.agent.algorithm' is 'rma'"),
+    ],
+)
+def test_every_field_that_a_resume_reads_is_checked(command, run: Path, edit, sentence: str):
+    content = torch.load(CHECKPOINT, weights_only=True)
+    content["RolloutDataModule"]["ranks"][0]["random"]["numpy"] = [
+        *content["RolloutDataModule"]["ranks"][0]["random"]["numpy"]
+    ]
+    edit(content)
+    torch.save(content, CHECKPOINT)
+    found = refusal(command, f"resume={CHECKPOINT}", "trainer.max_epochs=8")
+    assert sentence in found
+    assert CHECKPOINT in found
+
+
+def test_a_curve_that_cannot_be_continued_is_refused(command, run: Path):
+    (run / "metrics.csv").write_text("step,train/kl\nmany,0.1\n")
+    assert "'run/metrics.csv' cannot be continued: row 2" in refusal(command, "resume=run", "trainer.max_epochs=4")
 
 
 def test_a_file_that_was_cut_off_is_refused(command, run: Path):

@@ -1,6 +1,7 @@
 import pytest
 
 from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.contract.schema import checked
 
 SCHEMA = ObsSchema({"policy": (ObsTerm("gravity", 3, 5), ObsTerm("command", 3), ObsTerm("joint_pos", 29, 10))})
 
@@ -26,5 +27,5 @@ def test_the_newest_frames_are_the_last_columns_of_a_term():
 
 
 def test_a_schema_survives_as_plain_data():
-    assert ObsSchema.from_dict(SCHEMA.to_dict()).groups == SCHEMA.groups
+    assert checked(ObsSchema, SCHEMA.to_dict(), "a file").groups == SCHEMA.groups
     assert SCHEMA.to_dict()["policy"][1] == {"name": "command", "dim": 3, "history": 1, "scale": 1.0, "clip": None}

@@ -7,10 +7,12 @@ import json
 import math
 
 import pytest
+from matplotlib.axes import Axes
 from rich.console import Console
 
 from rlmpc.contract.episode import Episode, Trial
 from rlmpc.errors import UserError
+from rlmpc.evaluation.plots import plot_success
 from rlmpc.evaluation.report import FILES, METRICS, check_folder, check_metrics, summarise, table, totals, write_report
 
 
@@ -70,6 +72,16 @@ def test_every_plot_is_a_picture(tmp_path, episodes):
         content = (tmp_path / name).read_bytes()
         assert content.startswith(b"\x89PNG")
         assert len(content) > 5000
+
+
+def test_a_ground_and_level_that_were_not_measured_have_no_rate_in_the_plot(tmp_path, monkeypatch):
+    texts: list[str] = []
+    draw = Axes.text
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, s, **kwargs: texts.append(s) or draw(self, x, y, s, **kwargs))
+    places = (("stairs_up", 0), ("stairs_down", 1))
+    measured = [Episode(Trial(*place, ()), "time_out", False, 5.0, 1.0, 0.1, 0.0, 1.0) for place in places]
+    plot_success(tmp_path / "success.png", measured)
+    assert texts == ["100%", "-", "-", "100%"]
 
 
 def test_a_report_of_the_toy_which_has_no_command_and_no_falls_can_be_written(tmp_path):

@@ -39,7 +39,7 @@ G1 = Contract(
             "critic": (ObsTerm("base_lin_vel", 3),),
         }
     ),
-    actions=({"name": "leg_pos", "dim": 29}, {"name": "gait_cycle", "dim": 1}),
+    actions=({"name": "leg_pos", "dim": 29}, {"name": "gait", "dim": 1}),
 )
 """Sizes of the robot's task, by hand."""
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ import torch
 from onnx import numpy_helper
 
 from rlmpc.errors import UserError
-from rlmpc.export.parity import MAX_DIFFERENCE, check_parity, require_parity
+from rlmpc.export.parity import MAX_DIFFERENCE, check_parity, differences, require_parity
+from rlmpc.export.write import export_policy
+from rlmpc.networks.policy import GaussianPolicy
+from tests.export.conftest import TOY, describe, fresh_policy, random_observations
 
 
 def with_changed_weights(folder: Path, copy: Path, name: str, amount: float) -> Path:
@@ -34,18 +38,72 @@ def test_the_graph_acts_and_remembers_as_its_policy_does_over_1000_rows(exported
     assert 0.0 < check_parity(exported.policy, exported.onnx_path, exported.observations) < MAX_DIFFERENCE
 
 
-def test_the_difference_is_the_largest_of_all_actions(exports):
+def test_the_difference_is_the_largest_of_all_actions_relative_to_their_size(exports):
     gru = exports("gru")
     with torch.no_grad():
-        (changed := deepcopy(gru.policy)).actor[-1].bias += torch.tensor([0.125, -0.25])
-    assert check_parity(changed, gru.onnx_path, gru.observations) == pytest.approx(0.25, abs=1e-4)
+        (changed := deepcopy(gru.policy)).actor[-1].weight.zero_()
+        changed.actor[-1].bias.copy_(torch.tensor([3.0, 4.0]))
+    (action, *memories) = differences(changed, gru.onnx_path, gru.observations)
+    assert (action.name, action.unit) == ("push", "")
+    assert action.size == pytest.approx(12.5**0.5)
+    policy, memory, largest = gru.policy.deployed(), gru.policy.initial_memory(20), 0.0
+    for step in gru.observations:
+        acted = policy.act(step, memory, deterministic=True)
+        memory = acted.memory
+        apart = (acted.action - torch.tensor([3.0, 4.0])).abs() / (12.5**0.5 + torch.tensor([3.0, 4.0]))
+        largest = max(largest, apart.max().item())
+    assert action.relative == pytest.approx(largest, rel=1e-4)
+    assert check_parity(changed, gru.onnx_path, gru.observations) == action.relative
+    assert all(memory.relative < MAX_DIFFERENCE for memory in memories)
+
+
+def with_actions_of(size: float, kind: str = "mlp") -> GaussianPolicy:
+    policy = fresh_policy(kind)
+    with torch.no_grad():
+        for values in policy.actor[-1].parameters():
+            values.mul_(size)
+    return policy
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3, 1e6])
+def test_actions_of_any_size_are_exported_and_refused_when_they_are_wrong_by_half(tmp_path, size: float):
+    policy, observations = with_actions_of(size), random_observations(TOY)
+    path = export_policy(policy, tmp_path / "export", describe(TOY), observations)
+    with pytest.raises(UserError, match=r"differs from the policy by up to 0\.\d+ of the size of 'push', typically "):
+        require_parity(with_actions_of(1.5 * size), path, observations)
+
+
+def test_joint_positions_are_compared_in_radians(tmp_path):
+    """An error of the same size in the action is a hundred times as large in the joint with the larger scale."""
+    joints = {"name": "joint_pos", "dim": 2, "joints": ["a", "b"], "scale": [0.01, 1.0], "offset": [0.0, 0.0]}
+    contract = replace(TOY, actions=(joints,), joints={"names": ["a", "b"]})
+    policy, observations = with_actions_of(1.0), random_observations(TOY)
+    path = export_policy(policy, tmp_path / "export", describe(contract), observations)
+    found = []
+    for joint in (0, 1):
+        with torch.no_grad():
+            (changed := deepcopy(policy)).actor[-1].bias[joint] += 1e-4
+        found += [one for one in differences(changed, path, observations) if one.name == "joint_pos"]
+    assert [one.unit for one in found] == ["rad", "rad"]
+    assert found[0].relative < MAX_DIFFERENCE / 5 < MAX_DIFFERENCE * 0.8 < found[1].relative
+    with torch.no_grad():
+        (changed := deepcopy(policy)).actor[-1].bias += 0.1
+    with pytest.raises(UserError, match=r"of the size of 'joint_pos', typically \d\.\d+ rad; accepted: 5e-05"):
+        require_parity(changed, path, observations)
+
+
+def test_a_policy_that_never_acts_equals_its_graph(tmp_path):
+    policy, observations = with_actions_of(0.0), random_observations(TOY)
+    path = export_policy(policy, tmp_path / "export", describe(TOY), observations)
+    assert check_parity(policy, path, observations) == 0.0
+    assert check_parity(with_actions_of(1e-12), path, observations) > 0.1
 
 
 @pytest.mark.slow
 def test_changed_weights_are_refused_with_the_difference(exports, tmp_path):
     rma = exports("rma")
     path = with_changed_weights(rma.folder, tmp_path / "changed", "policy.history_encoder.latent.0.weight", 0.01)
-    with pytest.raises(UserError, match=r"'policy\.onnx' differs from the policy by up to \d.*; accepted: 1e-05"):
+    with pytest.raises(UserError, match=r"'policy\.onnx' differs from the policy by up to \d.*; accepted: 5e-05"):
         require_parity(rma.policy, path, rma.observations)
 
 

@@ -11,7 +11,7 @@ from rlmpc.run.checkpoint_io import AtomicCheckpointIO
 
 
 def opened(path: Path, content: dict) -> Checkpoint:
-    return Checkpoint(path, "", 3, {}, {}, {}, {}, [], has_optimizer=False, content=content)
+    return Checkpoint(path, "", 3, {}, {}, {}, {}, [], optimizer_states=[], content=content)
 
 
 def test_what_lightning_saves_is_a_whole_file_and_one_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path):

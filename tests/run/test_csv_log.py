@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from rlmpc.errors import UserError
 from rlmpc.run.csv_log import CsvLog
 
 
@@ -32,3 +35,24 @@ def test_a_new_column_keeps_what_was_written(tmp_path: Path):
 
 def test_a_folder_without_a_file_gets_one(tmp_path: Path):
     assert log(tmp_path, 3, {"z": 0.5}) == ["step,z", "3,0.5"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"z\n0.1\n", "'step' should be one of its columns"),
+        (b"step,step,z\n0,1,0.1\n", "'step' should be one of its columns"),
+        (b"step,z\nmany,0.1\n", "row 2 has 'many' as its 'step'"),
+        (b"step,z\n0,0.1\n-1,0.1\n", "row 3 has '-1' as its 'step'"),
+        (b"step,z\n0,0.1,7\n", "row 2"),
+        (b"\xff\xfe\x00", "it is no table"),
+        (b"step,z\n0," + b"9" * 200_000 + b"\n", "it is no table"),
+    ],
+)
+def test_a_file_that_was_changed_is_refused_before_anything_is_logged(tmp_path: Path, data: bytes, sentence: str):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=sentence) as caught:
+        CsvLog(tmp_path, 1)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == data

@@ -95,7 +95,7 @@ def test_measures_of_an_episode_are_those_of_all_steps_but_the_last(export):
         walker.step()
         metres += 0.02 * math.hypot(*walker.simulation.root_lin_vel_w[:2])
         errors.append(velocity_errors(walker.simulation))
-        joules += 0.02 * np.abs(walker.simulation.joint_torque * walker.simulation.joint_vel).sum()
+        joules += 0.02 * walker.simulation.joint_power
     assert episode.length_s == pytest.approx(0.06)
     assert episode.distance_m == pytest.approx(metres)
     assert (episode.rmse_xy, episode.rmse_yaw) == pytest.approx(np.sqrt(np.mean(np.square(errors), axis=0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import mujoco
@@ -59,6 +60,23 @@ def test_torques_stop_at_the_effort_limits(simulation, contract):
     limits = np.array(contract.joints["effort_limit"])
     assert (np.abs(simulation.joint_torque) <= limits + 1e-9).all()
     assert (np.abs(simulation.joint_torque) >= limits - 1e-9).sum() > 20
+
+
+def test_power_is_the_mean_over_the_physics_steps_of_a_step(simulation):
+    """The work of a drive is its torque times the joint's way, which physics integrates itself."""
+    twin = copy.deepcopy(simulation.data)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        raw, work = 0.5 * rng.standard_normal(30), 0.0
+        simulation.step(raw)
+        twin.ctrl[:] = simulation.data.ctrl
+        for _ in range(4):
+            before = twin.qpos[simulation._qpos_ids]
+            mujoco.mj_step(simulation.model, twin)
+            way = twin.qpos[simulation._qpos_ids] - before
+            work += np.abs(twin.qfrc_actuator[simulation._dof_ids] * way).sum()
+        np.testing.assert_array_equal(twin.qpos, simulation.data.qpos)
+        assert simulation.joint_power * 0.02 == pytest.approx(work, rel=1e-6)
 
 
 def test_the_roots_velocity_is_that_of_its_centre_of_mass(simulation):

@@ -77,8 +77,8 @@ def test_finalize_follows_overrides_and_may_be_repeated() -> None:
         cfg.finalize()
         assert cfg.sim.render_interval == 10
         assert cfg.scene.contact_forces.update_period == 0.002
-        assert cfg.sim.physics.class_type.__name__ == "NewtonMJWarpManager"
-        assert cfg.sim.physics.solver_cfg.class_type.__name__ == "NewtonMJWarpManager"
+        assert cfg.sim.physics.class_type.__name__ == "NewtonDemandManager"
+        assert cfg.sim.physics.solver_cfg.class_type.__name__ == "NewtonDemandManager"
     assert BlindEnvCfg().cpu_graph
 
 

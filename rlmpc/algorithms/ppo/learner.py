@@ -58,6 +58,15 @@ class PpoLearner(OnPolicyLearner):
         """Whether the actor learns in this iteration; otherwise only the critic does."""
         return True
 
+    def clipped_parts(self, parameters: list[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
+        """Return a parameter group as it is, or the critic's parameters in it apart from the others if so set."""
+        assert self.policy.critic is not None
+        if self.cfg.clip_gradients == "together":
+            return [parameters]
+        critic = {id(parameter) for parameter in self.policy.critic.parameters()}
+        parts = ([p for p in parameters if (id(p) in critic) == is_critic] for is_critic in (False, True))
+        return [part for part in parts if part]
+
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
         samples = self.samples(rollout)

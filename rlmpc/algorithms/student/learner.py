@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Normal
 from torch.nn.functional import mse_loss
 
-from rlmpc.algorithms.restore import check_checkpoint, restore_policy, weights_of
+from rlmpc.algorithms.restore import check_checkpoint, restore_policy, restore_settings, weights_of
 from rlmpc.algorithms.student.dagger import DaggerPolicy
 from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
@@ -96,6 +96,18 @@ class StudentLearner(OnPolicyLearner):
         learner = cls(asdict(settings), env.contract.to_dict(), described, predictions)
         load_weights(learner.teacher, weights_of(origin, "policy"), str(origin.path))
         return learner
+
+    @classmethod
+    def resume(cls, settings: StudentCfg, contract: Contract, checkpoint: Checkpoint) -> Self:
+        """Restore a saved learner; the teacher's settings are checked, too.
+
+        Raises:
+            UserError: as every learner, and if this version does not accept the teacher's settings.
+        """
+        if "teacher" in checkpoint.hyperparameters:
+            saved = checkpoint.hyperparameters["teacher"]["agent"]
+            restore_settings(saved, checkpoint.path, "hyper_parameters.teacher.agent")
+        return super().resume(settings, contract, checkpoint)
 
     @property
     def rollout_policy(self) -> DaggerPolicy:

@@ -9,6 +9,7 @@ import torch
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.envs.vec_env import VecEnv
+from rlmpc.errors import UserError
 from rlmpc.rollout.interaction import ActingPolicy, interact
 
 MEASURES = {"reward_per_step": "reward per step", "falls_per_minute": "falls per minute"}
@@ -37,21 +38,35 @@ def check_teacher(
     if num_steps == 0:
         return {}
     measured = roll(env, teacher, num_steps)
-    trained = {key: checkpoint.numbers.get(f"episode/{key}", float("nan")) for key in MEASURES}
-    parts = [f"{name} {measured[key]:.4f} ({trained[key]:.4f} in its checkpoint)" for key, name in MEASURES.items()]
+    trained = {key: checkpoint.numbers.get(f"episode/{key}") for key in MEASURES}
+    parts = [f"{name} {measured[key]:.4f} ({_shown(trained[key])} in its checkpoint)" for key, name in MEASURES.items()]
     say(f"teacher of iteration {checkpoint.iteration}, {num_steps} steps x {env.num_envs}: {', '.join(parts)}")
-    lost = trained["reward_per_step"] - measured["reward_per_step"]
-    if lost > LARGEST_LOSS * abs(trained["reward_per_step"]):
+    earned = trained["reward_per_step"]
+    if earned is None:
+        say("warning: the checkpoint does not say what the teacher earned, so nothing tells whether it fits here")
+    elif earned - measured["reward_per_step"] > LARGEST_LOSS * abs(earned):
         say("warning: the teacher earns much less here than when it was trained; a student cannot be better than that")
     # The levels changed while the teacher ran.
     take_over_curriculum(env, checkpoint)
     return measured
 
 
+def _shown(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.4f}"
+
+
 def take_over_curriculum(env: VecEnv, checkpoint: Checkpoint) -> None:
-    """Give the environment the terrain levels and command ranges that a checkpoint's training had reached."""
-    if checkpoint.curriculum is not None:
+    """Give the environment the terrain levels and command ranges that a checkpoint's training had reached.
+
+    Raises:
+        UserError: if the checkpoint's curriculum is of another kind than the environment's.
+    """
+    if checkpoint.curriculum is None:
+        return
+    try:
         env.load_curriculum(checkpoint.curriculum, counters=False)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"the curriculum in '{checkpoint.path}' does not fit this environment: {error}") from error
 
 
 def roll(env: VecEnv, policy: ActingPolicy, num_steps: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ from isaaclab.terrains import TerrainImporter
 from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
+from rlmpc.checkpoint.arrays import misfits
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
@@ -21,6 +22,7 @@ from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.tasks.camera import take_pictures
+from rlmpc.tasks.solver_demand import DEMAND, NewtonDemandManager
 
 
 def load_env_cfg(env_id: str) -> Any:
@@ -60,9 +62,7 @@ class IsaacLabEnv:
         self.num_levels = self._measuring.num_levels
         self.command_names = self._measuring.command_names
         self.reasons = self._measuring.reasons
-        # Private, and specific to Newton's manager.
-        self._solver = cast(Any, self._env.sim.physics_manager)._solver.mjw_data
-        self._solver_peaks = torch.zeros(2, device=self.device)
+        self._demand = wp.to_torch(NewtonDemandManager.demand)
 
     @property
     def unwrapped(self) -> ManagerBasedRLEnv:
@@ -79,9 +79,9 @@ class IsaacLabEnv:
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
         self._env.terminal_obs = None
+        self._measuring.begin_step()
         safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
         obs, reward, terminated, truncated, _ = self._env.step(safe)
-        self._watch_solver()
         faulty = self._env.faulty
         terminated = terminated & ~faulty
         truncated = truncated & ~terminated & ~faulty
@@ -116,18 +116,14 @@ class IsaacLabEnv:
         return take_pictures(self._env.scene, ROBOT)
 
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Return the episode means since the last call, the current curricula and the peaks of the solver's buffers."""
+        """Return the episode means since the last call, the current curricula and what the solver was to hold."""
         *sums, episodes = self._env.episode_sums.clone().unbind()
         metrics = {name: (total, episodes) for name, total in zip(self._env.episode_names, sums, strict=True)}
         one = torch.ones((), device=self.device)
         for name, value in self._curriculum().items():
             metrics[f"curriculum/{name}"] = (torch.as_tensor(value, dtype=torch.float, device=self.device), one)
-        constraints, contacts = self._solver_peaks.clone().unbind()
-        metrics["sim/constraints_peak"] = (constraints, one)
-        metrics["sim/contacts_peak"] = (contacts, one)
         self._env.episode_sums.zero_()
-        self._solver_peaks.zero_()
-        return metrics
+        return metrics | {f"sim/{name}": (value, one) for name, value in self._pop_demand().items()}
 
     def curriculum(self) -> dict[str, Any]:
         """Return terrain levels, command ranges, the state of the curriculum terms, and the step counter."""
@@ -138,8 +134,15 @@ class IsaacLabEnv:
         return state | {"terms": terms}
 
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
-        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`."""
+        """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`.
+
+        Raises:
+            ValueError: if the state of a term is of another kind.
+        """
         terms = self._stateful_terms()
+        for name in terms.keys() & curriculum["terms"].keys():
+            if lines := misfits(curriculum["terms"][name], terms[name].state_dict(), f"curriculum.terms.{name}"):
+                raise ValueError(f"the curriculum is of another kind (there | here): {lines[0]}")
         if counters:
             self._env.common_step_counter = curriculum["step_counter"]
         else:
@@ -195,11 +198,16 @@ class IsaacLabEnv:
             flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, dict) else {name: value}
         return flat
 
-    def _watch_solver(self) -> None:
-        """Record peaks of constraint rows in one environment and contacts per environment, for `njmax`, `nconmax`."""
-        constraints = wp.to_torch(self._solver.nefc).max().float()
-        contacts = wp.to_torch(self._solver.nacon)[0].float() / self.num_envs
-        torch.maximum(self._solver_peaks, torch.stack([constraints, contacts]), out=self._solver_peaks)
+    def _pop_demand(self) -> dict[str, Tensor]:
+        """Return the demand for the solver's buffers since the last call, scalars; see `NewtonDemandManager`.
+
+        Peaks are constraint rows in one environment, for `njmax`, and contacts per environment, for `nconmax`.
+        """
+        rows = zip(DEMAND, self._demand, strict=True)
+        demand = {name: (row.max() if name.endswith("peak") else row.sum()).float() for name, row in rows}
+        demand["contacts_peak"] /= self.num_envs
+        self._demand.zero_()
+        return demand
 
 
 def _concatenated(obs: VecEnvObs) -> Obs:

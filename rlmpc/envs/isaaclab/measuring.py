@@ -39,6 +39,8 @@ class Measuring:
         self.reasons = tuple(manager.active_terms)
         is_fall = [not manager.get_term_cfg(name).time_out for name in self.reasons]
         self._is_fall = torch.tensor(is_fall, device=env.device)
+        self._powers: list[Tensor] = []
+        self._is_watching = False
 
     def place(self, trials: list[Trial], round_number: int) -> None:
         """Move every environment to its trial's tile and hold its command, from the next reset on."""
@@ -54,6 +56,11 @@ class Measuring:
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
         # Isaac Lab draws from the global generators.
         self._env.seed(round_seed(self._seed, round_number))
+        self._watch_power()
+
+    def begin_step(self) -> None:
+        """Forget the powers of the last step."""
+        self._powers.clear()
 
     def measure(self) -> dict[str, Tensor]:
         """Measure as in `MeasurableEnv.measure`; errors are those of the tracking rewards."""
@@ -65,7 +72,7 @@ class Measuring:
             "error_xy": (velocity[:, :2] - command[:, :2]).norm(dim=1),
             "error_yaw": (data.root_ang_vel_w.torch[:, 2] - command[:, 2]).abs(),
             "speed": velocity_w[:, :2].norm(dim=1),
-            "power": joint_power(self._env),
+            "power": torch.stack(self._powers).mean(dim=0),
         }
 
     def ended_by(self) -> Tensor:
@@ -73,6 +80,20 @@ class Measuring:
         manager = self._env.termination_manager
         flags = torch.stack([manager.get_term(name) for name in self.reasons], dim=1)
         return flags & (self._is_fall | ~manager.terminated.unsqueeze(1))
+
+    def _watch_power(self) -> None:
+        """Note the joints' power after every physics step from now on; training never comes here."""
+        if self._is_watching:
+            return
+        self._is_watching = True
+        update = self._env.scene.update
+
+        def update_and_note(dt: float) -> None:
+            update(dt)
+            self._powers.append(joint_power(self._env))
+
+        # Isaac Lab calls this once after every physics step, and offers nothing else that it calls there.
+        self._env.scene.update = update_and_note
 
     @property
     def _command(self) -> WideningVelocityCommand:

@@ -24,7 +24,8 @@ class _SimulatorOutput(io.TextIOBase):
         self.num_compiled = 0
 
     def write(self, text: str) -> int:
-        if self._file is not None:
+        # Isaac Lab's logger keeps this stream and writes warnings to it as long as the process runs.
+        if self._file is not None and not self._file.closed:
             self._file.write(text)
         if "(compiled)" in text:
             self.num_compiled += 1
@@ -33,9 +34,9 @@ class _SimulatorOutput(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
+        """Close the file; the stream stays open, as a closed one makes Isaac Lab's logger print tracebacks."""
         if self._file is not None:
             self._file.close()
-        super().close()
 
 
 @contextmanager

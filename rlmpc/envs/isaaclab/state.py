@@ -14,9 +14,11 @@ The ground is not part of it: it has to be generated from the same seed.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any, NamedTuple, cast
 from zlib import crc32
 
@@ -31,6 +33,9 @@ from isaaclab.utils.warp import ProxyArray
 from isaaclab_newton.physics import NewtonManager
 from newton import Heightfield, Mesh, Model
 from torch import Tensor
+
+from rlmpc.checkpoint.arrays import misfits
+from rlmpc.config.overrides import flatten
 
 MANAGERS = ("command", "action", "observation", "event", "recorder", "termination", "reward", "curriculum")
 ENTERED_PACKAGES = {"isaaclab", "isaaclab_newton", "isaaclab_tasks", "rlmpc"}
@@ -55,6 +60,16 @@ CACHE = ".cache"
 
 GROUND = "physics.ground"
 """Path of the checksum of meshes and height fields; it is compared, never loaded."""
+
+LEVELS, NUM_LEVELS = "scene.terrain.terrain_levels", "scene.terrain.max_terrain_level"
+"""Paths of the level of every environment, and of the number of levels."""
+
+CONSTANT = re.compile(
+    r"(indices|_ids|_idx|_dataid|_matid|_to_backend|max_len|max_len_int|num_envs|num_bodies|num_joints|num_instances|"
+    r"_batch_size|terrain_types|max_terrain_level)(\.[^.]*)?$",
+    re.IGNORECASE,
+)
+"""Paths of sizes and indices, which never change: with others, arrays would be read beyond their ends."""
 
 MAX_FAULTS = 20
 """Largest number of lines in an error; a wrong task differs in hundreds of paths."""
@@ -95,8 +110,12 @@ def load_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]
     """
     slots = _slots(env, adapter)
     _check(slots, state)
+    # First, because a term may refuse its numbers.
+    for path, slot in slots.items():
+        if isinstance(slot.value, dict) and path in state:
+            slot.owner.load_state_dict(state[path])
     for path, (owner, key, value) in slots.items():
-        if path == GROUND:
+        if path == GROUND or isinstance(value, dict):
             continue
         if path not in state:
             # The saved process never computed this value, so the one cached here is stale.
@@ -104,8 +123,6 @@ def load_state(env: ManagerBasedRLEnv, adapter: object, state: Mapping[str, Any]
                 owner.timestamp = -1.0
         elif isinstance(value, Tensor):
             value.copy_(state[path])
-        elif isinstance(value, dict):
-            owner.load_state_dict(state[path])
         elif isinstance(owner, dict | list):
             owner[key] = state[path]
         else:
@@ -119,19 +136,34 @@ def _check(slots: Mapping[str, _Slot], state: Mapping[str, Any]) -> None:
     faults = [f"missing: {path}" for path in slots.keys() - state.keys() if f"{CACHE}." not in path]
     faults += [f"unknown: {path}" for path in state.keys() - slots.keys() if f"{CACHE}." not in path]
     for path in slots.keys() & state.keys():
-        here, there = _kind(slots[path].value), _kind(state[path])
-        if here != there:
-            faults.append(f"of another kind: {path} is {there}, accepted is {here}")
+        faults += _faults_of(path, slots[path].value, state[path])
     if faults:
         shown = sorted(faults)[:MAX_FAULTS]
         more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
         raise ValueError("\n  ".join(["the state is not of this environment", *shown, *more]))
+    levels = state.get(LEVELS)
+    if levels is not None and not bool(((levels >= 0) & (levels < slots[NUM_LEVELS].value)).all()):
+        raise ValueError(f"the state is not of this environment\n  not a level: {LEVELS}")
     if slots[GROUND].value != state[GROUND]:
         raise ValueError(f"the state is of another ground; generate the terrain from its seed\n  differs: {GROUND}")
 
 
-def _kind(value: Any) -> str:
-    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+def _faults_of(path: str, here: Any, there: Any) -> list[str]:
+    """Return what is wrong with a value from a file, whose place here has the value `here`."""
+    if lines := misfits(there, here, path):
+        return [f"of another kind (there | here): {line}" for line in lines]
+    numbers = flatten(there, f"{path}.") if isinstance(there, dict) else {path: there}
+    if not all(
+        isfinite(n)
+        for value in numbers.values()
+        for n in (value if isinstance(value, list) else [value])
+        if isinstance(n, float)
+    ):
+        return [f"not finite: {path}"]
+    if not CONSTANT.search(path):
+        return []
+    is_same = torch.equal(cast(Tensor, there).to(here.device), here) if isinstance(here, Tensor) else there == here
+    return [] if is_same else [f"another size or index: {path}"]
 
 
 def _slots(env: ManagerBasedRLEnv, adapter: object) -> dict[str, _Slot]:

@@ -61,7 +61,13 @@ class WideningVelocityCommand(UniformVelocityCommand):
         return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Restore the ranges that `state_dict` returned, as far as today's limits allow."""
+        """Restore the ranges that `state_dict` returned, as far as today's limits allow.
+
+        Raises:
+            ValueError: If one does not rise; nothing has changed then.
+        """
+        if wrong := [axis for axis in AXES if not state[axis][0] <= state[axis][1]]:
+            raise ValueError(f"the command range {wrong[0]} {state[wrong[0]]} does not rise")
         for axis in AXES:
             lowest, highest = getattr(self.cfg.limits, axis)
             low, high = (min(max(end, lowest), highest) for end in state[axis])

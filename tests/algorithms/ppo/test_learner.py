@@ -50,3 +50,38 @@ def test_hyperparameters_alone_rebuild_the_learner(run_toy):
     twin.load_state_dict(learner.state_dict())
     obs = {"teacher": torch.randn(3, 48), "critic": torch.randn(3, 48)}
     assert torch.equal(twin.policy.value(obs), learner.policy.value(obs))
+
+
+def test_a_spread_that_is_small_beside_the_mean_is_normalised_in_double_precision(run_toy):
+    """In single precision, squares of numbers about 1e4 are 8 apart, and a variance of 0.01 is lost."""
+    learner, _, _ = run_toy(1, num_envs=16)
+    x = 1.0e4 + 0.1 * torch.randn(100, 100, generator=torch.Generator().manual_seed(0))
+    weight = torch.ones_like(x)
+    weight[:, :10] = 0.0
+    counted = x[:, 10:].double()
+    expected = (x.double() - counted.mean()) / counted.std(correction=0)
+    assert torch.allclose(learner.normalize_over_ranks(x, weight).double(), expected, atol=2e-2)
+
+
+@pytest.mark.parametrize(("clip", "actors", "critics"), [("together", 0.6, 0.8), ("apart", 1.0, 1.0)])
+def test_gradients_of_actor_and_critic_are_clipped_together_or_apart(run_toy, clip: str, actors: float, critics: float):
+    """A gradient of 3 in the actor and of 4 in the critic, whose norm is 5, clipped to 1."""
+    learner, _, _ = run_toy(1, num_envs=16, clip_gradients=clip, max_grad_norm=1.0)
+    actor, critic = learner.policy.actor[0].weight, learner.policy.critic[0].weight
+    assert learner.descend(3.0 * actor[0, 0] + 4.0 * critic[1, 1]).item() == pytest.approx(5.0)
+    assert (actor.grad.norm().item(), critic.grad.norm().item()) == (pytest.approx(actors), pytest.approx(critics))
+
+
+def test_a_gradient_within_the_bound_is_not_clipped_apart(run_toy):
+    learner, _, _ = run_toy(1, num_envs=16, clip_gradients="apart", max_grad_norm=10.0)
+    actor, critic = learner.policy.actor[0].weight, learner.policy.critic[0].weight
+    learner.descend(3.0 * actor[0, 0] + 40.0 * critic[1, 1])
+    assert (actor.grad.norm().item(), critic.grad.norm().item()) == (pytest.approx(3.0), pytest.approx(10.0))
+
+
+def test_what_has_its_own_learning_rate_is_clipped_apart_from_actor_and_critic(run_toy):
+    learner, _, _ = run_toy(1, num_envs=16, agent="rma", clip_gradients="apart", max_grad_norm=1.0)
+    policy = learner.policy
+    parts = [next(part.parameters()) for part in (policy.actor, policy.critic, policy.estimator)]
+    learner.descend(sum(size * part.flatten()[0] for size, part in zip((3.0, 4.0, 5.0), parts, strict=True)))
+    assert [part.grad.norm().item() for part in parts] == pytest.approx([1.0] * 3)

@@ -17,7 +17,7 @@ def checkpoint(level: int | None = None, **numbers: float) -> Checkpoint:
     state = None if level is None else {"levels": torch.full((4,), level), "kinds": torch.zeros(4, dtype=torch.long)}
     numbers = {f"episode/{name}": value for name, value in numbers.items()}
     ranks = [] if state is None else [{"curriculum": state}]
-    return Checkpoint(Path("a.ckpt"), "", 7, {}, numbers, {}, {}, ranks, has_optimizer=False)
+    return Checkpoint(Path("a.ckpt"), "", 7, {}, numbers, {}, {}, ranks, optimizer_states=[])
 
 
 class Still:
@@ -70,11 +70,12 @@ def test_a_teacher_that_earns_much_less_than_in_training_is_doubtful(toy_env, me
     assert [line.startswith("warning: the teacher earns much less here") for line in lines[1:]] == [True] * doubtful
 
 
-def test_without_numbers_nothing_is_doubted(toy_env):
+def test_a_checkpoint_without_numbers_is_said_to_be_one(toy_env):
     lines: list[str] = []
     check_teacher(toy_env, Still(), checkpoint(), 5, lines.append)
-    assert len(lines) == 1
-    assert "(nan in its checkpoint)" in lines[0]
+    assert "(unknown in its checkpoint)" in lines[0]
+    assert "nan" not in lines[0]
+    assert [line.startswith("warning: the checkpoint does not say") for line in lines[1:]] == [True]
 
 
 def test_falls_are_counted_a_minute_and_the_memory_is_lost_with_them():

@@ -24,6 +24,8 @@ NUM_ENVS = 16
 STEPS = 15
 TASKS = {"blind_rl": "RLMPC-Blind-G1-v0", "phase_1_scan_rl": "RLMPC-Phase1-Scan-G1-v0"}
 ANSWERED = "answered\n"
+LEVELS = "scene.terrain.terrain_levels"
+FALLING = {"lin_vel_x": [0.0, 0.5], "lin_vel_y": [0.5, 0.0], "ang_vel_z": [0.0, 0.5]}
 
 
 def make(task: str, seed: int) -> Any:
@@ -159,7 +161,7 @@ def test_what_all_environments_share_can_be_stored_once(env):
     [
         (
             lambda state: {path: _half(value) for path, value in state.items()},
-            r"_action is torch.float32 \(8, 30\), acc",
+            r"_action: float32 \[8, 30\] \| float32 \[16, 30\]",
         ),
         (
             lambda state: {p: v for p, v in state.items() if ".last_action." not in p},
@@ -168,8 +170,18 @@ def test_what_all_environments_share_can_be_stored_once(env):
         (lambda state: state | {"scene.depth_camera._timestamp": torch.zeros(16)}, "unknown: scene.depth_camera"),
         (lambda state: state | {"physics.ground": 1}, "another ground; generate the terrain from its seed"),
         (lambda state: {}, r"\n  and \d+ more$"),
+        (lambda state: _with(state, LEVELS, torch.full((16,), -1)), f"not a level: {LEVELS}"),
+        (lambda state: _with(state, LEVELS, torch.full((16,), 99)), f"not a level: {LEVELS}"),
+        (lambda state: _with(state, LEVELS, torch.zeros(16)), rf"{LEVELS}: float32 \[16\] \| int64 \[16\]"),
+        (lambda state: _with(state, LEVELS, torch.zeros(1).long().expand(10**12)), rf"int64 \[{10**12}\] \| int64"),
+        (lambda state: _with(state, "_ALL_JOINT_INDICES", torch.full((29,), 10**6).int()), "another size or index"),
+        (lambda state: _with(state, "_num_instances", 10**9), "another size or index: scene.robot"),
+        (lambda state: _with(state, "env.common_step_counter", True), "common_step_counter: bool | int"),
+        (lambda state: _with(state, "physics.time_s", float("nan")), "not finite: physics.time_s"),
+        (lambda state: _with(state, "base_velocity.state_dict", {"lin_vel_x": "wide"}), "lin_vel_x: str | "),
+        (lambda state: _with(state, "base_velocity.state_dict", [1]), "base_velocity.state_dict"),
+        (lambda state: _with(state, "base_velocity.state_dict", FALLING), "command range lin_vel_y .* does not rise"),
     ],
-    ids=["half_the_environments", "without_a_history", "with_a_camera", "other_ground", "nothing"],
 )
 def test_a_state_of_another_environment_is_refused_and_nothing_written(env, saved, change, message):
     env.step(torch.zeros(NUM_ENVS, env.num_actions))
@@ -198,7 +210,7 @@ def test_what_no_term_reads_yet_comes_back_too(env):
     joint_pos = robot.data.joint_pos.torch + 0.1
     robot.write_joint_position_to_sim_index(position=joint_pos[:2], env_ids=torch.tensor([0, 1], dtype=torch.int32))
     sensor.current_air_time.torch.fill_(0.25)
-    env._solver_peaks.fill_(1000.0)
+    env._demand.fill_(1000)
     state, random = env.state(), torch.get_rng_state()
     assert state["physics.kinematics_dirty"] is True
     after = go_on(env, 2, seed=6)
@@ -215,6 +227,18 @@ def test_a_cached_value_that_the_saved_process_never_asked_for_is_stale(env):
     assert cached.timestamp > 0
     env.load_state(state)
     assert cached.timestamp == -1.0
+
+
+def _with(state: dict[str, Any], ending: str, value: Any) -> dict[str, Any]:
+    (path,) = (path for path in state if path.endswith(ending))
+    return state | {path: value}
+
+
+def test_a_curriculum_of_another_kind_is_refused(env):
+    curriculum = env.curriculum()
+    for terms in ({"command_ranges": {"tracked": 3}}, {"base_velocity": {"lin_vel_x": [0.0, "1"]}}):
+        with pytest.raises(ValueError, match=r"the curriculum is of another kind \(there \| here\): curriculum.terms"):
+            env.load_curriculum(curriculum | {"terms": curriculum["terms"] | terms})
 
 
 def _half(value: Any) -> Any:

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rlmpc.run.trainer import make_loggers
+
+
+def test_tensorboard_gets_the_numbers_of_the_run_and_no_others(tmp_path: Path):
+    (logger,) = make_loggers(["tensorboard"], tmp_path, 0)
+    logger.log_hyperparams({"agent": {"gamma": 0.99}})
+    logger.log_metrics({"episode/return": 2.0}, step=0)
+    logger.finalize("success")
+    tags = {
+        tag for path in tmp_path.glob("*tfevents*") for tag in EventAccumulator(str(path)).Reload().Tags()["scalars"]
+    }
+    assert tags == {"episode/return"}
