@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import rlmpc
 from rlmpc.config.train import TrainCfg
 
@@ -33,11 +31,22 @@ def write_record(folder: Path, cfg: TrainCfg, arguments: Sequence[str]) -> None:
     Raises:
         OSError: if the folder cannot be written.
     """
+    # Imported here, because a command that is only asked how it is used should answer at once.
+    from omegaconf import OmegaConf
+
     # First, as it tells whose folder this is.
     (folder / VERSIONS).write_text(json.dumps(_versions() | {"arguments": list(arguments)}, indent=2) + "\n")
-    config = yaml.safe_dump(asdict(cfg), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_escaped(asdict(cfg)))), encoding="utf-8")
     (folder / "git.txt").write_text(_git_state(), encoding="utf-8")
+
+
+def _escaped(tree: Any) -> Any:
+    """Return a config in which OmegaConf takes `${` as text: nobody means an interpolation."""
+    if isinstance(tree, dict):
+        return {name: _escaped(value) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_escaped(value) for value in tree]
+    return tree.replace("${", "\\${") if isinstance(tree, str) else tree
 
 
 def recorded_arguments(folder: Path) -> list[str] | None:
