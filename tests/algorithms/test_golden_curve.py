@@ -54,14 +54,18 @@ def follows_golden_curve(pytestconfig):
 
 
 @pytest.mark.parametrize(
-    ("agent", "names", "changes"),
-    [("ppo", NAMES, {}), ("rma", RMA_NAMES, {"regularizer_start": 8, "regularizer_ramp": 4, "num_epochs": 2})],
+    ("name", "names", "changes"),
+    [
+        ("ppo", NAMES, {}),
+        ("ppo_clipped_together", NAMES, {"clip_gradients": "together"}),
+        ("rma", RMA_NAMES, {"regularizer_start": 8, "regularizer_ramp": 4, "num_epochs": 2}),
+    ],
 )
 def test_twenty_iterations_on_the_toy_env_follow_the_golden_curve(
-    run_toy, double_precision, follows_golden_curve, agent, names, changes
+    run_toy, double_precision, follows_golden_curve, name, names, changes
 ):
-    _, _, reports = run_toy(20, seed=7, num_envs=32, agent=agent, **changes)
-    follows_golden_curve(agent, names, reports)
+    _, _, reports = run_toy(20, seed=7, num_envs=32, agent=name.partition("_")[0], **changes)
+    follows_golden_curve(name, names, reports)
 
 
 def test_a_student_with_predictions_follows_the_golden_curve(

@@ -33,7 +33,6 @@ PPO = {
     "min_lr": 1e-5,
     "max_lr": 1e-2,
     "max_grad_norm": 1.0,
-    "clip_gradients": "together",
     "stagger_episodes": True,
 }
 RMA = {
@@ -54,6 +53,7 @@ RMA = {
 DECLARED = {
     ("task=blind_rl", "agent.normalize_obs=false"): {"normalize_obs": True},
     ("task=blind_rl", "agent.min_std=1e-9 agent.max_std=1e9"): {"min_std": 0.05, "max_std": 2.0},
+    ("task=blind_rl", "agent.clip_gradients=together"): {"clip_gradients": "apart"},
     ("task=blind_rl agent=rma", "agent.estimator_imu=false"): {"estimator_imu": True},
     ("task=blind_rl agent=rma", "agent.compat=reference"): {"compat": None},
 }

@@ -29,6 +29,6 @@ class PpoCfg(AgentCfg):
     lam: float = setting(0.95, least=0, most=1)
     entropy_coef: float = setting(0.01, least=0)
     value_coef: float = setting(1.0, least=0)
-    clip_gradients: str = setting("together", choices=("together", "apart"))
+    clip_gradients: str = setting("apart", choices=("together", "apart"))
     """Whether the gradients of actor and critic are clipped to `max_grad_norm` together, as one vector, or each apart,
     as in rsl_rl. Parameters with a learning rate of their own are always clipped apart."""
