@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 
 from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
@@ -23,6 +24,9 @@ NAME = re.compile(r"epoch=(0|[1-9][0-9]*)\.ckpt")
 
 MAX_NAMED = 3
 """Largest number of runs named in a message."""
+
+MAX_DEPTH = 8
+"""Folders within each other below which no run is looked for; its root may be a whole home folder."""
 
 
 def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None = None) -> Checkpoint:
@@ -114,7 +118,7 @@ def _summaries(folder: Path) -> tuple[list[Summary], list[Path]]:
         except FileNotFoundError:
             continue
     if not whole and not broken:
-        runs = [str(run.relative_to(folder)) for run in _runs_below(folder)]
+        runs = sorted(str(run.relative_to(folder)) for run in islice(_runs_below(folder), MAX_NAMED + 1))
         below = f"; runs below it: {', '.join(runs[:MAX_NAMED])}{', ...' * (len(runs) > MAX_NAMED)}" if runs else ""
         raise UserError(f"there is no checkpoint in '{folder}'{below}")
     # Of two files with the same iteration, the one that training named comes first.
@@ -136,8 +140,9 @@ def _runs_below(root: Path) -> Iterator[Path]:
     seen: set[str] = set()
     for name, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(name)
+        is_deepest = len(Path(name).relative_to(root).parts) >= MAX_DEPTH
+        folders[:] = [] if is_deepest or real in seen else [each for each in folders if not each.startswith(".")]
         if real in seen:
-            folders.clear()
             continue
         seen.add(real)
         if any(file.endswith(".ckpt") for file in files):

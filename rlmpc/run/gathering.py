@@ -29,6 +29,7 @@ class Meeting(NamedTuple):
     port: int
     rank: int
     num_processes: int
+    num_machines: int
     is_first_of_machine: bool
     """Whether it speaks for its machine."""
 
@@ -64,6 +65,7 @@ class GatheringDDPStrategy(DDPStrategy):
             environment.main_port,
             self.global_rank,
             self.world_size,
+            self.num_nodes,
             environment.local_rank() == 0,
         )
         try:
@@ -142,6 +144,7 @@ def _shared_store(meeting: Meeting, deadline: float) -> TCPStore:
 
 
 def _remind(meeting: Meeting, line: str) -> None:
-    hint = "; each machine runs the same command, with its own NODE_RANK" if launcher_name() == "Lightning" else ""
+    by_hand = meeting.num_machines > 1 and launcher_name() == "Lightning"
+    hint = "; each machine runs the same command, with its own NODE_RANK" if by_hand else ""
     if meeting.is_first_of_machine:
         print(f"{line}{hint}", file=sys.stderr)

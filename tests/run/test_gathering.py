@@ -36,7 +36,7 @@ def _reminds_soon(monkeypatch):
 
 
 def meeting(rank: int, port: int, address: str = "127.0.0.1") -> Meeting:
-    return Meeting(address, port, rank, 2, is_first_of_machine=True)
+    return Meeting(address, port, rank, 2, num_machines=2, is_first_of_machine=True)
 
 
 def test_processes_that_come_late_are_waited_for(capsys):
