@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from rlmpc.checkpoint.arrays import Array, Letter
 from rlmpc.checkpoint.plain import read_plain
-from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, Random, RunConfig, plain_text
+from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, Random, RunConfig
 from rlmpc.contract.schema import As, Name, Whole, checked, closed, misfit
 from rlmpc.errors import UserError
 
@@ -31,7 +31,7 @@ class FaultFile:
 
     iteration: Whole
     """Iteration of the fault, counted from 1 as in the console."""
-    config: Annotated[dict[str, Any], As(RunConfig), AfterValidator(plain_text)]
+    config: Annotated[dict[str, Any], As(RunConfig)]
     """The run's composed config, `TrainCfg` as a dict."""
     num_envs: Annotated[int, Field(strict=True, ge=1, le=MAX_ENVS), Letter("N")]
     device: Annotated[str, Field(strict=True, pattern=r"^(cpu|cuda(:\d{1,3})?)$")]

@@ -195,23 +195,12 @@ class RunConfig(TypedDict, extra_items=JsonValue):
     deterministic: Flag
 
 
-def plain_text(config: RunConfig) -> RunConfig:
-    """Refuse text that OmegaConf would replace by something else."""
-    pending: list[Any] = [config]
-    while pending:
-        value = pending.pop()
-        pending += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        if isinstance(value, str) and "${" in value:
-            raise ValueError(f"{value[:60]!r} refers to something else; a run's config holds plain values")
-    return config
-
-
 @closed
 class Section(TypedDict):
     """Our part of a Lightning checkpoint."""
 
     format: Whole
-    config: Annotated[RunConfig, AfterValidator(plain_text)]
+    config: RunConfig
     numbers: Numbers
     saved_s: NotRequired[Number]
 
@@ -248,6 +237,14 @@ class Ranks(TypedDict):
     ranks: list[dict[Text, Any]]
 
 
+@closed
+class SkippedState(TypedDict):
+    """What `SkippedUpdates.state_dict` returns."""
+
+    in_a_row: Annotated[Tensor, Array((), least=0)]
+    latest: Annotated[Tensor, Array(("updates",), least=0, below=2)]
+
+
 @extensible
 class Content(TypedDict, extra_items=Any):
     """The content of a checkpoint; what only Lightning reads is checked on resume."""
@@ -256,7 +253,7 @@ class Content(TypedDict, extra_items=Any):
     state_dict: dict[Text, Annotated[Tensor, Array(("...",), dtype="")]]
     hyper_parameters: HyperParameters
     optimizer_states: NotRequired[list[OptimizerState]]
-    skipped_in_a_row: NotRequired[Annotated[Tensor, Array((), least=0)]]
+    skipped_updates: NotRequired[SkippedState]
     RolloutDataModule: NotRequired[Ranks]
     rlmpc: Section
 

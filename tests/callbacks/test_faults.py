@@ -10,7 +10,10 @@ from rlmpc.errors import RunError
 from rlmpc.rollout.faults import FaultRecorder
 
 RUN = {
-    "config": {"task": {"name": "toy"}, "env": {}, "agent": {"actor_group": "policy"}, "deterministic": False},
+    "config": {
+        **{"stage": "teacher", "task": {"name": "toy"}, "env": {}, "deterministic": False},
+        "agent": {"algorithm": "ppo", "actor_group": "policy"},
+    },
     "num_envs": 3,
     "device": "cpu",
     "seed": 7,

@@ -138,7 +138,7 @@ def test_an_exact_state_of_other_environments_is_refused_and_changes_nothing(toy
     toy_env.reset()
     other = ToyEnv(ToyEnvCfg(history=3), 8, "cpu", seed=9)
     before = other.state()
-    with pytest.raises(ValueError, match=r"position: 1 of 2 entries, the first at 0: 16 \| 8"):
+    with pytest.raises(ValueError, match=r"state\.position: float32 \[16, 2\] \| float32 \[8, 2\]"):
         other.load_state(toy_env.state())
     assert all(torch.equal(values, before[path]) for path, values in other.state().items())
 

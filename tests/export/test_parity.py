@@ -76,7 +76,8 @@ def test_actions_of_any_size_are_exported_and_refused_when_they_are_wrong_by_hal
 def test_joint_positions_are_compared_in_radians(tmp_path):
     """An error of the same size in the action is a hundred times as large in the joint with the larger scale."""
     joints = {"name": "joint_pos", "dim": 2, "joints": ["a", "b"], "scale": [0.01, 1.0], "offset": [0.0, 0.0]}
-    contract = replace(TOY, actions=(joints,), joints={"names": ["a", "b"]})
+    described = {key: [1.0, 1.0] for key in ("default_pos", "stiffness", "damping", "armature", "effort_limit")}
+    contract = replace(TOY, actions=(joints,), joints={"names": ["a", "b"], **described})
     policy, observations = with_actions_of(1.0), random_observations(TOY)
     path = export_policy(policy, tmp_path / "export", describe(contract), observations)
     found = []

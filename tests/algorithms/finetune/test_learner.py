@@ -116,12 +116,12 @@ def test_actor_and_critic_have_learning_rates_of_their_own(make_finetune, fit, t
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"actor_hidden": [16, 8]}, "actor.2.weight: [16, 16] | [8, 16]"),
-        ({"actor_hidden": [16]}, "actor.4.weight: [2, 16] | missing"),
-        ({"memory_width": 4}, "memory.cell.weight_hh: [24, 8] | [12, 4]"),
-        ({"memory": "lstm"}, "memory.cell.weight_hh: [24, 8] | [32, 8]"),
-        ({"memory": "none"}, "memory.cell.weight_hh: [24, 8] | missing"),
-        ({"normalize_obs": False}, "normalizers.policy.mean: [42] | missing"),
+        ({"actor_hidden": [16, 8]}, "actor.2.weight: float32 [16, 16] | float32 [8, 16]"),
+        ({"actor_hidden": [16]}, "actor.4.weight: float32 [2, 16] | missing"),
+        ({"memory_width": 4}, "memory.cell.weight_hh: float32 [24, 8] | float32 [12, 4]"),
+        ({"memory": "lstm"}, "memory.cell.weight_hh: float32 [24, 8] | float32 [32, 8]"),
+        ({"memory": "none"}, "memory.cell.weight_hh: float32 [24, 8] | missing"),
+        ({"normalize_obs": False}, "normalizers.policy.mean: float32 [42] | missing"),
     ],
 )
 def test_another_network_than_the_students_is_refused_with_what_differs(make_finetune, changes, line: str):

@@ -274,4 +274,4 @@ def test_a_teacher_whose_weights_do_not_fit_its_settings_is_refused(toy_teachers
     settings = {**teacher.hyperparameters, "agent": teacher.hyperparameters["agent"] | {"actor_hidden": [64, 32]}}
     with pytest.raises(UserError) as caught:
         StudentLearner.start(StudentCfg(), toy_world(), replace(teacher, hyperparameters=settings), print)
-    assert "actor.2.weight: [64, 64] | [32, 64]" in str(caught.value)
+    assert "actor.2.weight: float32 [64, 64] | float32 [32, 64]" in str(caught.value)
