@@ -88,7 +88,7 @@ def test_a_derived_field_cannot_be_set(path: str, value) -> None:
     ("overrides", "sentence"),
     [
         ({"sim.dt": 0}, "sim.dt must be above 0, not 0.0"),
-        ({"sim.dt": float("nan")}, "sim.dt must be above 0, not nan"),
+        ({"sim.dt": float("nan")}, "'env.sim.dt' takes a float like 0.005, not nan"),
         ({"episode_length_s": float("inf")}, "episode_length_s must be above 0, not inf"),
         ({"sim.physics.solver_cfg.njmax": 0}, "sim.physics.solver_cfg.njmax must be above 0, not 0"),
         ({f"{GENERATOR}.num_rows": 0}, "num_rows must be above 0, not 0"),
