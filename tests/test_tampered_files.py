@@ -77,10 +77,10 @@ def after_edits(content: Any, number: int, write: Callable[[Any], object], run: 
 NEW = [*RUN, "agent.num_minibatches=1", "run.dir=new"]
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None], list[str], int]] = {
     "a run that goes on": ("teacher", train.main, ["resume={file}", "trainer.max_epochs=2"], 30),
-    "a student's that goes on": ("student", train.main, ["resume={file}", "trainer.max_epochs=2"], 12),
-    "a teacher": ("teacher", train.main, ["stage=distill", "teacher_ckpt={file}", *NEW, *MEMORY], 8),
-    "a student": ("student", train.main, ["stage=finetune", "student_ckpt={file}", *NEW], 8),
-    "a policy": ("student", play.main, ["ckpt={file}", "num_envs=4", "device=cpu", "steps=2", "run.dir=new"], 10),
+    "a student's that goes on": ("student", train.main, ["resume={file}", "trainer.max_epochs=2"], 8),
+    "a teacher": ("teacher", train.main, ["stage=distill", "teacher_ckpt={file}", *NEW, *MEMORY], 6),
+    "a student": ("student", train.main, ["stage=finetune", "student_ckpt={file}", *NEW], 6),
+    "a policy": ("student", play.main, ["ckpt={file}", "num_envs=4", "device=cpu", "steps=2", "run.dir=new"], 8),
 }
 
 
