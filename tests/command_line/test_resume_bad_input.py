@@ -277,7 +277,10 @@ def put(*path: Any) -> Callable[[dict[str, Any]], None]:
         ),
         (put("state_dict", "policy.normalizers.critic.var", torch.full((48,), -1.0)), "critic.var' is not at least 0"),
         (put("rlmpc", "numbers", "episode/return", "high"), "'rlmpc.numbers.episode/return' is 'high'"),
-        (put("rlmpc", "config", "env", {"history": "${oc.env:HOME}"}), "'env.history' takes an int like 10, not '${oc.env:HOME}'"),
+        (
+            put("rlmpc", "config", "env", {"history": "${oc.env:HOME}"}),
+            "'env.history' takes an int like 10, not '${oc.env:HOME}'",
+        ),
         (put("rlmpc", "config", "agent", "algorithm", "rma"), "'rlmpc.config.agent.algorithm' is 'rma'"),
     ],
 )
