@@ -9,7 +9,7 @@ import numpy as np
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsTerm
 from rlmpc.errors import UserError, nearest
-from rlmpc.sim2sim.scanner import scan_heights
+from rlmpc.sim2sim.scanner import check_scanner, scan_heights
 from rlmpc.sim2sim.simulation import Simulation
 
 
@@ -48,6 +48,7 @@ class Observer:
     """
 
     def __init__(self, contract: Contract, groups: Iterable[str], simulation: Simulation) -> None:
+        check_scanner(simulation)
         self._simulation = simulation
         self._terms = {group: contract.observations.groups[group] for group in groups}
         for group, terms in self._terms.items():

@@ -11,11 +11,27 @@ import mujoco
 import numpy as np
 
 from rlmpc.contract.world import HeightScanner
+from rlmpc.errors import UserError, nearest
 from rlmpc.sim2sim.model import GROUND_GROUP
 from rlmpc.sim2sim.simulation import Simulation
 
 _DOWN = np.array([0.0, 0.0, -1.0])
 _GROUND_ONLY = (np.arange(mujoco.mjNGROUP) == GROUND_GROUP).astype(np.uint8)
+
+
+def check_scanner(simulation: Simulation) -> None:
+    """Refuse a height scanner on a body that the robot lacks.
+
+    Raises:
+        UserError: if it does, with the nearest name.
+    """
+    scanner, model = simulation.world.height_scanner, simulation.model
+    bodies = [model.body(index).name for index in range(1, model.nbody)]
+    if scanner is not None and scanner.body not in bodies:
+        raise UserError(
+            f"the policy's height scanner is on the body '{scanner.body}', which {simulation.robot.name} does not have"
+            f"{nearest(scanner.body, bodies)}"
+        )
 
 
 def scan_heights(simulation: Simulation) -> np.ndarray:

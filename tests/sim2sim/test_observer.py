@@ -105,6 +105,13 @@ def test_a_scan_that_training_had_not_is_refused(contract_data):
         see(simulation, contract_data, term("height_scan", 243))
 
 
+def test_a_scanner_on_a_body_that_the_robot_lacks_is_refused(contract_data):
+    contract_data["world"]["height_scanner"]["body"] = "pelvs"
+    simulation = Simulation(Contract.from_dict(contract_data), "flat", 0)
+    with pytest.raises(UserError, match=r"is on the body 'pelvs', which .* did you mean 'pelvis'"):
+        see(simulation, contract_data, term("height_scan", 243))
+
+
 def test_a_term_of_another_width_is_refused(simulation, contract_data):
     with pytest.raises(UserError, match="'joint_pos' of group 'policy' has 12 features, but 29"):
         see(simulation, contract_data, term("joint_pos", 12))
