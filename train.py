@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
@@ -64,7 +64,7 @@ def train(
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
     from rlmpc.envs.launch import resolve_device
-    from rlmpc.envs.make import env_config, make_deterministic, make_env, num_envs_for, observation_terms
+    from rlmpc.envs.make import make_deterministic, make_env, num_envs_for, observation_terms
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
@@ -75,7 +75,7 @@ def train(
     quiet_lightning()
     device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
-    env_cfg = env_config(cfg.task, cfg.env)
+    saved, env_cfg = env_configs(cfg, opened)
     cfg.agent.check_minibatches(num_envs)
     terms = observation_terms(cfg.task, env_cfg)
     cfg.agent.check_task(terms, cfg.task.name)
@@ -84,7 +84,7 @@ def train(
     rank, say = global_rank(cfg.trainer.devices), console.print
     seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
     resumed = None if cfg.resume is None else opened
-    env_changes = [] if resumed is None else config_changes(env_config(cfg.task, resumed.config["env"]), env_cfg)
+    env_changes = [] if resumed is None else config_changes(saved, env_cfg)
     hidden = hidden_changes(env_changes, env_cfg)
     with ExitStack() as stack:
         made = stack.enter_context(recorded_run(cfg, arguments, resumed)) if rank == 0 else None
@@ -113,6 +113,16 @@ def train(
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
+
+
+def env_configs(cfg: TrainCfg, opened: Checkpoint | None) -> tuple[Any, Any]:
+    """Return the config objects of the environment that a checkpoint was saved with, and of the one to be started."""
+    from rlmpc.envs.make import env_config
+
+    # First the saved one, so that a message names the file if its overrides are what does not fit.
+    saved = {} if opened is None else opened.config["env"]
+    there = env_config(cfg.task, saved, source=None if opened is None else opened.path)
+    return there, env_config(cfg.task, cfg.env)
 
 
 def resume(
