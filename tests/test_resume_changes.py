@@ -90,10 +90,13 @@ def test_the_learning_rate_and_its_bounds_can_be_steered(command, run, arguments
         assert lr == pytest.approx(rate)
 
 
-def test_the_noise_can_be_bounded_and_a_run_that_was_steered_goes_on_again(command, run):
+def test_the_noise_can_be_bounded_and_a_run_that_was_steered_goes_on_again_and_plays(command, run, monkeypatch):
     _, after = resumed(command, "agent.max_std=0.3")
     assert after.state_dict["policy.noise.log_std"].exp().max() <= 0.3001
     code, _, err = command(train.main, "resume=run", "trainer.max_epochs=4", "agent.max_std=0.2")
+    assert (code, err) == (0, "")
+    monkeypatch.setattr(report, "PLOTS", {})
+    code, _, err = command(play.main, "ckpt=run", "device=cpu", "steps=4")
     assert (code, err) == (0, "")
 
 

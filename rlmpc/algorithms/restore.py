@@ -51,7 +51,8 @@ def restore_settings(saved: Mapping[str, Any], path: Path, field: str = "hyper_p
         raise UserError(f"'{path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
     settings: AgentCfg = checked(ALGORITHMS[algorithm].settings, saved, path, field, is_config=True)
     try:
-        check_settings(settings, f"{field}.")
+        # They had their effect: a run that was steered may have left its initial noise beyond its bounds.
+        check_settings(settings, f"{field}.", taken_over={f"{field}.{name}": value for name, value in saved.items()})
     except UserError as error:
         raise UserError(f"'{path}' holds something else than expected: {error}") from error
     return settings
