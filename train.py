@@ -64,7 +64,7 @@ def train(
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
     from rlmpc.envs.launch import resolve_device
-    from rlmpc.envs.make import make_deterministic, make_env, num_envs_for, observation_terms
+    from rlmpc.envs.make import make_env, num_envs_for, observation_terms
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
@@ -92,8 +92,7 @@ def train(
         folder = Path() if made is None else made.path
         say(f"run folder {folder}")
         L.seed_everything(seed, verbose=False)
-        if cfg.deterministic:
-            make_deterministic(env_cfg)
+        choose_kernels(cfg, env_cfg)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
         log_file = None if made is None else made.record / "simulator.log"
         env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, say)
@@ -113,6 +112,19 @@ def train(
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
+
+
+def choose_kernels(cfg: TrainCfg, env_cfg: Any) -> None:
+    """Set up how a GPU computes: how precisely, in recorded graphs or not, and whether the same in every run."""
+    import torch
+
+    from rlmpc.envs.make import make_deterministic
+    from rlmpc.graphs import use_graphs
+
+    torch.set_float32_matmul_precision(cfg.matmul_precision)
+    use_graphs(cfg.cuda_graphs and not cfg.deterministic)
+    if cfg.deterministic:
+        make_deterministic(env_cfg)
 
 
 def env_configs(cfg: TrainCfg, opened: Checkpoint | None) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob("rlmpc/**/*.py"), *ROOT.glob("callbacks/**/*.py"), ROOT / "train.py", ROOT / "play.py"])
 
 FLOORS = (
-    ("rlmpc.errors",),
+    ("rlmpc.errors", "rlmpc.graphs"),
     ("rlmpc.contract",),
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),

@@ -121,6 +121,11 @@ class TrainCfg:
     """Environments each process steps; null takes the task's number for the device."""
     deterministic: bool = False
     """Whether the same run gives the same numbers on a GPU too, which is slower; on the CPU it always does."""
+    cuda_graphs: bool = True
+    """Whether a GPU replays each part of an iteration as one recorded graph. No effect on the CPU, nor with
+    `deterministic`."""
+    matmul_precision: str = setting("high", choices=("high", "highest"))
+    """Of matrix products on a GPU: `high` is TF32 (10 bits of mantissa, several times as fast), `highest` float32."""
     run: RunCfg = field(default_factory=RunCfg)
     trainer: TrainerCfg = field(default_factory=TrainerCfg)
     checkpoint: CheckpointCfg = field(default_factory=CheckpointCfg)

@@ -1,0 +1,110 @@
+"""Replays a function of tensors on a GPU as one recorded CUDA graph, instead of launching kernel after kernel.
+
+A kernel takes the host about 10 us to launch, and many take the GPU less. A recorded graph starts all of them at once.
+On the CPU, and with `use_graphs(False)`, the function itself is called: it is the reference that graphs repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+WARM_UPS = 3
+"""Calls before the recording: libraries choose their algorithms, and lazy buffers come into being."""
+
+_switch = {"on": True}
+
+
+def use_graphs(on: bool) -> None:
+    """Choose whether functions that are called from here on may be recorded; holds for the whole process."""
+    _switch["on"] = on
+
+
+def uses_graphs(device: torch.device) -> bool:
+    """Return whether functions on this device are recorded."""
+    return _switch["on"] and device.type == "cuda"
+
+
+class Replayed[R]:
+    """A function that is recorded at one of its first calls, and replayed in all later ones.
+
+    What the function may do: launch kernels, on the current stream, whose number and shapes never change, and draw from
+    torch's default generator. It must not read a tensor on the host. Everything that it reads or writes besides its
+    arguments must stay at its address. What Python does in it happens at the first calls only.
+
+    The result of a replay is overwritten by the next one.
+
+    Args:
+        function: takes tensors, or nested dicts of them, and returns anything that holds tensors.
+        device: where its tensors are.
+        recording: makes a context that surrounds the recording.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., R],
+        device: torch.device,
+        recording: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.function = function
+        self.device = device
+        self._recording = recording
+        self._num_calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._arguments: tuple[Any, ...] = ()
+        self._result: R
+
+    def __call__(self, *arguments: Any) -> R:
+        """Call the function, or replay it with these arguments, which are copied to where it was recorded with."""
+        if not uses_graphs(self.device):
+            return self.function(*arguments)
+        if self._graph is None and self._num_calls < WARM_UPS:
+            self._num_calls += 1
+            return self._on_side_stream(*arguments)
+        if self._graph is None:
+            self._record(arguments)
+        assert self._graph is not None
+        for place, value in zip(_tensors(self._arguments), _tensors(arguments), strict=True):
+            if place.data_ptr() != value.data_ptr():
+                place.copy_(value)
+        self._graph.replay()
+        return self._result
+
+    def forget(self) -> None:
+        """Drop the recording, because something that it refers to has moved; the next calls make a new one."""
+        self._graph, self._num_calls, self._arguments = None, 0, ()
+
+    def _on_side_stream(self, *arguments: Any) -> R:
+        """Call the function as recording needs it: not on the default stream."""
+        side, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            result = self.function(*arguments)
+        current.wait_stream(side)
+        return result
+
+    def _record(self, arguments: tuple[Any, ...]) -> None:
+        self._arguments = tuple(_cloned(argument) for argument in arguments)
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize(self.device)
+        # Other threads, for example those that write logs, may use the GPU meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"), self._recording():
+            self._result = self.function(*self._arguments)
+        self._graph = graph
+
+
+def _cloned(argument: Any) -> Any:
+    if isinstance(argument, dict):
+        return {name: _cloned(part) for name, part in argument.items()}
+    return argument.clone()
+
+
+def _tensors(arguments: Any) -> list[Tensor]:
+    if isinstance(arguments, Tensor):
+        return [arguments]
+    parts = arguments.values() if isinstance(arguments, dict) else arguments
+    return [tensor for part in parts for tensor in _tensors(part)]

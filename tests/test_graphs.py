@@ -1,0 +1,46 @@
+"""Functions that a GPU replays as recorded graphs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlmpc.graphs import WARM_UPS, Replayed, use_graphs
+
+ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="records graphs on a GPU only")
+MORE_CALLS = WARM_UPS + 5
+
+
+def test_on_the_cpu_the_function_itself_is_called() -> None:
+    calls = []
+    double = Replayed(lambda x: calls.append(1) or 2 * x, torch.device("cpu"))
+    assert [double(torch.tensor(i)).item() for i in range(MORE_CALLS)] == [2 * i for i in range(MORE_CALLS)]
+    assert len(calls) == MORE_CALLS
+
+
+@ON_GPU
+def test_a_replay_takes_todays_arguments_and_changes_what_the_function_changes() -> None:
+    total, calls = torch.zeros((), device="cuda"), []
+
+    def add(x: dict[str, torch.Tensor]) -> torch.Tensor:
+        calls.append(1)
+        total.add_(x["a"])
+        return total * 2
+
+    adding = Replayed(add, total.device)
+    results = [adding({"a": torch.tensor(float(i), device="cuda")}).item() for i in range(MORE_CALLS)]
+    assert results == [float(i * (i + 1)) for i in range(MORE_CALLS)]
+    assert len(calls) == WARM_UPS + 1
+
+
+@ON_GPU
+def test_every_replay_draws_other_random_numbers_the_same_as_without_graphs() -> None:
+    def draws(on: bool) -> list[float]:
+        use_graphs(on)
+        torch.manual_seed(5)
+        draw = Replayed(lambda: torch.rand((), device="cuda"), torch.device("cuda"))
+        return [draw().item() for _ in range(MORE_CALLS)]
+
+    plain = draws(False)
+    assert draws(True) == plain
+    assert len(set(plain)) == MORE_CALLS
