@@ -6,6 +6,7 @@ On the CPU, and with `use_graphs(False)`, the function itself is called: it is t
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -91,9 +92,15 @@ class Replayed[R]:
         self._arguments = tuple(_cloned(argument) for argument in arguments)
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self.device)
-        # Other threads, for example those that write logs, may use the GPU meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"), self._recording():
-            self._result = self.function(*self._arguments)
+        # A collection of garbage would free GPU memory, which must not happen while recording; other threads, for
+        # example those that write logs, may use the GPU meanwhile.
+        gc.collect()
+        gc.disable()
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"), self._recording():
+                self._result = self.function(*self._arguments)
+        finally:
+            gc.enable()
         self._graph = graph
 
 
