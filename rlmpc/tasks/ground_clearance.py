@@ -6,6 +6,7 @@ box, and the stock broad phase lets all of them through to search the mesh for t
 
 # Warp compiles its kernels from the source; as Python, their types do not fit.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportIndexIssue=false
+# pyright: reportOperatorIssue=false
 
 from typing import Any
 
