@@ -59,8 +59,9 @@ def _fit(learner: OnPolicyLearner, env: VecEnv, iterations: int):
             numbers.append(dict(pl_module.numbers))
 
     trainer = L.Trainer(
-        accelerator="gpu" if env.device.type == "cuda" else "cpu", devices=1, max_epochs=iterations, logger=False, callbacks=[Record()],
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, inference_mode=False,
+        accelerator="gpu" if env.device.type == "cuda" else "cpu", devices=1, max_epochs=iterations, logger=False,
+        callbacks=[Record()], enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        inference_mode=False,
     )  # fmt: skip
     trainer.fit(learner, datamodule=datamodule)
     return datamodule, numbers
