@@ -23,7 +23,7 @@ from rlmpc.rollout.storage import Storage, copies, same_tensors
 
 
 class RolloutPolicy(Protocol):
-    """What collecting needs from a policy. Its parameters and buffers change in place only: recordings refer to them."""
+    """What collecting needs from a policy, whose parameters and buffers change in place: recordings refer to them."""
 
     groups: tuple[str, ...]
     """Observation groups to keep for the update."""
@@ -168,7 +168,7 @@ class Collector:
     def _chosen(self, policy: RolloutPolicy) -> tuple[Tensor, Tensor]:
         """Act, and keep how; return the actions (N, A) and which environments must restart, (N,) bool."""
         obs = self._obs
-        acted = policy.act(obs, self._memory)
+        acted: Any = policy.act(obs, self._memory)
         samples = {
             "obs": {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)},
             "acted": replace(acted, memory={}),
