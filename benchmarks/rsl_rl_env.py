@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,13 +33,13 @@ class AdaptedEnv(RslRlVecEnv):
 
     Args:
         env: the environment; it is reset.
-        groups: the observation groups that the networks see.
+        groups: the observation groups that the networks see; no other is stored.
         stagger_episodes: whether the first episodes start with random ages.
     """
 
-    def __init__(self, env: VecEnv, groups: tuple[str, ...], stagger_episodes: bool) -> None:
+    def __init__(self, env: VecEnv, groups: Iterable[str], stagger_episodes: bool) -> None:
         self.env = env
-        self.groups = groups
+        self.groups = set(groups)
         self.num_envs, self.num_actions, self.device = env.num_envs, env.num_actions, env.device
         self.max_episode_length = env.max_episode_length
         self.cfg = {}
@@ -75,7 +75,7 @@ def stock_env(env: VecEnv, stagger_episodes: bool) -> Iterator[RslRlVecEnv]:
     """
     inner: Any = getattr(env, "unwrapped", None)
     if inner is None:
-        raise UserError("only a task of Isaac Lab has a stock environment, which 'rsl_rl_stock' asks for")
+        raise UserError("only a task of Isaac Lab has a stock environment")
     from isaaclab.envs import ManagerBasedRLEnv
     from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper
 

@@ -6,7 +6,8 @@ the arguments of `train.py` besides its own, `Arguments`; prints lines of JSON a
 Every number of environments runs in a process of its own. In it, the sides train in turn on the same environment, each
 from its start: `blocks` times, every second time in reverse order. Their networks, normalization, minibatches and
 precision of matrix products are alike; both log to a temporary folder. Figures of a block leave out its first
-iterations, in which recorded graphs come into being. Then, for ours:
+iterations, in which recorded graphs come into being. A side is a learner, or a learner with settings of its own:
+`"sides=[ours,ours faults.dump=false,rsl_rl]"` tells what recording faults costs. Then, for `ours`:
 
 - `parts`: what an iteration's time is spent on, with the GPU's time of a part measured from event to event;
 - `gpu`: how long the GPU is busy, and what starts its work, by torch's profiler (which slows the host down);
@@ -42,14 +43,13 @@ import torch
 from benchmarks.breakdown import Inspection
 from benchmarks.harness import Clock, device_name, print_line, quiet_lightning, settings_among, spread
 from benchmarks.rsl_rl_env import stock_env
-from benchmarks.sides import check_sides, train_ours, train_side
-from rlmpc.command_line.train import compose_train
+from benchmarks.sides import Side, make_sides, train_ours, train_side
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.errors import RunError, UserError
+from rlmpc.errors import RunError
 from rlmpc.run.command import run_command
 from train import choose_kernels
 
@@ -67,7 +67,7 @@ class Arguments:
     num_envs: list[int] = field(default_factory=list)
     """Numbers of environments; none is the task's own for the device."""
     sides: list[str] = field(default_factory=lambda: ["ours", "rsl_rl"])
-    """Any of `benchmarks.sides.SIDES`; none trains nothing."""
+    """Any of `benchmarks.sides.LEARNERS`, with or without settings of its own; none trains nothing."""
     blocks: int = setting(4, least=1)
     iterations: int = setting(15, least=1)
     """Iterations of a block that count."""
@@ -84,19 +84,19 @@ class Measurement:
 
     Args:
         own: the script's arguments.
-        cfg: the run's config.
+        cfg: the config of a run.
+        sides: those that are compared.
     """
 
-    def __init__(self, own: Arguments, cfg: TrainCfg) -> None:
-        self.own, self.cfg = own, cfg
+    def __init__(self, own: Arguments, cfg: TrainCfg, sides: list[Side]) -> None:
+        self.own, self.cfg, self.sides = own, cfg, sides
         self.device = resolve_device(cfg.device)
         env_cfg = env_config(cfg.task, cfg.env)
-        cfg.num_envs = num_envs_for(cfg.task, cfg.num_envs, self.device)
-        self.num_envs = cfg.num_envs
+        self.num_envs = num_envs_for(cfg.task, cfg.num_envs, self.device)
         choose_kernels(cfg, env_cfg)
         torch.manual_seed(cfg.seed)
         value_group = getattr(cfg.agent, "critic_group", cfg.agent.actor_group)
-        self.env: VecEnv = make_env(cfg.task, env_cfg, cfg.num_envs, self.device, cfg.seed, value_group, None, _tell)
+        self.env: VecEnv = make_env(cfg.task, env_cfg, self.num_envs, self.device, cfg.seed, value_group, None, _tell)
         self._curriculum = self.env.curriculum()
         self._iteration_ms: dict[str, float] = {}
         """Median of each side that has trained."""
@@ -113,20 +113,20 @@ class Measurement:
             **versions,
         }
         own = self.own
-        if own.sides:
+        if self.sides:
             yield from self._training()
-        if own.inspect and "ours" in own.sides:
+        if own.inspect and "ours" in self._iteration_ms:
             yield from self._inspection()
         if own.steps:
             yield from self._alone()
 
     def _training(self) -> Iterator[dict[str, Any]]:
-        runs: dict[str, list[dict[str, list[float]]]] = {side: [] for side in self.own.sides}
+        runs: dict[str, list[dict[str, list[float]]]] = {side.name: [] for side in self.sides}
         for block in range(self.own.blocks):
-            for side in self.own.sides[:: 1 if block % 2 == 0 else -1]:
-                runs[side].append(self._block(side))
-                speeds = runs[side][-1]["env_steps_per_s"]
-                yield {"figures": "block", "side": side, "block": block, **spread("env_steps_per_s", speeds)}
+            for side in self.sides[:: 1 if block % 2 == 0 else -1]:
+                runs[side.name].append(self._block(side))
+                speeds = runs[side.name][-1]["env_steps_per_s"]
+                yield {"figures": "block", "side": side.name, "block": block, **spread("env_steps_per_s", speeds)}
         for side, blocks in runs.items():
             merged = {name: [value for block in blocks for value in block[name]] for name in blocks[0]}
             self._iteration_ms[side] = median(merged["iteration_ms"])
@@ -134,11 +134,11 @@ class Measurement:
             figures = {key: value for name, values in merged.items() for key, value in spread(name, values).items()}
             yield {"figures": "training", "side": side, **figures, **memory}
         if "ours" in runs:
-            for side in runs.keys() - {"ours"}:
+            for side in [name for name in runs if name != "ours"]:
                 ratio = self._iteration_ms[side] / self._iteration_ms["ours"]
                 yield {"figures": "ratio", "side": side, "ours_to_it": ratio}
 
-    def _block(self, side: str) -> dict[str, list[float]]:
+    def _block(self, side: Side) -> dict[str, list[float]]:
         """Train a side and return figures of every iteration that counts."""
         ticks: list[tuple[float, dict[str, float]]] = []
 
@@ -149,7 +149,7 @@ class Measurement:
         self._start_afresh()
         iterations = self.own.warm_up + self.own.iterations
         with tempfile.TemporaryDirectory() as folder:
-            train_side(side, self.cfg, self.env, iterations, Path(folder) / "run", watch)
+            train_side(side, self.env, iterations, Path(folder) / "run", watch)
         counted = ticks[self.own.warm_up - 1 :]
         seconds = [end - start for (start, _), (end, _) in pairwise(counted)]
         samples = self.num_envs * self.cfg.agent.num_steps
@@ -316,17 +316,13 @@ def main(arguments: list[str]) -> None:
     arguments = [re.sub(r"^num_envs=(\d+)$", r"num_envs=[\1]", argument) for argument in arguments]
     own, others = settings_among(Arguments, arguments)
     check_settings(own, "")
-    cfg, origin = compose_train(others)
-    if origin is not None:
-        raise UserError("a measurement starts from nothing; leave checkpoints out")
-    check_sides(own.sides, cfg)
+    cfg, sides = make_sides(own.sides, [*others, *(f"num_envs={num_envs}" for num_envs in own.num_envs[:1])])
     if len(own.num_envs) > 1:
         print(table(measure_each(own, arguments)))
         return
     quiet_lightning()
-    cfg.num_envs = own.num_envs[0] if own.num_envs else None
-    lines = []
-    measurement = Measurement(own, cfg)
+    lines: list[dict[str, Any]] = []
+    measurement = Measurement(own, cfg, sides)
     for figures in measurement.lines():
         lines.append({"num_envs": measurement.num_envs, **figures})
         print_line(lines[-1])
