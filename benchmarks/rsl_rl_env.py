@@ -79,6 +79,8 @@ def stock_env(env: VecEnv, stagger_episodes: bool) -> Iterator[RslRlVecEnv]:
     from isaaclab.envs import ManagerBasedRLEnv
     from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper
 
+    isaac_lab_env: Any = env
+    by_masks, isaac_lab_env.by_masks = isaac_lab_env.by_masks, False
     ours, rewards = inner.__class__, vars(inner.reward_manager)
     compute = rewards.pop("compute", None)
     inner.__class__ = ManagerBasedRLEnv
@@ -92,3 +94,4 @@ def stock_env(env: VecEnv, stagger_episodes: bool) -> Iterator[RslRlVecEnv]:
         inner.__class__ = ours
         if compute is not None:
             rewards["compute"] = compute
+        isaac_lab_env.by_masks = by_masks
