@@ -28,14 +28,31 @@ def settings[T](settings_class: type[T], arguments: list[str]) -> T:
     Raises:
         UserError: if a key is unknown or a value does not fit.
     """
-    names = [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
-    config = settings_class()
+    config, others = settings_among(settings_class, arguments)
+    if others:
+        key, names = split_override(others[0])[0], _names(settings_class)
+        raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
+    return config
+
+
+def settings_among[T](settings_class: type[T], arguments: list[str]) -> tuple[T, list[str]]:
+    """Return an instance of a dataclass, changed by the arguments that are its own, and the other arguments.
+
+    Raises:
+        UserError: if a value does not fit.
+    """
+    config, others = settings_class(), []
     for argument in arguments:
         key, text = split_override(argument)
-        if key not in names:
-            raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
-        fill(config, {key: text})
-    return config
+        if key in _names(settings_class):
+            fill(config, {key: text})
+        else:
+            others.append(argument)
+    return config, others
+
+
+def _names(settings_class: type) -> list[str]:
+    return [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
 
 
 def device_name(device: str | torch.device) -> str:
