@@ -21,8 +21,8 @@ from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans, means_of_updates
-from rlmpc.learners.minibatches import Samples, minibatches
-from rlmpc.learners.recorded import RecordedStep
+from rlmpc.learners.minibatches import Samples, minibatches, rows
+from rlmpc.learners.recorder import Recorder
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
@@ -58,7 +58,7 @@ class OnPolicyLearner(L.LightningModule):
         self.weights: dict[str, float] = {}
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
-        self._recorded: dict[str, RecordedStep[Any]] = {}
+        self.recorder = Recorder(self._capturable)
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
@@ -132,6 +132,10 @@ class OnPolicyLearner(L.LightningModule):
         """Return the parts of a parameter group whose gradients are clipped as one vector each; here the whole."""
         return [parameters]
 
+    def replay[R](self, name: str, function: Callable[..., R], *arguments: Tensor, variant: Hashable = None) -> R:
+        """Call a function; a GPU records it and repeats what it did. See `Recorder.call`."""
+        return self.recorder.call(name, variant, function, self.device, *arguments)
+
     def take_steps[S: Samples](
         self, step: Callable[[S], dict[str, Tensor]], samples: S, variant: Hashable = None
     ) -> Metrics:
@@ -139,25 +143,28 @@ class OnPolicyLearner(L.LightningModule):
 
         Args:
             step: a method that calls `descend` with the loss of a minibatch and returns what to report, scalars by
-                name, the norm under `GRAD_NORM` among it. A GPU records it and repeats what it did.
-            samples: of the whole rollout.
+                name, the norm under `GRAD_NORM` among it. It is replayed.
+            samples: of the whole rollout, from `Recorder.place`.
             variant: everything else but tensors that `step` depends on in this iteration.
         """
-        recorded = self._recorded.setdefault(step.__name__, RecordedStep(step, self._capturable))
-        recorded.set_samples(samples)
+
+        def on_rows(order: Tensor) -> tuple[list[str], Tensor]:
+            numbers = step(rows(samples, order))
+            return list(numbers), torch.stack(list(numbers.values())).detach()
+
         names: list[str] = []
         reported = []
         for order in minibatches(samples, self.cfg.num_epochs, self.cfg.num_minibatches):
-            names, numbers = recorded.take(order, variant)
-            reported.append(numbers)
+            names, numbers = self.replay(step.__name__, on_rows, order, variant=variant)
+            reported.append(numbers.clone())
             self._count_step()
-        rows = torch.stack(reported)
-        self._skipped.add(rows[:, names.index(GRAD_NORM)].isnan().float())
-        return means_of_updates(names, rows)
+        table = torch.stack(reported)
+        self._skipped.add(table[:, names.index(GRAD_NORM)].isnan().float())
+        return means_of_updates(names, table)
 
     def on_fit_start(self) -> None:
         """Forget what was recorded with another optimizer."""
-        self._recorded.clear()
+        self.recorder = Recorder(self._capturable)
 
     def _count_step(self) -> None:
         """Count an optimizer step as Lightning does for its wrapped optimizers, in `trainer.global_step`."""
