@@ -134,8 +134,10 @@ class Measurement:
             yield {"figures": "training", "side": side, **figures, **memory}
         if "ours" in runs:
             for side in [name for name in runs if name != "ours"]:
-                ratio = self._iteration_ms[side] / self._iteration_ms["ours"]
-                yield {"figures": "ratio", "side": side, "ours_to_it": ratio}
+                # Of blocks that were measured next to each other.
+                pairs = zip(runs["ours"], runs[side], strict=True)
+                ratios = [median(theirs["iteration_ms"]) / median(ours["iteration_ms"]) for ours, theirs in pairs]
+                yield {"figures": "ratio", "side": side, **spread("ours_to_it", ratios)}
 
     def _block(self, side: Side) -> dict[str, list[float]]:
         """Train a side and return figures of every iteration that counts."""

@@ -36,7 +36,7 @@ def test_both_sides_train_in_turn_and_every_part_is_told(command):
         assert 0 < side["env_steps_per_s_lowest"] <= side["env_steps_per_s"] <= side["env_steps_per_s_highest"]
         assert 0 < side["learn_ms"] < side["iteration_ms"]
     (ratio,) = (line for line in lines if line["figures"] == "ratio")
-    assert ratio["ours_to_it"] == pytest.approx(rsl_rl["iteration_ms"] / ours["iteration_ms"], rel=1e-3)
+    assert 0 < ratio["ours_to_it_lowest"] <= ratio["ours_to_it"] <= ratio["ours_to_it_highest"]
     (parts,) = (line for line in lines if line["figures"] == "parts_ms")
     assert {"env tail", "policy", "storage", "GAE", "update", "logging"} <= parts.keys()
     assert {"host reads", "env.step"} <= {line["figures"] for line in lines}
