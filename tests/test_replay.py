@@ -33,6 +33,7 @@ NUM_ENVS, NUM_STEPS, BROKEN = 64, 8, 5
 class Pusher:
     groups = ("policy",)
     critic_group = None
+    variant = None
 
     def __init__(self, breaks: bool) -> None:
         self.breaks = breaks

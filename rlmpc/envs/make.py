@@ -15,6 +15,7 @@ from rlmpc.config.train import TaskCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
 from rlmpc.errors import UserError
+from rlmpc.graphs import uses_graphs
 
 SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed"}
 """Fields of an Isaac Lab config that a setting of the run determines; an override would have no effect."""
@@ -123,6 +124,10 @@ def make_env(
         env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))
+        if uses_graphs(device):
+            if unfit := env.unwrapped.unfit_for_masks():
+                say(f"steps cannot be recorded and take longer: what these do is unknown: {', '.join(unfit)}")
+            env.by_masks = not unfit
     return env
 
 

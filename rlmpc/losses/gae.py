@@ -22,6 +22,8 @@ def gae(
     After a terminated episode, the value is 0. After a truncated episode, it is the value of the observation that the
     episode ended with, not of the next episode's first observation. Where both are set, the episode terminated.
 
+    It runs about 3 T small kernels; a GPU had better replay them as one recorded graph.
+
     Args:
         reward: (T, N).
         value: value of the observation acted upon, (T, N).
@@ -35,14 +37,13 @@ def gae(
     Returns:
         Advantages and returns (advantage + value), each (T, N).
     """
-    advantage = torch.zeros_like(reward)
+    done = terminated | truncated
+    following = torch.cat([value[1:], last_value.unsqueeze(0)])
+    following = torch.where(done, torch.where(terminated, 0.0, terminal_value), following)
+    delta = reward + gamma * following - value
+    # Only this goes step by step.
+    advantage = torch.empty_like(delta)
     running = torch.zeros_like(last_value)
-    following = last_value
     for t in reversed(range(reward.shape[0])):
-        done = terminated[t] | truncated[t]
-        following = torch.where(done, torch.where(terminated[t], 0.0, terminal_value[t]), following)
-        delta = reward[t] + gamma * following - value[t]
-        running = delta + gamma * lam * torch.where(done, 0.0, running)
-        advantage[t] = running
-        following = value[t]
+        running = torch.add(delta[t], gamma * lam * torch.where(done[t], 0.0, running), out=advantage[t])
     return advantage, advantage + value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Self
@@ -85,6 +85,11 @@ class GaussianPolicy(nn.Module, ABC):
         """Observation groups that acting needs now; the rest of `groups` is for learning."""
         return (self.actor_group,)
 
+    @property
+    def variant(self) -> Hashable:
+        """What tells the ways in which the policy acts apart; see `RolloutPolicy`."""
+        return self.acting_groups
+
     def on_robot(self) -> Self:
         """Act from now on as on a robot, only on what it senses."""
         return self
@@ -126,9 +131,11 @@ class GaussianPolicy(nn.Module, ABC):
         """
         inferred, memory = self.infer(obs, memory)
         distribution = self.distribution(obs, inferred)
-        action = distribution.mean if deterministic else distribution.sample()
+        mean, std = distribution.mean, distribution.stddev
+        # As `Normal.sample`, to the bit, which reads on the host whether `std` is negative.
+        action = mean if deterministic else mean + std * torch.randn_like(mean)
         log_prob = distribution.log_prob(action).sum(dim=-1)
-        return Acted(action, log_prob, distribution.mean, distribution.stddev, inferred, memory)
+        return Acted(action, log_prob, mean, std, inferred, memory)
 
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
         """Return one group (..., D_g), or only `columns` of it, as the networks see it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -12,19 +13,29 @@ from torch import Tensor
 from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
+from rlmpc.graphs import Replayed
 from rlmpc.networks.tree import like_rows, tree_map
 from rlmpc.rollout.faults import FaultRecorder
-from rlmpc.rollout.interaction import Choice, Memory, Transition, interact
+from rlmpc.rollout.interaction import Choice, Memory, is_broken, is_forgotten
 from rlmpc.rollout.rollout import Metrics, Rollout
+from rlmpc.rollout.storage import Storage, copies, same_tensors
 
 
 class RolloutPolicy(Protocol):
-    """What collecting needs from a policy."""
+    """What collecting needs from a policy, whose parameters and buffers change in place: recordings refer to them."""
 
     groups: tuple[str, ...]
     """Observation groups to keep for the update."""
     critic_group: str | None
     """Group that `value` takes; None for a policy without critic."""
+
+    @property
+    def variant(self) -> Hashable:
+        """What tells the ways in which it acts apart: `act` runs the same Python code as long as this is equal.
+
+        A GPU records each variant once; None is not recorded.
+        """
+        ...
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         """Return the memory at the start of an episode, (N, ...) each; empty for a policy without memory."""
@@ -42,6 +53,9 @@ class RolloutPolicy(Protocol):
 class Collector:
     """Collects rollouts; the environments and the policy's memory carry over from one rollout to the next.
 
+    A GPU replays what comes before the environments' step and what comes after it as one recorded graph each, so
+    whatever outlives a step lies in buffers that change in place.
+
     Args:
         env: the environments.
         num_steps: T.
@@ -56,12 +70,15 @@ class Collector:
         self.num_steps = num_steps
         self.stagger_episodes = stagger_episodes
         self.recorder = recorder
-        self._storage: Rollout | None = None
-        self._obs: Obs | None = None
+        self._storage = Storage(num_steps, env.device)
+        self._obs: Obs = {}
+        self._obs_is_finite = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
         self._memory: dict[str, Tensor] = {}
         self._episode_return = torch.zeros(env.num_envs, device=env.device)
         self._episode_length = torch.zeros(env.num_envs, device=env.device)
         self._ended = torch.zeros(4, device=env.device)
+        self._policy: RolloutPolicy | None = None
+        self._choosing: dict[Hashable, Replayed[tuple[Tensor, Tensor]]] = {}
 
     @torch.no_grad()
     def collect(self, policy: RolloutPolicy) -> Rollout:
@@ -69,33 +86,31 @@ class Collector:
 
         A sample is valid if observation, action and outcome are finite.
         """
-        if self._obs is None:
-            self._obs, self._memory = self.env.reset(), policy.initial_memory(self.env.num_envs)
+        if not self._obs:
+            self._go_on_from(self.env.reset(), policy.initial_memory(self.env.num_envs))
             if self.stagger_episodes:
                 self.env.stagger_episodes()
-        memory = self._memory
-        for t, transition in enumerate(self._transitions(policy, self._obs)):
-            self._write(t, self._samples(policy, transition))
-            self._count_episodes(transition.step)
-            self._obs, self._memory = transition.step.obs, transition.memory
-        rollout = self._storage
-        assert rollout is not None
-        for part in (rollout.obs, rollout.acted, rollout.reward, rollout.terminated):
-            tree_map(lambda values: values.masked_fill_(like_rows(~rollout.valid, values), 0), part)
+        if policy is not self._policy:
+            self._use(policy)
+        if self.recorder is not None:
+            self.recorder.begin(self.env, self._obs_is_finite.clone())
+        self._storage.start(self._memory)
+        for _ in range(self.num_steps):
+            self._step(policy)
+        last_value, metrics = self._finish()
+        parts = self._storage.parts
+        obs = {group: parts["obs"][self._same[group]] for group in policy.groups}
+        rollout = Rollout(**{**parts, "obs": obs}, last_value=last_value, metrics=metrics | self.env.pop_metrics())
         if self.recorder is not None:
             self.recorder.finish(rollout.valid, rollout.obs)
-        last_value = None
-        if policy.critic_group is not None:
-            last_value = torch.where(finite_rows(self._obs), policy.value(self._obs), 0.0)
-        metrics = self._metrics(rollout.reward, rollout.valid)
-        return replace(rollout, last_value=last_value, memory=memory, metrics=metrics)
+        return rollout
 
     def state_dict(self) -> dict[str, Any]:
         """Return what carries over from one rollout to the next; empty before the first."""
-        if self._obs is None:
+        if not self._obs:
             return {}
-        episodes = {"return": self._episode_return, "length": self._episode_length}
-        return {"obs": dict(self._obs), "memory": dict(self._memory), "episodes": episodes}
+        episodes = {"return": self._episode_return.clone(), "length": self._episode_length.clone()}
+        return {"obs": copies(self._obs), "memory": copies(self._memory), "episodes": episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the episodes of a `state_dict`; the environments must be in the state of that moment.
@@ -103,55 +118,94 @@ class Collector:
         Raises:
             ValueError: if the state is of other environments.
         """
-        device = self.env.device
         num_envs = self.env.num_envs
         widths = {group: f"float32 [{num_envs}, {width}]" for group, width in self.env.obs_schema.dims().items()}
         lines = differences(kinds(state["obs"]), widths)
         if lines:
             raise ValueError("its observations are others (there | here):\n  " + "\n  ".join(lines))
-        state = tree_map(lambda values: values.to(device), state)
-        self._obs, self._memory = state["obs"], state["memory"]
-        self._episode_return, self._episode_length = state["episodes"]["return"], state["episodes"]["length"]
+        self._go_on_from(state["obs"], state["memory"])
+        self._episode_return.copy_(state["episodes"]["return"])
+        self._episode_length.copy_(state["episodes"]["length"])
 
-    def _transitions(self, policy: RolloutPolicy, obs: Obs) -> Iterator[Transition]:
-        """Run T steps, watched by the recorder."""
-        recorder = self.recorder
-        if recorder is not None:
-            recorder.begin(self.env, finite_rows(obs))
+    def _go_on_from(self, obs: Obs, memory: dict[str, Tensor]) -> None:
+        """Make the buffers that hold the current observations and memory; what refers to earlier ones is forgotten."""
+        self._obs, self._memory = copies(obs, self.env.device), copies(memory, self.env.device)
+        self._same = same_tensors(self._obs)
+        self._obs_is_finite.copy_(finite_rows(self._obs))
+        self._policy = None
 
-        def act(obs: Obs, memory: Memory) -> Choice:
-            acted = policy.act(obs, memory)
-            if recorder is not None:
-                recorder.add(acted.action)
-            return acted
+    def _use(self, policy: RolloutPolicy) -> None:
+        """Prepare the functions that a GPU records; each refers to the buffers of this object and of the policy."""
+        self._policy = policy
+        self._choosing = {}
+        self._conclude = Replayed(partial(self._concluded, policy), self.env.device)
+        self._finish = Replayed(partial(self._finished, policy), self.env.device)
 
-        steps = interact(self.env, act, obs, self._memory)
-        return (next(steps) for _ in range(self.num_steps))
+    def _step(self, policy: RolloutPolicy) -> None:
+        """Act, step, and keep the sample."""
+        env = self.env
+        action, broken = self._chooser(policy)()
+        if self.recorder is not None:
+            self.recorder.add(action)
+        env.restart(broken)
+        step = env.step(action)
+        for group, first in self._same.items():
+            if group == first:
+                self._obs[group].copy_(step.obs[group])
+            else:
+                assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
+        self._conclude(step.reward, step.terminated, step.truncated, step.faulty, step.terminal_obs)
 
-    def _samples(self, policy: RolloutPolicy, transition: Transition) -> Rollout:
-        """Return the samples (N, ...) of a step."""
-        obs, step = transition.obs, transition.step
-        value = terminal_value = None
+    def _chooser(self, policy: RolloutPolicy) -> Callable[[], tuple[Tensor, Tensor]]:
+        choose, variant = partial(self._chosen, policy), policy.variant
+        if variant is None:
+            return choose
+        if variant not in self._choosing:
+            self._choosing[variant] = Replayed(choose, self.env.device)
+        return self._choosing[variant]
+
+    def _chosen(self, policy: RolloutPolicy) -> tuple[Tensor, Tensor]:
+        """Act, and keep how; return the actions (N, A) and which environments must restart, (N,) bool."""
+        obs = self._obs
+        acted: Any = policy.act(obs, self._memory)
+        samples = {
+            "obs": {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)},
+            "acted": replace(acted, memory={}),
+        }
         if policy.critic_group is not None:
-            value = torch.where(transition.obs_is_finite, policy.value(obs), 0.0)
-            terminal_value = torch.zeros_like(value) if step.terminal_obs is None else policy.value(step.terminal_obs)
-            terminal_value = torch.where(step.truncated & step.valid, terminal_value, value)
-        return Rollout(
-            obs={group: obs[group] for group in policy.groups},
-            acted=replace(transition.acted, memory={}),
-            reward=step.reward,
-            terminated=step.terminated,
-            truncated=step.truncated | ~step.valid,
-            valid=step.valid,
-            value=value,
-            terminal_value=terminal_value,
-        )
+            samples["value"] = torch.where(self._obs_is_finite, policy.value(obs), 0.0)
+        self._storage.write(samples)
+        for name, values in self._memory.items():
+            values.copy_(acted.memory[name])
+        return acted.action, is_broken(self._obs_is_finite, acted.action)
 
-    def _write(self, t: int, samples: Rollout) -> None:
-        """Copy a step's samples to row `t`; the first write allocates, and the addresses stay the same afterwards."""
-        if self._storage is None:
-            self._storage = tree_map(lambda row: row.new_zeros(self.num_steps, *row.shape), samples)
-        tree_map(lambda rows, row: rows[t].copy_(row), self._storage, samples)
+    def _concluded(
+        self,
+        policy: RolloutPolicy,
+        reward: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+        faulty: Tensor,
+        terminal_obs: Obs | None,
+    ) -> None:
+        """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
+        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs)
+        samples = {
+            "reward": reward,
+            "terminated": terminated,
+            "truncated": truncated | ~step.valid,
+            "valid": step.valid,
+        }
+        if policy.critic_group is not None:
+            value = self._storage.current("value")
+            following = value if terminal_obs is None else policy.value(terminal_obs)
+            samples["terminal_value"] = torch.where(truncated & step.valid, following, value)
+        self._storage.write(samples)
+        self._storage.next_row()
+        self._count_episodes(step)
+        self._obs_is_finite.copy_(step.obs_is_finite)
+        for values in self._memory.values():
+            values.masked_fill_(like_rows(is_forgotten(step), values), 0.0)
 
     def _count_episodes(self, step: Step) -> None:
         self._episode_return += step.reward
@@ -161,12 +215,22 @@ class Collector:
         self._episode_return *= ~step.restarts
         self._episode_length *= ~step.restarts
 
+    def _finished(self, policy: RolloutPolicy) -> tuple[Tensor | None, Metrics]:
+        """Clear what cannot be learned from; return the value of the last observation (N,), and the metrics."""
+        parts, valid = self._storage.parts, self._storage.parts["valid"]
+        for name in ("obs", "acted", "reward", "terminated"):
+            tree_map(lambda values: values.masked_fill_(like_rows(~valid, values), 0), parts[name])
+        last_value = None
+        if policy.critic_group is not None:
+            last_value = torch.where(self._obs_is_finite, policy.value(self._obs), 0.0)
+        return last_value, self._metrics(parts["reward"], valid)
+
     def _metrics(self, reward: Tensor, valid: Tensor) -> Metrics:
-        total_return, total_length, falls, episodes = self._ended.unbind()
+        total_return, total_length, falls, episodes = self._ended.clone().unbind()
+        self._ended.zero_()
         # Counted before they become floats, which cannot tell large numbers that differ by 1.
         steps, left_out = valid.sum().float(), (~valid).sum().float()
-        num_envs, num_samples = (steps.new_tensor(float(number)) for number in (valid.shape[1], valid.numel()))
-        self._ended = torch.zeros_like(self._ended)
+        num_envs, num_samples = (torch.full_like(steps, number) for number in (valid.shape[1], valid.numel()))
         return {
             "episode/return": (total_return, episodes),
             "episode/length": (total_length, episodes),
@@ -175,5 +239,4 @@ class Collector:
             "episode/reward_per_step": (reward.sum(), steps),
             "fault/envs": (num_envs - valid.all(dim=0).sum(), num_envs),
             "fault/samples": (left_out, num_samples),
-            **self.env.pop_metrics(),
         }

@@ -1,4 +1,7 @@
-"""The loop of policy and environment: act, step, forget. Rollouts, evaluation, films and replays all use it."""
+"""The loop of policy and environment: act, step, forget. Evaluation, films and replays use it.
+
+A rollout takes the same steps in two recorded parts: `rlmpc/rollout/collector.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from torch import Tensor
 
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.networks.memory import forget
+from rlmpc.rollout.storage import copies
 
 Memory = Mapping[str, Tensor]
 """What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
@@ -85,9 +89,26 @@ def interact(
     if obs_is_finite is None:
         obs_is_finite = finite_rows(obs)
     while True:
+        # An environment may write each step's observations over the last ones.
+        obs = copies(obs)
         acted = act(obs, memory)
-        env.restart(~(obs_is_finite & finite_rows({"action": acted.action})))
+        env.restart(is_broken(obs_is_finite, acted.action))
         step = env.step(acted.action)
-        memory = forget(acted.memory, step.restarts | ~step.valid)
+        memory = forget(acted.memory, is_forgotten(step))
         yield Transition(obs, obs_is_finite, acted, step, memory)
         obs, obs_is_finite = step.obs, step.obs_is_finite
+
+
+def is_broken(obs_is_finite: Tensor, action: Tensor) -> Tensor:
+    """Return which environments must restart because of what was seen or done there, (N,) bool.
+
+    Args:
+        obs_is_finite: (N,) bool.
+        action: (N, A).
+    """
+    return ~(obs_is_finite & finite_rows({"action": action}))
+
+
+def is_forgotten(step: Step) -> Tensor:
+    """Return where a policy starts from an empty memory after a step, (N,) bool."""
+    return step.restarts | ~step.valid

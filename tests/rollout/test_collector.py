@@ -17,6 +17,7 @@ class Pusher:
 
     groups = ("teacher",)
     critic_group = "critic"
+    variant = None
 
     def __init__(self, env: ToyEnv) -> None:
         self.velocity = env.obs_schema.columns("critic", "velocity")
@@ -92,7 +93,7 @@ class Counter(Pusher):
 def test_memory_is_carried_from_one_rollout_to_the_next_and_lost_where_an_episode_ends(toy_env: ToyEnv):
     toy_env.episode_length[3] = toy_env.max_episode_length - 2
     collect = collector(toy_env, num_steps=4)
-    collect._obs, collect._memory = toy_env._observe(), {"count": torch.zeros(16, 1)}
+    collect._go_on_from(toy_env._observe(), {"count": torch.zeros(16, 1)})
     first = collect.collect(Counter(toy_env))
     counts = first.acted.before.clone()
     assert counts[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]

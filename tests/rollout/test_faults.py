@@ -56,6 +56,7 @@ class Wanderer:
 
     groups = ("policy", "critic")
     critic_group = "critic"
+    variant = None
 
     def __init__(self, breaks_action: bool = False) -> None:
         self.generator = torch.Generator().manual_seed(0)

@@ -5,7 +5,7 @@ DAgger: Ross et al., "A reduction of imitation learning and structured predictio
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 import torch
@@ -50,12 +50,18 @@ class DaggerPolicy:
         self.targets = targets
         self.groups = student.acting_groups
         self.teacher_share = 0.0
-        self._teacher_acts: Tensor | None = None
+        self._is_drawn = False
+        self._teacher_acts = torch.zeros(0, dtype=torch.bool)
 
     def start_rollout(self, teacher_share: float) -> None:
         """Let the teacher act in this share of the environments, drawn anew at the next step."""
         self.teacher_share = teacher_share
-        self._teacher_acts = None
+        self._is_drawn = False
+
+    @property
+    def variant(self) -> Hashable:
+        """None, so that nothing is recorded, for the step in which the teacher's environments are drawn."""
+        return "drawn" if self._is_drawn else None
 
     def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
         """Return the student's memory at the start of an episode; teachers have none."""
@@ -65,12 +71,20 @@ class DaggerPolicy:
         """Choose actions for N environments and label them."""
         acted = self.student.act(obs, memory)
         label = self.teacher.act(obs, {}, deterministic=True)
-        if self._teacher_acts is None:
-            self._teacher_acts = drawn_share(self.teacher_share, label.mean)
+        if not self._is_drawn:
+            self._draw(label.mean)
         action = torch.where(self._teacher_acts.unsqueeze(1), label.mean, acted.action)
         taught = self.teacher.teach(obs) if self.targets else {}
         targets = {name: taught[name] for name in self.targets}
         return Labelled(action, label.mean, label.std, self._teacher_acts, targets, acted.memory)
+
+    def _draw(self, like: Tensor) -> None:
+        """Draw where the teacher acts, into the same tensor as before, which recordings refer to."""
+        drawn = drawn_share(self.teacher_share, like)
+        if self._teacher_acts.shape != drawn.shape:
+            self._teacher_acts = drawn
+        self._teacher_acts.copy_(drawn)
+        self._is_drawn = True
 
     def value(self, obs: Obs) -> Tensor:
         """Raise NotImplementedError; nothing calls this, since there is no critic group."""

@@ -233,7 +233,7 @@ def test_the_students_normalizer_has_seen_the_policy_group_once_and_before_the_u
 
 def test_the_students_normalizer_holds_the_moments_of_what_it_sensed(run_student):
     learner, datamodule, _ = run_student(1)
-    seen = datamodule.collector._storage.obs["policy"].flatten(0, 1)
+    seen = datamodule.collector._storage.parts["obs"]["policy"].flatten(0, 1)
     normalizer = learner.policy.normalizers["policy"]
     torch.testing.assert_close(normalizer.mean, seen.mean(dim=0), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(normalizer.var, seen.var(dim=0, correction=0), rtol=1e-4, atol=1e-6)
