@@ -96,17 +96,19 @@ class Inspection(L.Callback):
 def parts_of(env: VecEnv, trainer: L.Trainer, learner: OnPolicyLearner) -> Iterable[tuple[str, Any, str]]:
     """Return part, owner and name of the functions whose time is told apart; inner ones do not count in outer ones."""
     collector, policy = trainer.datamodule.collector, learner.rollout_policy  # type: ignore[attr-defined]
+    storage = getattr(collector, "_storage", None)
     simulation = getattr(getattr(env, "unwrapped", None), "sim", None)
     return [
         ("physics", simulation, "step"),
         *(("env tail", env, name) for name in ("step", "restart", "pop_metrics")),
         *(("policy", policy, name) for name in ("act", "value")),
         *(("storage", collector, name) for name in ("_write", "_count_episodes")),
+        *(("storage", storage, name) for name in ("start", "write", "next_row")),
         *(("fault recorder", collector.recorder, name) for name in ("begin", "add", "finish")),
         ("rest of rollout", collector, "collect"),
         ("GAE", rlmpc.algorithms.ppo.learner, "gae"),
         ("update", learner, "training_step"),
-        *(("logging", learner, name) for name in ("publish", "on_train_epoch_end")),
+        *(("logging", learner, name) for name in ("publish", "deliver", "on_train_epoch_end")),
         *(
             ("logging", callback, name)
             for callback in trainer.callbacks  # type: ignore[attr-defined]
@@ -145,7 +147,8 @@ class Timeline:
         self._replay, timeline = Replayed.__call__, self
 
         def replayed(graph: Replayed, *arguments: Any) -> Any:
-            name = getattr(graph.function, "__name__", "function")
+            function = getattr(graph.function, "func", graph.function)
+            name = getattr(function, "__name__", "function").strip("_")
             return timeline._run(f"{timeline._parts[-1]}: {name}", self._replay, graph, *arguments)
 
         Replayed.__call__ = replayed  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -36,13 +37,14 @@ import torch
 from rsl_rl.env import VecEnv as RslRlVecEnv
 from torch import Tensor
 
-from benchmarks.harness import print_line, quiet_lightning, settings_among
+from benchmarks.harness import Moment, print_line, quiet_lightning, settings_among
 from benchmarks.sides import Side, make_sides, train_side
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
+from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.run.command import run_command
 
 COLUMNS = ("iteration", "env_steps", "wall_s", "return", "level")
@@ -106,10 +108,10 @@ def learn(side: Side, seed: int, iterations: int, target: Path) -> None:
         rows.writerow(COLUMNS)
         done, start = 0, time.perf_counter()
 
-        def watch(numbers: dict[str, float]) -> None:
+        def watch(moments: Sequence[Moment], learner: OnPolicyLearner | None) -> None:
             nonlocal done
             done += 1
-            mean_return = episodes[0].pop_mean() if episodes else numbers.get("episode/return", float("nan"))
+            mean_return = episodes[0].pop_mean() if learner is None else learner.numbers["episode/return"]
             wall_s = time.perf_counter() - start
             rows.writerow([done, done * num_envs * cfg.agent.num_steps, wall_s, mean_return, mean_level(env)])
             file.flush()
@@ -204,11 +206,20 @@ def _use_gpu(number: int | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
 
 
-def main(arguments: list[str]) -> None:
-    """Run what is missing, draw and print."""
+def read(arguments: list[str]) -> tuple[Arguments, list[Side], list[str]]:
+    """Return the script's own arguments, the sides, and the arguments of `train.py`.
+
+    Raises:
+        UserError: if an argument does not fit, or a side does not.
+    """
     own, others = settings_among(Arguments, arguments)
     check_settings(own, "")
-    _, sides = make_sides(own.sides, others)
+    return own, make_sides(own.sides, others)[1], others
+
+
+def main(arguments: list[str]) -> None:
+    """Run what is missing, draw and print."""
+    own, sides, others = read(arguments)
     folder = Path(own.folder)
     check_folder(folder, others)
     runs = [(side, seed, folder / f"{file_name(side)}_seed{seed}.csv") for seed in own.seeds for side in sides]

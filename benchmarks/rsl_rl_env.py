@@ -64,6 +64,19 @@ class AdaptedEnv(RslRlVecEnv):
 
 
 @contextmanager
+def stepped_by_managers(env: VecEnv) -> Iterator[None]:
+    """Step the environment of a task of Isaac Lab by Isaac Lab's managers, even where it can do it by masks."""
+    by_masks = getattr(env, "by_masks", False)
+    if by_masks:
+        setattr(env, "by_masks", False)  # noqa: B010
+    try:
+        yield
+    finally:
+        if by_masks:
+            setattr(env, "by_masks", True)  # noqa: B010
+
+
+@contextmanager
 def stock_env(env: VecEnv, stagger_episodes: bool) -> Iterator[RslRlVecEnv]:
     """Turn an environment of an Isaac Lab task into Isaac Lab's own, wrapped for rsl_rl as Isaac Lab does it.
 
@@ -79,19 +92,17 @@ def stock_env(env: VecEnv, stagger_episodes: bool) -> Iterator[RslRlVecEnv]:
     from isaaclab.envs import ManagerBasedRLEnv
     from isaaclab_rl.rsl_rl import RslRlVecEnvWrapper
 
-    isaac_lab_env: Any = env
-    by_masks, isaac_lab_env.by_masks = isaac_lab_env.by_masks, False
     ours, rewards = inner.__class__, vars(inner.reward_manager)
-    compute = rewards.pop("compute", None)
-    inner.__class__ = ManagerBasedRLEnv
-    try:
-        wrapper = RslRlVecEnvWrapper(inner)
-        wrapper.step = outside_inference()(wrapper.step)
-        if stagger_episodes:
-            env.stagger_episodes()
-        yield wrapper
-    finally:
-        inner.__class__ = ours
-        if compute is not None:
-            rewards["compute"] = compute
-        isaac_lab_env.by_masks = by_masks
+    with stepped_by_managers(env):
+        compute = rewards.pop("compute", None)
+        inner.__class__ = ManagerBasedRLEnv
+        try:
+            wrapper = RslRlVecEnvWrapper(inner)
+            wrapper.step = outside_inference()(wrapper.step)
+            if stagger_episodes:
+                env.stagger_episodes()
+            yield wrapper
+        finally:
+            inner.__class__ = ours
+            if compute is not None:
+                rewards["compute"] = compute

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,10 @@ from rsl_rl.runners import OnPolicyRunner
 
 import callbacks.make
 import train
-from benchmarks.rsl_rl_env import AdaptedEnv, stock_env
+from benchmarks.harness import Moment
+from benchmarks.rsl_rl_env import AdaptedEnv, stepped_by_managers, stock_env
 from rlmpc.algorithms.ppo.settings import PpoCfg
+from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
@@ -29,11 +30,13 @@ from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.stopping import StopSignals
 
-Watch = Callable[[dict[str, float]], None]
-"""Called at the end of every iteration with its `collect_s` and `learn_s`, and for ours all its other numbers."""
+Watch = Callable[[Sequence[Moment], OnPolicyLearner | None], None]
+"""Called at the end of every iteration with its start, the end of its rollout, of its update and of the whole, and with
+our learner."""
 
-LEARNERS = ("ours", "rsl_rl", "rsl_rl_stock")
-"""Our learner; rsl_rl on the same environment; rsl_rl on the same simulation, stepped by Isaac Lab's own code."""
+LEARNERS = ("ours", "ours_stock", "rsl_rl", "rsl_rl_stock")
+"""Our learner and rsl_rl, each on our environment as it is, or on the same simulation stepped by Isaac Lab's own code;
+for our learner with our additions, such as the observations that episodes end with."""
 
 
 @dataclass
@@ -61,7 +64,9 @@ def make_sides(names: Sequence[str], arguments: Sequence[str]) -> tuple[TrainCfg
     sides = []
     for name in names:
         learner, *own = name.split()
-        side = Side(name, learner, compose_train([*arguments, *own])[0])
+        keys = {split_override(argument)[0] for argument in own}
+        kept = [argument for argument in arguments if split_override(argument)[0] not in keys]
+        side = Side(name, learner, compose_train([*kept, *own])[0])
         _check(side, cfg)
         sides.append(side)
     return cfg, sides
@@ -76,8 +81,8 @@ def _check(side: Side, cfg: TrainCfg) -> None:
             raise UserError(f"side '{side.name}' sets '{name}', but all sides share one environment")
     if side.learner != "ours" and cfg.agent.algorithm != "ppo":
         raise UserError(f"rsl_rl has no agent '{cfg.agent.algorithm}'; write agent=ppo or sides=[ours]")
-    if side.learner == "rsl_rl_stock" and cfg.task.simulator != "isaaclab":
-        raise UserError(f"task '{cfg.task.name}' has no stock environment of Isaac Lab; leave rsl_rl_stock out")
+    if side.learner.endswith("_stock") and cfg.task.simulator != "isaaclab":
+        raise UserError(f"task '{cfg.task.name}' has no stock environment of Isaac Lab; leave {side.learner} out")
 
 
 def train_side(
@@ -98,8 +103,9 @@ def train_side(
         watch: called after every iteration.
         prepare: called with rsl_rl's environment before it is used.
     """
-    if side.learner == "ours":
-        train_ours(side.cfg, env, iterations, folder, [_Watcher(watch)])
+    if side.learner.startswith("ours"):
+        with stepped_by_managers(env) if side.learner == "ours_stock" else nullcontext():
+            train_ours(side.cfg, env, iterations, folder, [_Watcher(watch)])
         return
     agent = side.cfg.agent
     assert isinstance(agent, PpoCfg)
@@ -134,37 +140,45 @@ class _Watcher(L.Callback):
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
-        self._times: list[float] = []
+        self._moments: list[Moment] = []
 
-    def on_train_epoch_start(self, *_: Any) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Start the rollout."""
-        self._times = [time.perf_counter()]
+        self._moments = [Moment(pl_module.device)]
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: OnPolicyLearner, batch: Any, batch_idx: int) -> None:
         """Start the update."""
-        self._times.append(time.perf_counter())
+        self._moments.append(Moment(pl_module.device))
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner, *_: Any) -> None:
         """End the update."""
-        self._times.append(time.perf_counter())
+        self._moments.append(Moment(pl_module.device))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
-        """Give the numbers."""
-        start, collected, learned = self._times
-        self.watch({"collect_s": collected - start, "learn_s": learned - collected, **pl_module.numbers})
+        """End the iteration."""
+        self.watch([*self._moments, Moment(pl_module.device)], pl_module)
 
 
 def _train_rsl_rl(cfg: TrainCfg, env: RslRlVecEnv, iterations: int, folder: Path, watch: Watch) -> None:
+    device = str(env.device)
     with redirect_stdout(io.StringIO()):
         L.seed_everything(cfg.seed, verbose=False)
-        runner = OnPolicyRunner(env, runner_config(cfg), str(folder), str(env.device))
-        write = runner.logger.log
+        runner = OnPolicyRunner(env, runner_config(cfg), str(folder), device)
+        compute_returns, write = runner.alg.compute_returns, runner.logger.log
+        moments = [Moment(device)]
+
+        def returns_computed(obs: Any) -> None:
+            moments.append(Moment(device))
+            compute_returns(obs)
 
         def written(**numbers: Any) -> None:
+            moments.append(Moment(device))
             write(**numbers)
-            watch({"collect_s": numbers["collect_time"], "learn_s": numbers["learn_time"]})
+            end = Moment(device)
+            watch([*moments, end], None)
+            moments[:] = [end]
 
-        with patch.object(runner.logger, "log", written):
+        with patch.object(runner.alg, "compute_returns", returns_computed), patch.object(runner.logger, "log", written):
             runner.learn(iterations)
         assert runner.logger.writer is not None
         runner.logger.writer.close()  # type: ignore[attr-defined]

@@ -27,8 +27,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
@@ -41,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.breakdown import Inspection
-from benchmarks.harness import Clock, device_name, print_line, quiet_lightning, settings_among, spread
+from benchmarks.harness import Clock, Moment, device_name, print_line, quiet_lightning, settings_among, spread
 from benchmarks.rsl_rl_env import stock_env
 from benchmarks.sides import Side, make_sides, train_ours, train_side
 from rlmpc.config.setting import check_settings, setting
@@ -135,30 +134,36 @@ class Measurement:
             yield {"figures": "training", "side": side, **figures, **memory}
         if "ours" in runs:
             for side in [name for name in runs if name != "ours"]:
-                ratio = self._iteration_ms[side] / self._iteration_ms["ours"]
-                yield {"figures": "ratio", "side": side, "ours_to_it": ratio}
+                # Of blocks that were measured next to each other.
+                pairs = zip(runs["ours"], runs[side], strict=True)
+                ratios = [median(theirs["iteration_ms"]) / median(ours["iteration_ms"]) for ours, theirs in pairs]
+                yield {"figures": "ratio", "side": side, **spread("ours_to_it", ratios)}
 
     def _block(self, side: Side) -> dict[str, list[float]]:
         """Train a side and return figures of every iteration that counts."""
-        ticks: list[tuple[float, dict[str, float]]] = []
+        iterations: list[Sequence[Moment]] = []
+        memory: dict[str, float] = {}
+        num_iterations = self.own.warm_up + self.own.iterations
 
-        def watch(numbers: dict[str, float]) -> None:
-            seconds = {name: numbers[name] for name in ("collect_s", "learn_s")}
-            ticks.append((time.perf_counter(), seconds | _memory(self.device)))
+        def watch(moments: Sequence[Moment], learner: object) -> None:
+            iterations.append(moments)
+            # What a training holds does not shrink.
+            if len(iterations) == num_iterations:
+                memory.update(_memory(self.device))
 
         self._start_afresh()
-        iterations = self.own.warm_up + self.own.iterations
         with tempfile.TemporaryDirectory() as folder:
-            train_side(side, self.env, iterations, Path(folder) / "run", watch)
-        counted = ticks[self.own.warm_up - 1 :]
-        seconds = [end - start for (start, _), (end, _) in pairwise(counted)]
-        samples = self.num_envs * self.cfg.agent.num_steps
+            train_side(side, self.env, num_iterations, Path(folder) / "run", watch)
+        counted = iterations[self.own.warm_up :]
+        ends = [moments[-1] for moments in iterations[self.own.warm_up - 1 :]]
+        seconds = [start.seconds_until(end) for start, end in pairwise(ends)]
         return {
-            "env_steps_per_s": [samples / s for s in seconds],
+            "env_steps_per_s": [self.num_envs * self.cfg.agent.num_steps / s for s in seconds],
             "iteration_ms": [1000.0 * s for s in seconds],
-            "collect_ms": [1000.0 * numbers["collect_s"] for _, numbers in counted[1:]],
-            "learn_ms": [1000.0 * numbers["learn_s"] for _, numbers in counted[1:]],
-        } | {name: [numbers[name] for _, numbers in counted] for name in _memory(self.device)}
+            "collect_ms": [1000.0 * start.seconds_until(collected) for start, collected, *_ in counted],
+            "learn_ms": [1000.0 * collected.seconds_until(learned) for _, collected, learned, _ in counted],
+            **{name: [value] for name, value in memory.items()},
+        }
 
     def _inspection(self) -> Iterator[dict[str, Any]]:
         self._start_afresh()
@@ -310,13 +315,22 @@ def measure_each(own: Arguments, arguments: list[str]) -> list[dict[str, Any]]:
     return lines
 
 
+def read(arguments: list[str]) -> tuple[Arguments, TrainCfg, list[Side]]:
+    """Return the script's own arguments, the config of a run of the first number of environments, and the sides.
+
+    Raises:
+        UserError: if an argument does not fit, or a side does not.
+    """
+    # One number needs no brackets.
+    bracketed = [re.sub(r"^num_envs=(\d+)$", r"num_envs=[\1]", argument) for argument in arguments]
+    own, others = settings_among(Arguments, bracketed)
+    check_settings(own, "")
+    return own, *make_sides(own.sides, [*others, *(f"num_envs={num_envs}" for num_envs in own.num_envs[:1])])
+
+
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    # One number needs no brackets.
-    arguments = [re.sub(r"^num_envs=(\d+)$", r"num_envs=[\1]", argument) for argument in arguments]
-    own, others = settings_among(Arguments, arguments)
-    check_settings(own, "")
-    cfg, sides = make_sides(own.sides, [*others, *(f"num_envs={num_envs}" for num_envs in own.num_envs[:1])])
+    own, cfg, sides = read(arguments)
     if len(own.num_envs) > 1:
         print(table(measure_each(own, arguments)))
         return
