@@ -27,7 +27,9 @@ def compact(state: Mapping[str, Any], num_envs: int) -> dict[str, Any]:
     if not per_env:
         return dict(state)
     bits = (tensor.view(BITS[tensor.element_size()]) for tensor in per_env.values())
-    are_alike = torch.stack([(rows == rows[:1]).all() for rows in bits]).tolist()
+    flags = [(rows == rows[:1]).all() for rows in bits]
+    # The state of a generator is on the CPU, and may have as many bytes as there are environments.
+    are_alike = torch.stack([flag.to(flags[0].device) for flag in flags]).tolist()
     shared = {
         path: tensor[:1].clone().expand_as(tensor)
         for (path, tensor), is_alike in zip(per_env.items(), are_alike, strict=True)

@@ -6,6 +6,7 @@ import torch
 from isaaclab.envs import ManagerBasedEnv
 from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
+from isaaclab.utils.math import wrap_to_pi
 
 from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
@@ -94,6 +95,15 @@ class WideningVelocityCommand(UniformVelocityCommand):
             is_heading = uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_heading_envs
             write(self.is_heading_env, mask, is_heading)
         write(self.is_standing_env, mask, uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_standing_envs)
+
+    def _update_command(self) -> None:
+        """Turn towards the heading, as fast as the current range allows, and let who stands stand."""
+        if self.cfg.heading_command:
+            error = wrap_to_pi(self.heading_target - self.robot.data.heading_w.torch)
+            low, high = self._ranges[AXES.index("ang_vel_z")].float()
+            turn = (self.cfg.heading_control_stiffness * error).clamp(low, high)
+            write(self.vel_command_b[:, 2], self.is_heading_env, turn)
+        self.vel_command_b.masked_fill_(self.is_standing_env.unsqueeze(1), 0.0)
 
     def _on_device(self, ranges: UniformVelocityCommandCfg.Ranges) -> torch.Tensor:
         """Return ranges as (3, 2): in double precision, so that the host reads the numbers that were written."""
