@@ -26,10 +26,10 @@ class Operations(TorchDispatchMode):
 
 @pytest.fixture
 def transfers(monkeypatch) -> list[IterationMeans]:
-    """Those that brought their numbers to the host."""
+    """Those whose numbers were taken, to be brought to the host."""
     made: list[IterationMeans] = []
-    to_host = IterationMeans.to_host
-    monkeypatch.setattr(IterationMeans, "to_host", lambda self: made.append(self) or to_host(self))
+    pop = IterationMeans.pop
+    monkeypatch.setattr(IterationMeans, "pop", lambda self: made.append(self) or pop(self))
     return made
 
 
