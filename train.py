@@ -106,7 +106,7 @@ def train(
         else:
             learner = resume(cfg, resumed, datamodule, rank, env_changes, hidden, say)
         callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
-        trainer = make_trainer(cfg, folder, callbacks, device, resumed, learner.find_unused_parameters)
+        trainer = make_trainer(cfg, folder, callbacks, device, resumed)
         if resumed is not None:
             check_progress(resumed, trainer)
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)

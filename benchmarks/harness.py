@@ -28,14 +28,31 @@ def settings[T](settings_class: type[T], arguments: list[str]) -> T:
     Raises:
         UserError: if a key is unknown or a value does not fit.
     """
-    names = [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
-    config = settings_class()
+    config, others = settings_among(settings_class, arguments)
+    if others:
+        key, names = split_override(others[0])[0], _names(settings_class)
+        raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
+    return config
+
+
+def settings_among[T](settings_class: type[T], arguments: list[str]) -> tuple[T, list[str]]:
+    """Return an instance of a dataclass, changed by the arguments that are its own, and the other arguments.
+
+    Raises:
+        UserError: if a value does not fit.
+    """
+    config, others = settings_class(), []
     for argument in arguments:
         key, text = split_override(argument)
-        if key not in names:
-            raise UserError(f"unknown argument '{key}'; accepted: {', '.join(names)}{nearest(key, names)}")
-        fill(config, {key: text})
-    return config
+        if key in _names(settings_class):
+            fill(config, {key: text})
+        else:
+            others.append(argument)
+    return config, others
+
+
+def _names(settings_class: type) -> list[str]:
+    return [field.name for field in fields(settings_class)]  # type: ignore[arg-type]
 
 
 def device_name(device: str | torch.device) -> str:
@@ -80,6 +97,24 @@ class Clock:
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+class Moment:
+    """A moment at which a device has done all that it was given so far; making one does not wait for it."""
+
+    def __init__(self, device: str | torch.device) -> None:
+        self._event: torch.cuda.Event | None = None
+        if torch.device(device).type == "cuda":
+            self._event = torch.cuda.Event(enable_timing=True)
+            self._event.record()
+        self._time_s = time.perf_counter()
+
+    def seconds_until(self, later: Moment) -> float:
+        """Return the time between two moments; waits for the later one."""
+        if self._event is not None and later._event is not None:
+            later._event.synchronize()
+            return self._event.elapsed_time(later._event) / 1000.0
+        return later._time_s - self._time_s
 
 
 class UpdateTimes(L.Callback):

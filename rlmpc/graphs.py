@@ -6,8 +6,10 @@ On the CPU, and with `use_graphs(False)`, the function itself is called: it is t
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -42,6 +44,8 @@ class Replayed[R]:
         function: takes tensors, or nested dicts of them, and returns anything that holds tensors.
         device: where its tensors are.
         recording: makes a context that surrounds the recording.
+        beside: a function whose recording may share its memory with this one's: neither is called before the other's
+            result has been used.
     """
 
     def __init__(
@@ -49,10 +53,12 @@ class Replayed[R]:
         function: Callable[..., R],
         device: torch.device,
         recording: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        beside: Replayed[Any] | None = None,
     ) -> None:
         self.function = function
         self.device = device
         self._recording = recording
+        self._beside = beside
         self._num_calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._arguments: tuple[Any, ...] = ()
@@ -80,7 +86,7 @@ class Replayed[R]:
 
     def _on_side_stream(self, *arguments: Any) -> R:
         """Call the function as recording needs it: not on the default stream."""
-        side, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
+        side, current = _side_stream(self.device), torch.cuda.current_stream(self.device)
         side.wait_stream(current)
         with torch.cuda.stream(side):
             result = self.function(*arguments)
@@ -90,11 +96,24 @@ class Replayed[R]:
     def _record(self, arguments: tuple[Any, ...]) -> None:
         self._arguments = tuple(_cloned(argument) for argument in arguments)
         graph = torch.cuda.CUDAGraph()
+        shared = None if self._beside is None or self._beside._graph is None else self._beside._graph.pool()
         torch.cuda.synchronize(self.device)
-        # Other threads, for example those that write logs, may use the GPU meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"), self._recording():
-            self._result = self.function(*self._arguments)
+        # A collection of garbage would free GPU memory, which must not happen while recording; other threads, for
+        # example those that write logs, may use the GPU meanwhile.
+        gc.collect()
+        gc.disable()
+        try:
+            with torch.cuda.graph(graph, shared, capture_error_mode="thread_local"), self._recording():
+                self._result = self.function(*self._arguments)
+        finally:
+            gc.enable()
         self._graph = graph
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """Return the same stream every time: the allocator keeps the memory of each stream apart."""
+    return torch.cuda.Stream(device)
 
 
 def _cloned(argument: Any) -> Any:

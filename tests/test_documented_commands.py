@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import train
-from benchmarks import distill_update, harness
+from benchmarks import distill_update, harness, learning, throughput
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
 
@@ -61,8 +61,10 @@ def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script
         return
     if script == "benchmarks/distill_update.py":
         harness.settings(distill_update.BenchmarkCfg, given)
-    elif script == "benchmarks/env_step.py":
-        compose_play([*given, "policy=random"])
+    elif script == "benchmarks/throughput.py":
+        throughput.read(given)
+    elif script == "benchmarks/learning.py":
+        learning.read(given)
     elif script == "play.py":
         compose_play(given)
     else:

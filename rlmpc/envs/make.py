@@ -15,6 +15,7 @@ from rlmpc.config.train import TaskCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
 from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
 from rlmpc.errors import UserError
+from rlmpc.graphs import uses_graphs
 
 SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed"}
 """Fields of an Isaac Lab config that a setting of the run determines; an override would have no effect."""
@@ -88,8 +89,6 @@ def make_deterministic(cfg: Any) -> None:
     # A recorded graph would sort the largest possible number of summands, not the actual one; from about 700
     # environments on, that is more than Warp can address.
     cfg.sim.physics.use_cuda_graph = False
-    # MuJoCo-Warp's own sensors, which nothing here reads, cannot be made deterministic.
-    cfg.sim.physics.solver_cfg.disable_sensors = True
 
 
 def make_env(
@@ -117,12 +116,18 @@ def make_env(
     if task.simulator == "toy":
         return ToyEnv(cfg, num_envs, device, seed)
     from rlmpc.envs.isaaclab.env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.kernels import compile_large_modules
     from rlmpc.envs.isaaclab.start import starting_simulator
 
     with starting_simulator(log_file, say):
+        compile_large_modules(device)
         env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))
+        if uses_graphs(device):
+            if unfit := env.unwrapped.unfit_for_masks():
+                say(f"steps cannot be recorded and take longer: what these do is unknown: {', '.join(unfit)}")
+            env.by_masks = not unfit
     return env
 
 
@@ -161,6 +166,9 @@ def _isaaclab_config(task: TaskCfg) -> Any:
     from rlmpc.envs.isaaclab.caches import check_caches
 
     check_caches()
+    from rlmpc.envs.isaaclab.kernels import compile_without_gradients
+
+    compile_without_gradients()
     from rlmpc.envs.isaaclab.env import load_env_cfg
 
     return load_env_cfg(task.env_id)

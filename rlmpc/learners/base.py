@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Self
 
 import lightning as L
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
 from rlmpc.checkpoint.arrays import misfits
@@ -20,7 +20,9 @@ from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
-from rlmpc.learners.metrics import IterationMeans
+from rlmpc.learners.metrics import IterationMeans, means_of_updates
+from rlmpc.learners.minibatches import Samples, minibatches, rows
+from rlmpc.learners.recorder import Recorder
 from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
@@ -30,6 +32,8 @@ from rlmpc.rollout.rollout import Metrics
 
 SKIPPED = "skipped_updates"
 """Key in a checkpoint of `SkippedUpdates.state_dict`."""
+GRAD_NORM = "train/grad_norm"
+"""Name under which a step reports what `descend` returned."""
 
 
 class OnPolicyLearner(L.LightningModule):
@@ -45,8 +49,6 @@ class OnPolicyLearner(L.LightningModule):
 
     policy: GaussianPolicy
     cfg: AgentCfg
-    find_unused_parameters: bool = False
-    """Whether some backward passes leave out parameters; DDP must be told."""
 
     def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class OnPolicyLearner(L.LightningModule):
         self._is_delivered = True
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
+        self.recorder = Recorder(self._capturable)
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
@@ -102,10 +105,10 @@ class OnPolicyLearner(L.LightningModule):
                 raise UserError(f"the memory in '{checkpoint.path}' is not the policy's (there | here): {lines[0]}")
 
     @property
-    def optimizer(self) -> LightningOptimizer:
+    def optimizer(self) -> torch.optim.Optimizer:
         """The only optimizer."""
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
     @property
@@ -129,27 +132,88 @@ class OnPolicyLearner(L.LightningModule):
         """Return the parts of a parameter group whose gradients are clipped as one vector each; here the whole."""
         return [parameters]
 
+    def replay[R](self, name: str, function: Callable[..., R], *arguments: Tensor, variant: Hashable = None) -> R:
+        """Call a function; a GPU records it and repeats what it did. See `Recorder.call`."""
+        return self.recorder.call(name, variant, function, self.device, *arguments)
+
+    def take_steps[S: Samples](
+        self, step: Callable[[S], dict[str, Tensor]], samples: S, variant: Hashable = None
+    ) -> Metrics:
+        """Take an optimizer step on every shuffled minibatch of samples and return the means of what they report.
+
+        Args:
+            step: a method that calls `descend` with the loss of a minibatch and returns what to report, scalars by
+                name, the norm under `GRAD_NORM` among it. It is replayed.
+            samples: of the whole rollout, from `Recorder.place`.
+            variant: everything else but tensors that `step` depends on in this iteration.
+        """
+
+        def on_rows(order: Tensor) -> tuple[list[str], Tensor]:
+            numbers = step(rows(samples, order))
+            return list(numbers), torch.stack(list(numbers.values())).detach()
+
+        names: list[str] = []
+        reported = []
+        for order in minibatches(samples, self.cfg.num_epochs, self.cfg.num_minibatches):
+            names, numbers = self.replay(step.__name__, on_rows, order, variant=variant)
+            reported.append(numbers.clone())
+            self._count_step()
+        table = torch.stack(reported)
+        self._skipped.add(table[:, names.index(GRAD_NORM)].isnan().float())
+        return means_of_updates(names, table)
+
+    def on_fit_start(self) -> None:
+        """Forget what was recorded with another optimizer."""
+        self.recorder = Recorder(self._capturable)
+
+    def _count_step(self) -> None:
+        """Count an optimizer step as Lightning does for its wrapped optimizers, in `trainer.global_step`."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        progress.increment_ready()
+        progress.increment_completed()
+
+    @contextmanager
+    def _capturable(self) -> Iterator[None]:
+        """Tell the optimizer that its step is being recorded; checkpoints of all devices say that it is not."""
+        groups = self.optimizer.param_groups
+        for group in groups:
+            group["capturable"] = True
+        try:
+            yield
+        finally:
+            for group in groups:
+                group["capturable"] = False
+
     def descend(self, loss: Tensor) -> Tensor:
         """Take one optimizer step on all parameters that `loss` reaches, with gradients clipped to `max_grad_norm`.
 
-        A gradient that is not finite leaves parameters and optimizer as they are. Every rank has the same gradient and
-        decides the same, on the device.
+        The gradient is the mean over ranks. One that is not finite leaves parameters and optimizer as they are. Every
+        rank has the same gradient and decides the same, on the device.
 
         Returns:
             Norm of the first group's gradient before clipping; NaN if the step was skipped.
         """
         optimizer = self.optimizer
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        loss.backward()
+        self._average_gradients()
         norms = [self._clip(group["params"]) for group in optimizer.param_groups]
         total = sum(norms[1:], norms[0])
         nothing = total - total  # 0 or NaN
-        skipped = nothing.nan_to_num(nan=1.0).float()
         # torch's gradient scaler sets this, too: with a 1 here, a fused Adam changes nothing, not even step counters.
-        optimizer.optimizer.found_inf = skipped  # pyright: ignore[reportAttributeAccessIssue]
+        optimizer.found_inf = nothing.nan_to_num(nan=1.0).float()  # pyright: ignore[reportAttributeAccessIssue]
         optimizer.step()
-        self._skipped.add(skipped)
         return norms[0] + nothing
+
+    def _average_gradients(self) -> None:
+        """Make every gradient its mean over all ranks, in one collective."""
+        if self.trainer.world_size == 1:
+            return
+        reached = [parameter for parameter in self.policy.parameters() if parameter.grad is not None]
+        flat = torch.cat([parameter.grad.flatten() for parameter in reached if parameter.grad is not None])
+        flat = self.mean_over_ranks(flat)
+        for parameter, part in zip(reached, flat.split([parameter.numel() for parameter in reached]), strict=True):
+            parameter.grad = part.view_as(parameter)
 
     def _clip(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """Clip the gradient of a parameter group and return its norm before, a scalar."""

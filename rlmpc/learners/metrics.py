@@ -16,12 +16,11 @@ ROOT = "/rmse"
 """Marks the name of a root mean square."""
 
 
-def means_of_updates(names: Sequence[str], numbers: Sequence[Tensor]) -> Metrics:
-    """Sum the `numbers` (K,) of an iteration's updates under `names` (K), with the number of updates as weight.
+def means_of_updates(names: Sequence[str], rows: Tensor) -> Metrics:
+    """Sum the numbers of an iteration's updates, `rows` (U, K), under `names` (K); the weight is the number of updates.
 
     An update with a number that is not finite is left out; a skipped update has one.
     """
-    rows = torch.stack(list(numbers))
     valid = rows.sum(dim=1).isfinite()
     totals = torch.where(valid.unsqueeze(1), rows, 0.0).sum(dim=0)
     return {name: (total, valid.sum().to(rows.dtype)) for name, total in zip(names, totals, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,6 +28,11 @@ class Samples:
     memory: dict[str, Tensor]
     """Memory of n environments before the first step, (1, n, ...) each, from `start_of`; empty for single steps."""
 
+    @property
+    def dim(self) -> int:
+        """Dimension along which samples are shuffled: that of single steps, or of the sequences' environments."""
+        return 1 if self.memory else 0
+
 
 def start_of(memory: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give a memory (N, ...) from before the first step a time dimension, (1, N, ...)."""
@@ -44,27 +49,26 @@ def single_steps[S: Samples](samples: S) -> S:
     return samples if samples.memory else tree_map(lambda values: values.flatten(0, 1), samples)
 
 
-def minibatches[S: Samples](samples: S, num_epochs: int, num_minibatches: int) -> Iterator[S]:
-    """Yield shuffled minibatches that hold each sample once an epoch.
+def minibatches(samples: Samples, num_epochs: int, num_minibatches: int) -> Iterator[Tensor]:
+    """Yield the rows (R,) of shuffled minibatches that hold each sample once an epoch.
 
     Single steps are shuffled one by one. With a memory, environments are shuffled and their steps stay in order.
     """
-    dim = 1 if samples.memory else 0
-    num_rows = samples.weight.shape[dim]
+    num_rows = samples.weight.shape[samples.dim]
     for _ in range(num_epochs):
         order = torch.randperm(num_rows, device=samples.weight.device)
-        # Shuffle everything, then cut: this takes fewer small kernels than gathering every minibatch.
-        shuffled = rows(samples, order, dim)
-        length = math.ceil(num_rows / num_minibatches)
-        for start in range(0, num_rows, length):
-            yield part_of(shuffled, start, min(length, num_rows - start), dim)
+        yield from order.split(math.ceil(num_rows / num_minibatches))
 
 
-def rows[S: Samples](samples: S, order: Tensor, dim: int) -> S:
-    """Copy the rows `order` (R,) of every tensor along `dim`."""
-    return tree_map(lambda values: values.index_select(dim, order), samples)
+def rows[S: Samples](samples: S, order: Tensor) -> S:
+    """Copy the rows `order` (R,) of every tensor; groups of observations that are one tensor stay one."""
+    copied: dict[tuple[int, torch.Size], Tensor] = {}
 
+    def copy(values: Tensor) -> Tensor:
+        key = (values.data_ptr(), values.shape)
+        if key not in copied:
+            copied[key] = values.index_select(samples.dim, order)
+        return copied[key]
 
-def part_of[S: Samples](samples: S, start: int, length: int, dim: int) -> S:
-    """Return `length` rows from `start` of every tensor along `dim`, without a copy."""
-    return tree_map(lambda values: values.narrow(dim, start, length), samples)
+    obs = tree_map(copy, samples.obs)
+    return replace(tree_map(lambda values: values.index_select(samples.dim, order), replace(samples, obs={})), obs=obs)

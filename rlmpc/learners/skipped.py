@@ -24,7 +24,7 @@ class SkippedUpdates:
         self._skipped: list[Tensor] = []
 
     def add(self, skipped: Tensor) -> None:
-        """Count an update: the scalar 1 if it was skipped, otherwise 0."""
+        """Count updates, in order (K,): 1 for each that was skipped, otherwise 0."""
         self._skipped.append(skipped)
 
     def pop_metrics(self) -> Metrics:
@@ -32,7 +32,7 @@ class SkippedUpdates:
 
         The last two include earlier updates.
         """
-        skipped = torch.stack(self._skipped)
+        skipped = torch.cat(self._skipped)
         self._skipped.clear()
         position = torch.arange(1.0, len(skipped) + 1, device=skipped.device)
         # Position of the last update taken before these; the updates in between were skipped.

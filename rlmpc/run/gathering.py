@@ -6,7 +6,7 @@ import atexit
 import sys
 import time
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
@@ -42,14 +42,21 @@ class Meeting(NamedTuple):
 class GatheringDDPStrategy(DDPStrategy):
     """Lightning's DDP, but a process that waits for others says for whom, and ends with a sentence.
 
+    The learner adds gradients over processes by itself, so its model is not wrapped.
+
     Args:
         timeout: how long to wait, for the others at the start as well as in a collective.
-        options: of `DDPStrategy`.
     """
 
-    def __init__(self, timeout: timedelta, **options: Any) -> None:
-        super().__init__(timeout=timeout, **options)
+    def __init__(self, timeout: timedelta) -> None:
+        super().__init__(timeout=timeout)
         self._patience = timeout
+
+    def configure_ddp(self) -> None:
+        """Let all processes start from the first one's parameters and buffers."""
+        assert self.model is not None
+        for values in self.model.state_dict().values():
+            torch.distributed.broadcast(values, src=0)
 
     def setup_distributed(self) -> None:
         """Wait for all processes and connect them.

@@ -38,7 +38,6 @@ def make_trainer(
     callbacks: Sequence[Callback],
     device: torch.device,
     resumed: Checkpoint | None,
-    find_unused_parameters: bool,
 ) -> L.Trainer:
     """Return the Trainer of a run.
 
@@ -48,13 +47,12 @@ def make_trainer(
         callbacks: in the order in which they are called.
         device: of this process.
         resumed: the checkpoint that the run resumes from.
-        find_unused_parameters: whether some backward passes of the learner leave parameters out.
     """
     return L.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=_devices(cfg.trainer, device),
         num_nodes=cfg.trainer.num_nodes,
-        strategy=_strategy(cfg.trainer, find_unused_parameters),
+        strategy=_strategy(cfg.trainer),
         plugins=[AtomicCheckpointIO(resumed), cluster_environment(launcher_name())],
         max_epochs=cfg.trainer.max_epochs,
         logger=make_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
@@ -94,13 +92,9 @@ class EventLog(TensorBoardLogger):
         return str(self.save_dir)
 
 
-def _strategy(cfg: TrainerCfg, find_unused_parameters: bool) -> GatheringDDPStrategy | str:
-    """Return the strategy for one or several processes. The learner merges normalizers, so no buffer is broadcast."""
-    if num_processes(cfg) == 1:
-        return "auto"
-    return GatheringDDPStrategy(
-        broadcast_buffers=False, find_unused_parameters=find_unused_parameters, timeout=COLLECTIVE_TIMEOUT
-    )
+def _strategy(cfg: TrainerCfg) -> GatheringDDPStrategy | str:
+    """Return the strategy for one or several processes."""
+    return "auto" if num_processes(cfg) == 1 else GatheringDDPStrategy(timeout=COLLECTIVE_TIMEOUT)
 
 
 def _devices(cfg: TrainerCfg, device: torch.device) -> int | list[int]:

@@ -1,7 +1,25 @@
 """Physics settings shared by the tasks: Newton with the MuJoCo-Warp solver."""
 
-from isaaclab.utils import ResolvableString
+from typing import Any
+
+from isaaclab.utils import ResolvableString, configclass
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg, NewtonCollisionPipelineCfg, NewtonShapeCfg
+
+
+@configclass
+class CollisionCfg(NewtonCollisionPipelineCfg):
+    """Newton's collision pipeline, with a broad phase that leaves out shapes above the ground."""
+
+    ground_cell: float | None = 0.1
+    """Width of the cells [m] in which the height of the ground is noted (`ground_clearance.py`); contacts do not depend
+    on it. None is the stock broad phase."""
+
+    def to_pipeline_args(self) -> dict[str, Any]:
+        """Return the arguments of Newton's pipeline, which does not know the cells."""
+        arguments = super().to_pipeline_args()
+        del arguments["ground_cell"]
+        return arguments
+
 
 PHYSICS_CFG = NewtonCfg(
     solver_cfg=MJWarpSolverCfg(
@@ -17,8 +35,10 @@ PHYSICS_CFG = NewtonCfg(
         integrator="implicitfast",
         # MuJoCo's own collision detection does not handle the generated terrain meshes.
         use_mujoco_contacts=False,
+        # MuJoCo-Warp's own sensors, which nothing here reads, take long to compile and cannot be made deterministic.
+        disable_sensors=True,
     ),
-    collision_cfg=NewtonCollisionPipelineCfg(),
+    collision_cfg=CollisionCfg(),
     num_substeps=1,
     # Contact stiffness [N/m] and damping [N s/m] of Isaac Lab's own rough-terrain preset.
     default_shape_cfg=NewtonShapeCfg(margin=0.0, ke=1.6e5, kd=1100.0),

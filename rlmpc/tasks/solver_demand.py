@@ -12,6 +12,9 @@ import warp as wp
 from isaaclab.physics import PhysicsManager
 from isaaclab_newton.physics import MJWarpSolverCfg, NewtonManager, NewtonMJWarpManager
 from newton import Contacts, Control, Model, State
+from newton.geometry import BroadPhaseExplicit
+
+from rlmpc.tasks.ground_clearance import BroadPhaseAboveGround
 
 DEMAND = ("contacts_peak", "contacts_overflows", "constraints_peak", "constraints_overflows")
 """Rows of `NewtonDemandManager.demand`: the largest number, and the physics steps in which it exceeded its limit."""
@@ -52,6 +55,14 @@ class NewtonDemandManager(NewtonMJWarpManager):
         solver.mjw_model.opt.warn_overflow = False
         shape = (len(DEMAND), solver.mjw_data.nworld)
         NewtonDemandManager.demand = wp.zeros(shape, dtype=int, device=PhysicsManager._device)
+
+    @classmethod
+    def _initialize_contacts(cls) -> None:
+        """Build the collision pipeline with a broad phase that knows how high the ground is."""
+        super()._initialize_contacts()
+        pipeline, cell = cls._collision_pipeline, getattr(cls._collision_cfg, "ground_cell", None)
+        if pipeline is not None and cell is not None and type(pipeline.broad_phase) is BroadPhaseExplicit:
+            pipeline.broad_phase = BroadPhaseAboveGround(pipeline.model, pipeline.shape_pairs_filtered, cell)
 
     @classmethod
     def _step_solver(

@@ -59,8 +59,9 @@ def _fit(learner: OnPolicyLearner, env: VecEnv, iterations: int):
             numbers.append(dict(pl_module.numbers))
 
     trainer = L.Trainer(
-        accelerator="cpu", devices=1, max_epochs=iterations, logger=False, callbacks=[Record()],
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, inference_mode=False,
+        accelerator="gpu" if env.device.type == "cuda" else "cpu", devices=1, max_epochs=iterations, logger=False,
+        callbacks=[Record()], enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        inference_mode=False,
     )  # fmt: skip
     trainer.fit(learner, datamodule=datamodule)
     return datamodule, numbers
@@ -72,10 +73,12 @@ def run_toy():
     return _run_toy
 
 
-def _run_toy(iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", **changes: Any):
+def _run_toy(
+    iterations: int, seed: int = 1, num_envs: int = 64, agent: str = "ppo", device: str = "cpu", **changes: Any
+):
     cfg = replace(compose_train(["task=toy", f"agent={agent}"])[0].agent, **changes)
     L.seed_everything(seed, verbose=False)
-    env = ToyEnv(ToyEnvCfg(), num_envs, "cpu", seed)
+    env = ToyEnv(ToyEnvCfg(), num_envs, device, seed)
     learner = ALGORITHMS[agent].learner().start(cfg, env, None, print)
     return learner, *_fit(learner, env, iterations)
 
@@ -111,8 +114,8 @@ def toy_world():
     return _toy_world
 
 
-def _toy_world(seed: int = 1) -> ToyEnv:
-    return ToyEnv(ToyEnvCfg(episode_length_s=1.5, arena_half_size=0.7), 16, "cpu", seed)
+def _toy_world(seed: int = 1, device: str = "cpu") -> ToyEnv:
+    return ToyEnv(ToyEnvCfg(episode_length_s=1.5, arena_half_size=0.7), 16, device, seed)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def valid_alone(samples: Samples) -> Samples:
     """Single steps without those that are left out."""
     kept = samples.weight.nonzero().flatten()
     assert 0 < len(kept) < len(samples.weight)
-    return rows(samples, kept, dim=0)
+    return rows(samples, kept)
 
 
 @pytest.mark.parametrize("on_history", [False, True])
@@ -79,6 +79,7 @@ def test_losses_and_gradients_are_those_of_the_valid_samples_alone(trained, name
     if name == "rma":
         learner.policy.acts_on_history = on_history
         learner.cfg.regularizer_start = learner.cfg.regularizer_ramp = 0
+        learner.strength.fill_(learner.cfg.regularizer_weight)
     samples = learner.samples(collected(datamodule))
     loss, gradient, numbers = step(learner, samples)
     assert all(value.isfinite().all() for value in (loss, gradient))

@@ -24,8 +24,7 @@ def counted(iterations: list[str], in_a_row: float = 0.0) -> list[tuple[float, f
     updates.in_a_row = torch.tensor(in_a_row)
     counts = []
     for iteration in iterations:
-        for update in iteration:
-            updates.add(torch.tensor(float(update == "x")))
+        updates.add(torch.tensor([float(update == "x") for update in iteration]))
         metrics = updates.pop_metrics()
         assert all(weight == 1.0 for _, weight in metrics.values())
         counts.append((metrics["fault/skipped_updates"][0].item(), metrics["fault/skipped_in_a_row"][0].item()))
@@ -54,15 +53,14 @@ def test_the_run_that_a_checkpoint_holds_goes_on():
 def test_the_share_of_the_latest_updates_forgets_what_is_older():
     updates, shares = SkippedUpdates(), []
     for iteration in ("x." * 20, "x." * 20, "x." * 20, "." * 20, "xxx." * 25):
-        for update in iteration:
-            updates.add(torch.tensor(float(update == "x")))
+        updates.add(torch.tensor([float(update == "x") for update in iteration]))
         shares.append(updates.pop_metrics()["fault/skipped_share"][0].item())
     # Of 100: 20 in the first 40, 40 in the first 80, then 50, 40 once 20 more are taken, 75.
     assert shares == pytest.approx([0.2, 0.4, 0.5, 0.4, 0.75])
 
 
 def test_an_update_with_a_number_that_is_not_finite_is_left_out_of_the_means():
-    rows = [torch.tensor(row) for row in ([1.0, 2.0], [math.nan, 5.0], [3.0, math.inf], [5.0, 4.0])]
+    rows = torch.tensor([[1.0, 2.0], [math.nan, 5.0], [3.0, math.inf], [5.0, 4.0]])
     metrics = means_of_updates(("a", "b"), rows)
     assert {name: (total.item(), weight.item()) for name, (total, weight) in metrics.items()} == {
         "a": (6.0, 2.0),

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from rlmpc.algorithms.ppo.learner import PpoLearner, PpoSamples
 from rlmpc.algorithms.student.learner import StudentLearner
-from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.learners.minibatches import Samples
 
 
-def step(learner: OnPolicyLearner, samples: Samples) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+def step(learner: PpoLearner | StudentLearner, samples: Samples) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """One update of PPO or of a student on all samples at once, but for the optimizer's step.
 
     Returns:
@@ -27,14 +26,10 @@ def step(learner: OnPolicyLearner, samples: Samples) -> tuple[Tensor, Tensor, di
             return torch.zeros(())
 
         patch.setattr(learner, "descend", descend)
-        patch.setattr(learner.cfg, "num_epochs", 1)
-        patch.setattr(learner.cfg, "num_minibatches", 1)
         learner.zero_grad()
-        # Not of a subclass, which may train more than that afterwards.
-        update = PpoLearner.update if isinstance(learner, PpoLearner) else StudentLearner.update
-        reported = update(learner, samples)
+        reported = learner.step(samples)
     gradient = torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
-    return losses[0].detach(), gradient, {name: total / weight for name, (total, weight) in reported.items()}
+    return losses[0].detach(), gradient, {name: value.detach() for name, value in reported.items()}
 
 
 def ratio(learner: PpoLearner, samples: PpoSamples) -> Tensor:

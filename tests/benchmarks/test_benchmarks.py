@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import distill_update, env_step, plot_curve, toy
+from benchmarks import distill_update, plot_curve, toy
 from benchmarks.harness import Clock, spread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ def lines(out: str) -> list[dict]:
 
 def test_all_benchmarks_are_started_here():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
-    assert scripts == {"distill_update", "env_step", "plot_curve", "toy"}
+    assert scripts == {"distill_update", "learning", "plot_curve", "throughput", "toy"}
 
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
@@ -51,14 +51,6 @@ def test_arguments_that_do_not_fit_are_refused(command, argument, sentence):
     code, _, err = command(distill_update.main, argument)
     assert code == 2
     assert sentence in err
-
-
-def test_env_step_measures_a_task(command):
-    code, out, err = command(env_step.main, "task=toy", "device=cpu", "num_envs=4", "steps=6")
-    assert code == 0, err
-    (line,) = lines(out)
-    assert line["num_envs"] == 4
-    assert 0 < line["env_steps_per_s_lowest"] <= line["env_steps_per_s"]
 
 
 def test_toy_says_whether_a_seed_solved_the_task(command, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rlmpc.learners.minibatches import Samples, memory_of, minibatches, single_steps, start_of
+from rlmpc.learners.minibatches import Samples, memory_of, minibatches, rows, single_steps, start_of
 
 
 def numbered(steps: int, envs: int, memory: bool) -> Samples:
@@ -12,9 +12,13 @@ def numbered(steps: int, envs: int, memory: bool) -> Samples:
     return single_steps(Samples({"policy": number.unsqueeze(2)}, number.clone(), restarts, start_of(start)))
 
 
+def cut(samples: Samples, num_epochs: int, num_minibatches: int) -> list[Samples]:
+    return [rows(samples, order) for order in minibatches(samples, num_epochs, num_minibatches)]
+
+
 def test_without_a_memory_single_steps_are_shuffled_and_each_is_used_once_an_epoch():
     samples = numbered(6, 4, memory=False)
-    made = list(minibatches(samples, num_epochs=2, num_minibatches=3))
+    made = cut(samples, num_epochs=2, num_minibatches=3)
     assert [minibatch.weight.shape for minibatch in made] == [(8,)] * 6
     for epoch in (made[:3], made[3:]):
         weight = torch.cat([minibatch.weight for minibatch in epoch])
@@ -27,7 +31,7 @@ def test_without_a_memory_single_steps_are_shuffled_and_each_is_used_once_an_epo
 def test_with_a_memory_whole_environments_are_shuffled_and_keep_their_order_in_time():
     samples = numbered(6, 8, memory=True)
     assert samples.restarts.nonzero().tolist() == [[1, 0], [2, 1]]
-    made = list(minibatches(samples, num_epochs=2, num_minibatches=4))
+    made = cut(samples, num_epochs=2, num_minibatches=4)
     assert [minibatch.weight.shape for minibatch in made] == [(6, 2)] * 8
     for epoch in (made[:4], made[4:]):
         envs = torch.cat([memory_of(minibatch)["hidden"].flatten() for minibatch in epoch])
@@ -42,5 +46,15 @@ def test_with_a_memory_whole_environments_are_shuffled_and_keep_their_order_in_t
 
 @pytest.mark.parametrize(("num_minibatches", "lengths"), [(3, [4, 4, 2]), (4, [3, 3, 3, 1]), (1, [10])])
 def test_what_cannot_be_divided_evenly_leaves_a_shorter_last_minibatch(num_minibatches: int, lengths: list[int]):
-    made = list(minibatches(numbered(5, 2, memory=False), 1, num_minibatches))
+    made = cut(numbered(5, 2, memory=False), 1, num_minibatches)
     assert [len(minibatch.weight) for minibatch in made] == lengths
+
+
+def test_groups_that_are_one_tensor_stay_one():
+    samples = numbered(6, 4, memory=False)
+    same, other = samples.obs["policy"], samples.obs["policy"].clone()
+    samples.obs = {"teacher": same, "critic": same, "policy": other}
+    minibatch = rows(samples, torch.tensor([3, 1]))
+    assert minibatch.obs["teacher"] is minibatch.obs["critic"]
+    assert minibatch.obs["teacher"] is not minibatch.obs["policy"]
+    assert torch.equal(minibatch.obs["critic"], other[[3, 1]])

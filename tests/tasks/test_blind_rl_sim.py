@@ -212,7 +212,8 @@ def test_a_non_finite_state_ends_that_episode_and_leaves_the_others_alone(env) -
     groups, reward, terminated, _, _ = env.step(torch.zeros(NUM_ENVS, 30))
     assert not terminated.any() and torch.isfinite(reward).all()
     assert all(torch.isfinite(group).all() for group in groups.values())
-    assert all(math.isfinite(high) for high in env.command_manager.get_term("base_velocity").ranges.lin_vel_x)
+    ranges = env.command_manager.get_term("base_velocity").state_dict()
+    assert all(math.isfinite(end) for ends in ranges.values() for end in ends)
 
 
 def test_leaving_the_tile_is_a_truncation(env) -> None:

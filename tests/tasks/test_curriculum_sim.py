@@ -10,6 +10,8 @@ pytestmark = pytest.mark.sim
 
 NUM_ENVS = 12
 ALL = torch.arange(NUM_ENVS)
+VX = torch.tensor([True, False, False])
+"""The first of the command's axes."""
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +160,7 @@ def test_pushes_begin_when_the_speed_range_is_wide_enough(env) -> None:
     assert torch.equal(env.scene["robot"].data.root_vel_w.torch, before)
     command = env.command_manager.get_term("base_velocity")
     for _ in range(4):
-        command.widen("lin_vel_x", 0.1)
+        command.widen(VX, 0.1)
     mdp.push_at_speed(env, ALL, **params)
     change = env.scene["robot"].data.root_vel_w.torch - before
     assert 0.0 < change[:, :2].abs().max() <= 0.5

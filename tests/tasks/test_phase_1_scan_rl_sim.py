@@ -11,6 +11,8 @@ pytestmark = pytest.mark.sim
 
 NUM_ENVS = 16
 NUM_ROWS = 3
+VX = torch.tensor([True, False, False])
+"""The first of the command's axes."""
 """Levels; the hardest tiles have a difficulty of 2/3 to 1."""
 MAX_DISTANCE = 7.0
 EDGE = 1e-4
@@ -264,10 +266,10 @@ def test_vx_is_drawn_from_above_half_a_metre_per_second_once_its_limit_is_reache
     narrow = command.state_dict()
     assert narrow == {"lin_vel_x": [0.0, 0.1], "lin_vel_y": [-0.1, 0.1], "ang_vel_z": [-0.1, 0.1]}
     for _ in range(8):
-        command.widen("lin_vel_x", 0.1)
+        command.widen(VX, 0.1)
     assert command.state_dict()["lin_vel_x"] == [0.0, 0.9]
     for _ in range(3):
-        command.widen("lin_vel_x", 0.1)
+        command.widen(VX, 0.1)
         assert command.state_dict()["lin_vel_x"] == [0.5, 1.0]
     saved = adapter.curriculum()
     command.load_state_dict(narrow)

@@ -26,9 +26,6 @@ class FinetuneLearner(PpoLearner):
     undo the distillation. A memory is unrolled over the rollout, as in distillation.
     """
 
-    # While the value function warms up, no gradient reaches the actor.
-    find_unused_parameters = True
-
     cfg: FinetuneCfg
     policy: StudentPolicy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +13,8 @@ from torch.distributions import Normal, kl_divergence
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.contract.contract import Contract
-from rlmpc.learners.base import OnPolicyLearner
-from rlmpc.learners.metrics import means_of_updates
-from rlmpc.learners.minibatches import Samples, minibatches, single_steps, start_of
+from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
+from rlmpc.learners.minibatches import Samples, single_steps, start_of
 from rlmpc.losses.gae import gae
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
 from rlmpc.losses.weighting import FILL_LOG_PROB, FILL_STD, explained_variance, filled, weighted_mean
@@ -69,10 +69,15 @@ class PpoLearner(OnPolicyLearner):
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
-        samples = self.samples(rollout)
+        placed = self.recorder.place("rollout", replace(rollout, metrics={}))
+        samples = self.recorder.place("samples", self.replay("samples", lambda: self.samples(placed)))
         metrics = rollout.metrics | self.update(samples)
-        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
+        self.replay("observe", lambda: self.observe(samples))
         self.publish(metrics)
+
+    def observe(self, samples: PpoSamples) -> None:
+        """Take the observations into the normalizers."""
+        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
         """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""
@@ -93,43 +98,47 @@ class PpoLearner(OnPolicyLearner):
         return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
 
     def update(self, samples: PpoSamples) -> Metrics:
-        """Take all optimizer steps on the samples of a rollout and return their metrics."""
-        cfg, policy, lr = self.cfg, self.policy, self.optimizer.param_groups[0]["lr"]
-        numbers: dict[str, Tensor] = {}
-        reported = []
-        for minibatch in minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
-            acted, weight = minibatch.acted, minibatch.weight
-            value = policy.value(minibatch.obs)
-            clip_value = cfg.clip if cfg.clip_value_loss else None
-            critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
-            if self.trains_actor:
-                # Compare the distribution that acted with the current policy's.
-                then, today = Normal(acted.mean, acted.std, validate_args=False), self.distribution(minibatch)
-                log_prob = today.log_prob(acted.action).sum(dim=-1)
-                surrogate = surrogate_loss(log_prob, acted.log_prob, minibatch.advantage, cfg.clip)
-                entropy = today.entropy().sum(dim=-1)
-                kl = kl_divergence(then, today).sum(dim=-1).detach()
-            else:
-                surrogate = entropy = kl = torch.zeros_like(critic_loss)
-            means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
-            kl, surrogate, critic_loss, entropy = means.unbind()
-            beside = self.losses_beside(minibatch)
-            loss = surrogate + cfg.value_coef * critic_loss - cfg.entropy_coef * entropy
-            loss = sum(beside.values(), loss)
+        """Take all optimizer steps on the samples of a rollout, from `Recorder.place`, and return their metrics."""
+        reported = self.take_steps(self.step, samples, self.variant)
+        return reported | self.replay("state_metrics", lambda: self._state_metrics(samples))
 
-            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
-            grad_norm = self.descend(loss)
-            policy.noise.project()
-            numbers = {
-                "train/kl": kl,
-                "loss/surrogate": surrogate,
-                "loss/value": critic_loss,
-                "train/entropy": entropy,
-                **beside,
-                "train/grad_norm": grad_norm,
-            }
-            reported.append(torch.stack(list(numbers.values())).detach())
-        return means_of_updates(list(numbers), reported) | self._state_metrics(lr, samples)
+    @property
+    def variant(self) -> Hashable:
+        """What `step` does otherwise in this iteration than in others, but for the values of tensors."""
+        return self.trains_actor
+
+    def step(self, minibatch: PpoSamples) -> dict[str, Tensor]:
+        """Adapt the learning rate, take one optimizer step and return what to report."""
+        cfg, lr, weight = self.cfg, self.optimizer.param_groups[0]["lr"], minibatch.weight
+        value = self.policy.value(minibatch.obs)
+        clip_value = cfg.clip if cfg.clip_value_loss else None
+        critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
+        kl, surrogate, entropy = self._actor_losses(minibatch) if self.trains_actor else [torch.zeros_like(value)] * 3
+        means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
+        kl, surrogate, critic_loss, entropy = means.unbind()
+        beside = self.losses_beside(minibatch)
+        loss = surrogate + cfg.value_coef * critic_loss - cfg.entropy_coef * entropy
+        loss = sum(beside.values(), loss)
+
+        lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
+        grad_norm = self.descend(loss)
+        self.policy.noise.project()
+        return {
+            "train/kl": kl,
+            "loss/surrogate": surrogate,
+            "loss/value": critic_loss,
+            "train/entropy": entropy,
+            **beside,
+            GRAD_NORM: grad_norm,
+        }
+
+    def _actor_losses(self, minibatch: PpoSamples) -> list[Tensor]:
+        """Return KL divergence, surrogate loss and entropy of the policy of today, (...,) each."""
+        acted = minibatch.acted
+        then, today = Normal(acted.mean, acted.std, validate_args=False), self.distribution(minibatch)
+        log_prob = today.log_prob(acted.action).sum(dim=-1)
+        surrogate = surrogate_loss(log_prob, acted.log_prob, minibatch.advantage, self.cfg.clip)
+        return [kl_divergence(then, today).sum(dim=-1).detach(), surrogate, today.entropy().sum(dim=-1)]
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
         """Return the current distribution of a minibatch's actions, given the inputs that the rollout acted on."""
@@ -140,8 +149,9 @@ class PpoLearner(OnPolicyLearner):
         return {}
 
     @torch.no_grad()
-    def _state_metrics(self, lr: Tensor, samples: PpoSamples) -> Metrics:
+    def _state_metrics(self, samples: PpoSamples) -> Metrics:
         """Return learning rate and noise after the update, and how well the critic predicted the returns."""
+        lr = self.optimizer.param_groups[0]["lr"]
         one = torch.ones((), device=self.device)
         foreseen = explained_variance(samples.value, samples.returns, samples.weight)
         return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from torch.nn.functional import cosine_similarity, mse_loss
 from rlmpc.algorithms.ppo.learner import PpoLearner, PpoSamples
 from rlmpc.algorithms.rma.policy import RmaActorCritic
 from rlmpc.algorithms.rma.settings import RmaCfg
-from rlmpc.learners.metrics import means_of_updates
-from rlmpc.learners.minibatches import Samples, minibatches
+from rlmpc.learners.base import GRAD_NORM
+from rlmpc.learners.minibatches import Samples
 from rlmpc.learners.schedules import is_nth, ramp
 from rlmpc.losses.adaptation import latent_distance
 from rlmpc.losses.weighting import weighted_mean
@@ -41,11 +42,15 @@ class RmaLearner(PpoLearner):
     learning", 2011).
     """
 
-    # No backward pass reaches both the history encoder and PPO's parameters; some leave out the privileged encoder.
-    find_unused_parameters = True
-
     cfg: RmaCfg
     policy: RmaActorCritic
+
+    strength: Tensor
+    """Weight of the regularizer in this iteration, a scalar."""
+
+    def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
+        super().__init__(agent, contract)
+        self.register_buffer("strength", torch.zeros(()), persistent=False)
 
     def parameter_groups(self) -> dict[str, tuple[Iterable[torch.nn.Parameter], str]]:
         """Return the parameters of PPO, estimator and history encoder, each group with its own learning rate."""
@@ -66,7 +71,14 @@ class RmaLearner(PpoLearner):
 
     def update(self, samples: PpoSamples) -> Metrics:
         """Train PPO and the estimator, then the history encoder if its latent was acted on; return the metrics."""
-        return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
+        self.strength.fill_(self._regularizer_weight())
+        before = self.replay("latent_metrics", lambda: self._latent_metrics(samples), variant=self.variant)
+        return before | super().update(samples) | self._adapt_history(samples)
+
+    @property
+    def variant(self) -> Hashable:
+        """Which latent was acted on, and whether the regularizer pulls."""
+        return self.policy.acts_on_history, self._regularizer_weight() > 0.0
 
     def distribution(self, minibatch: PpoSamples) -> Normal:
         """Return the distribution as PPO does, or with `compat: reference` from true velocity and privileged latent.
@@ -83,10 +95,10 @@ class RmaLearner(PpoLearner):
         obs, weight, policy = minibatch.obs, minibatch.weight, self.policy
         error = mse_loss(policy.estimate_velocity(obs), policy.true_velocity(obs), reduction="none").mean(dim=-1)
         estimator = weighted_mean(error, weight)
-        pull, strength = torch.zeros_like(estimator), self._regularizer_weight()
-        if strength > 0.0:
+        pull = torch.zeros_like(estimator)
+        if self._regularizer_weight() > 0.0:
             distance = latent_distance(policy.privileged_latent(obs), minibatch.acted.inferred["history_latent"])
-            pull = strength * weighted_mean(distance, weight)
+            pull = self.strength * weighted_mean(distance, weight)
         return {"loss/estimator": estimator, "loss/regularizer": pull}
 
     def _regularizer_weight(self) -> float:
@@ -99,7 +111,7 @@ class RmaLearner(PpoLearner):
         Returns:
             `loss/history`, with weight 0 if nothing was trained.
         """
-        cfg, policy, obs = self.cfg, self.policy, samples.obs
+        policy, obs = self.policy, samples.obs
         if not policy.acts_on_history:
             nothing = torch.zeros((), device=self.device)
             return {"loss/history": (nothing, nothing)}
@@ -107,13 +119,15 @@ class RmaLearner(PpoLearner):
             target = policy.privileged_latent(obs)
         sensed = {policy.actor_group: obs[policy.actor_group]}
         needed = HistorySamples(sensed, samples.weight, samples.restarts, {}, target)
-        reported = []
-        for minibatch in minibatches(needed, cfg.num_epochs, cfg.num_minibatches):
-            distance = latent_distance(policy.history_latent(minibatch.obs), minibatch.target)
-            loss = weighted_mean(distance, minibatch.weight)
-            # The norm of a skipped step is not a number, so `means_of_updates` leaves out its loss, too.
-            reported.append(torch.stack([loss.detach(), self.descend(loss)]))
-        return {"loss/history": means_of_updates(("loss/history", "norm"), reported)["loss/history"]}
+        needed = self.recorder.place("history_samples", needed)
+        return {"loss/history": self.take_steps(self.history_step, needed)["loss/history"]}
+
+    def history_step(self, minibatch: HistorySamples) -> dict[str, Tensor]:
+        """Take one optimizer step of the history encoder and return what to report."""
+        distance = latent_distance(self.policy.history_latent(minibatch.obs), minibatch.target)
+        loss = weighted_mean(distance, minibatch.weight)
+        # The norm of a skipped step is not a number, so its loss is left out of the mean, too.
+        return {"loss/history": loss, GRAD_NORM: self.descend(loss)}
 
     @torch.no_grad()
     def _latent_metrics(self, samples: PpoSamples) -> Metrics:
@@ -127,6 +141,6 @@ class RmaLearner(PpoLearner):
             **{f"estimator/rmse_{axis}": (square, one) for axis, square in zip("xyz", squares, strict=False)},
             "latent/distance": (weighted_mean(latent_distance(history, privileged), weight), one),
             "latent/cosine": (weighted_mean(cosine_similarity(history, privileged, dim=-1), weight), one),
-            "latent/regularizer_weight": (one * self._regularizer_weight(), one),
+            "latent/regularizer_weight": (self.strength.clone(), one),
             "latent/acted_on_history": (one * float(self.policy.acts_on_history), one),
         }

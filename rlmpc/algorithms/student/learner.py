@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -22,9 +22,8 @@ from rlmpc.checkpoint.weights import load_weights
 from rlmpc.contract.contract import Contract
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError, nearest
-from rlmpc.learners.base import OnPolicyLearner
-from rlmpc.learners.metrics import means_of_updates
-from rlmpc.learners.minibatches import Samples, memory_of, minibatches, single_steps, start_of
+from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
+from rlmpc.learners.minibatches import Samples, memory_of, single_steps, start_of
 from rlmpc.learners.schedules import ramp
 from rlmpc.losses.distillation import imitation_loss, leads_to_fall
 from rlmpc.losses.weighting import FILL_STD, filled, weighted_mean
@@ -54,9 +53,6 @@ class StudentLearner(OnPolicyLearner):
             `evaluation`. Its weights are part of this module, so a student's checkpoint needs no second file.
         predictions: quantities that the student predicts besides its actions, name -> width.
     """
-
-    # Only the KL loss reaches the spread of the student's actions.
-    find_unused_parameters = True
 
     cfg: StudentCfg
     policy: StudentPolicy
@@ -120,16 +116,22 @@ class StudentLearner(OnPolicyLearner):
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
+        placed = self.recorder.place("rollout", replace(rollout, metrics={}))
+        samples, shares = self.replay("prepare", lambda: self._prepare(placed))
+        samples = self.recorder.place("samples", samples)
+        self.publish(rollout.metrics | self.update(samples) | shares)
+
+    def _prepare(self, rollout: Rollout) -> tuple[StudentSamples, Metrics]:
+        """Take the observations into the normalizers and return the samples, and which share of them is what."""
         # First, so that the very first update sees normalised observations; the loss does not depend on how the student
         # acted.
         self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
         samples = self.samples(rollout)
         one = torch.ones((), device=self.device)
-        shares = {
+        return samples, {
             "dagger/teacher_share": (rollout.acted.teacher_acts.float().mean(), one),
             "dagger/kept_share": (samples.weight.mean(), one),
         }
-        self.publish(rollout.metrics | self.update(samples) | shares)
 
     def samples(self, rollout: Rollout) -> StudentSamples:
         """Turn a rollout into samples: single steps, or sequences for a student with a memory."""
@@ -142,28 +144,27 @@ class StudentLearner(OnPolicyLearner):
 
     def update(self, samples: StudentSamples) -> Metrics:
         """Take all optimizer steps on the samples of a rollout and return their metrics."""
-        cfg, policy = self.cfg, self.policy
-        numbers: dict[str, Tensor] = {}
-        reported = []
-        for minibatch in minibatches(samples, cfg.num_epochs, cfg.num_minibatches):
-            obs, weight = minibatch.obs, minibatch.weight
-            recalled = policy.recall(obs, memory_of(minibatch), minibatch.restarts)
-            student = policy.distribution(obs, recalled)
-            teacher = Normal(minibatch.teacher_mean, minibatch.teacher_std, validate_args=False)
-            loss = weighted_mean(imitation_loss(cfg.loss, student, teacher, cfg.huber_delta), weight)
-            numbers = {"loss/imitation": loss}
-            # `predict` runs the actor's hidden layers a second time, which is needless without predictors.
-            predicted = policy.predict(obs, recalled) if policy.predictors else {}
-            for name, prediction in predicted.items():
-                error = mse_loss(prediction, minibatch.targets[name], reduction="none").mean(dim=-1)
-                numbers[f"loss/{name}"] = weighted_mean(error, weight)
-                loss = loss + cfg.predictions[name] * numbers[f"loss/{name}"]
-            numbers["train/grad_norm"] = self.descend(loss)
-            policy.noise.project()
-            reported.append(torch.stack(list(numbers.values())).detach())
-        one = torch.ones((), device=self.device)
-        noise_std = policy.noise.log_std.exp().mean().detach()
-        return {**means_of_updates(list(numbers), reported), "train/noise_std": (noise_std, one)}
+        reported = self.take_steps(self.step, samples)
+        noise_std = self.policy.noise.log_std.exp().mean().detach()
+        return {**reported, "train/noise_std": (noise_std, torch.ones((), device=self.device))}
+
+    def step(self, minibatch: StudentSamples) -> dict[str, Tensor]:
+        """Take one optimizer step and return what to report."""
+        cfg, policy, obs, weight = self.cfg, self.policy, minibatch.obs, minibatch.weight
+        recalled = policy.recall(obs, memory_of(minibatch), minibatch.restarts)
+        student = policy.distribution(obs, recalled)
+        teacher = Normal(minibatch.teacher_mean, minibatch.teacher_std, validate_args=False)
+        loss = weighted_mean(imitation_loss(cfg.loss, student, teacher, cfg.huber_delta), weight)
+        numbers = {"loss/imitation": loss}
+        # `predict` runs the actor's hidden layers a second time, which is needless without predictors.
+        predicted = policy.predict(obs, recalled) if policy.predictors else {}
+        for name, prediction in predicted.items():
+            error = mse_loss(prediction, minibatch.targets[name], reduction="none").mean(dim=-1)
+            numbers[f"loss/{name}"] = weighted_mean(error, weight)
+            loss = loss + cfg.predictions[name] * numbers[f"loss/{name}"]
+        numbers[GRAD_NORM] = self.descend(loss)
+        policy.noise.project()
+        return numbers
 
     def train(self, mode: bool = True) -> StudentLearner:
         """Switch only the student to training mode, or back."""

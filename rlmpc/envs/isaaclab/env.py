@@ -8,7 +8,7 @@ from typing import Any, cast
 import gymnasium as gym
 import torch
 import warp as wp
-from isaaclab.envs import ManagerBasedRLEnv, VecEnvObs
+from isaaclab.envs import VecEnvObs
 from isaaclab.managers import ObservationTermCfg
 from isaaclab.terrains import TerrainImporter
 from torch import Tensor
@@ -17,7 +17,7 @@ import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
-from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
+from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.vec_env import Obs, Step, levels_for
@@ -47,7 +47,7 @@ class IsaacLabEnv:
         cfg.sim.device = str(device)
         cfg.seed = seed
         cfg.finalize()
-        self._env = EpisodeEndEnv(cfg)
+        self._env = MaskedEnv(cfg)
         self.num_envs = num_envs
         self.device = torch.device(self._env.device)
         self.step_dt = self._env.step_dt
@@ -63,24 +63,44 @@ class IsaacLabEnv:
         self.command_names = self._measuring.command_names
         self.reasons = self._measuring.reasons
         self._demand = wp.to_torch(NewtonDemandManager.demand)
+        self._by_masks = False
 
     @property
-    def unwrapped(self) -> ManagerBasedRLEnv:
+    def unwrapped(self) -> MaskedEnv:
         """Isaac Lab's environment, for tests and tools that inspect the simulation."""
         return self._env
+
+    @property
+    def by_masks(self) -> bool:
+        """Whether steps are those of `MaskedEnv`, which a GPU replays, instead of Isaac Lab's own; may change.
+
+        Their tensors are overwritten by the next step. `measure` needs Isaac Lab's.
+        """
+        return self._by_masks
+
+    @by_masks.setter
+    def by_masks(self, by_masks: bool) -> None:
+        self._by_masks = by_masks
+        if by_masks:
+            self._env.use_masks()
+        else:
+            self._env.leave_masks()
 
     def reset(self) -> Obs:
         """Start a new episode everywhere."""
         self._env.is_recording = False
         obs, _ = self._env.reset()
         self._env.is_recording = True
+        self.by_masks = self._by_masks
         return _concatenated(obs)
 
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
+        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
+        if self._by_masks:
+            return Step(**vars(self._env.masked_step(safe)))
         self._env.terminal_obs = None
         self._measuring.begin_step()
-        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
         obs, reward, terminated, truncated, _ = self._env.step(safe)
         faulty = self._env.faulty
         terminated = terminated & ~faulty
@@ -97,6 +117,7 @@ class IsaacLabEnv:
 
     def place(self, trials: list[Trial], round_number: int = 0) -> None:
         """Set up the next episodes; see the contract."""
+        self.by_masks = False
         self._measuring.place(trials, round_number)
 
     def measure(self) -> dict[str, Tensor]:
@@ -155,6 +176,7 @@ class IsaacLabEnv:
 
     def state(self) -> dict[str, Any]:
         """Return everything that determines the next steps, by path; see `rlmpc.envs.isaaclab.state`."""
+        self._env.update_buffers()
         return state_of(self._env, self)
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -164,6 +186,7 @@ class IsaacLabEnv:
             ValueError: if the state is of another environment; nothing has been written then.
         """
         load_state(self._env, self, state)
+        self.by_masks = self._by_masks
 
     def _load_levels(self, state: dict[str, Any]) -> None:
         terrain = self._terrain

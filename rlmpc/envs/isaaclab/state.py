@@ -49,6 +49,9 @@ PASSED_OVER = {
     "_obs_buffer",
     "_ray_starts_w",
     "_ray_directions_w",
+    # Restored, within the limits of today's config, by the `load_state_dict` of the command.
+    "_ranges",
+    "_limits",
     # Filled on demand with what never changes.
     "_selector_cache",
     "_launch_cache",

@@ -5,6 +5,8 @@ from isaaclab.envs import ManagerBasedEnv
 from isaaclab.managers import ActionTerm, ActionTermCfg
 from isaaclab.utils import configclass
 
+from rlmpc.tasks.mdp.selected import Selected, uniform, write
+
 
 class GaitCycleAction(ActionTerm):
     """One action that sets the period of a gait clock; it moves no joint.
@@ -58,12 +60,11 @@ class GaitCycleAction(ActionTerm):
     def apply_actions(self) -> None:
         """Do nothing: the clock drives no actuator."""
 
-    def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
-        """Restore the neutral period and draw a random phase, in all environments if `env_ids` is None."""
-        env_ids = slice(None) if env_ids is None else env_ids
-        self._raw_actions[env_ids] = 0.0
-        self._period_s[env_ids] = self.cfg.offset_s
-        self._phase[env_ids] = torch.rand_like(self._phase[env_ids])
+    def reset(self, env_ids: Selected = None) -> None:
+        """Restore the neutral period and draw a random phase in the selected environments."""
+        write(self._raw_actions, env_ids, 0.0)
+        write(self._period_s, env_ids, self.cfg.offset_s)
+        write(self._phase, env_ids, uniform(self._env, env_ids, 0.0, 1.0, 1))
 
 
 @configclass

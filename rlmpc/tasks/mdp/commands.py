@@ -1,11 +1,13 @@
 """Velocity commands whose ranges widen during training."""
 
-from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from isaaclab.envs import ManagerBasedEnv
 from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
+
+from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
 AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
 """Names of the three numbers in a command, which are also the names of their ranges."""
@@ -14,8 +16,8 @@ AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
 class WideningVelocityCommand(UniformVelocityCommand):
     """Uniform velocity command (vx, vy in m/s, yaw rate in rad/s, base frame) that starts narrow.
 
-    The current ranges are `ranges` of the term's configuration, which the manager has copied from the environment's.
-    They are plain floats, because they change at most once per episode length and the host reads them to draw commands.
+    The current ranges live on the device, where they are widened and drawn from without the host. Environments are
+    selected by masks: no step waits for the device.
     """
 
     cfg: "WideningVelocityCommandCfg"
@@ -24,41 +26,82 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Start with commands drawn at random."""
         super().__init__(cfg, env)
         self._held: torch.Tensor | None = None
+        self._ranges = self._on_device(cfg.ranges)
+        self._limits = self._on_device(cfg.limits)
 
     @property
-    def ranges(self) -> UniformVelocityCommandCfg.Ranges:
-        """Current ranges from which commands are drawn [m/s, m/s, rad/s]."""
-        return self.cfg.ranges
+    def upper_ends(self) -> dict[str, torch.Tensor]:
+        """Upper ends of the current ranges [m/s, m/s, rad/s], scalars by axis that follow every change."""
+        return dict(zip(AXES, self._ranges[:, 1], strict=True))
 
-    def widen(self, axis: str, step: float) -> None:
-        """Move both ends of an axis's range outward by a step [m/s or rad/s], as far as its limits.
+    def widen(self, axes: torch.Tensor, step: float) -> None:
+        """Move both ends of the ranges of the axes in a mask (3,) outward by a step [m/s, m/s, rad/s], within limits.
 
         When vx has reached its upper limit, its lower end jumps to `min_lin_vel_x_at_limit`, if that is set: a robot
         that walks fast no longer needs slow commands.
         """
-        (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.cfg.limits, axis)
+        (low, high), (lowest, highest) = self._ranges.unbind(dim=1), self._limits.unbind(dim=1)
         # Rounded, because repeatedly adding 0.1 misses thresholds such as 0.5 by a rounding error.
-        low, high = max(round(low - step, 6), lowest), min(round(high + step, 6), highest)
-        if axis == "lin_vel_x" and high == highest and self.cfg.min_lin_vel_x_at_limit is not None:
-            low = self.cfg.min_lin_vel_x_at_limit
-        setattr(self.ranges, axis, (low, high))
+        low = (low - step).round(decimals=6).maximum(lowest)
+        high = (high + step).round(decimals=6).minimum(highest)
+        if self.cfg.min_lin_vel_x_at_limit is not None:
+            jumps = (high == highest) & (torch.arange(len(AXES), device=self.device) == AXES.index("lin_vel_x"))
+            low = torch.where(jumps, self.cfg.min_lin_vel_x_at_limit, low)
+        write(self._ranges, axes, torch.stack([low, high], dim=1))
 
     def hold(self, commands: torch.Tensor) -> None:
         """Hold one command (N, 3) [m/s, m/s, rad/s] from the next episode on; commands are no longer drawn."""
         self._held = commands.to(self.vel_command_b)
 
-    def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
-        if self._held is None:
-            super()._resample_command(env_ids)  # pyright: ignore[reportArgumentType]  # takes slices, like its base
+    def compute(self, dt: float) -> None:
+        """Measure the last step [s], then draw new commands where their time is over."""
+        self._update_metrics()
+        self.time_left -= dt
+        self._resample(self.time_left <= 0.0)
+        self._update_command()
+
+    def episode_metrics(self) -> dict[str, torch.Tensor]:
+        """Return the metrics of the episodes as they are now, by name; (N,) each."""
+        steps = self._step_count.clamp_min(1.0)
+        error_xy, error_yaw = self._error_xy_sum / steps, self._error_yaw_sum / steps
+        is_near = (error_xy < self.cfg.vel_xy_success_threshold) & (error_yaw < self.cfg.vel_yaw_success_threshold)
+        return {"error_vel_xy": error_xy, "error_vel_yaw": error_yaw, "success_rate": is_near.float()}
+
+    def begin_episodes(self, mask: torch.Tensor) -> None:
+        """Start the episodes of a mask (N,) as `reset` does, but report nothing."""
+        for values in (*self.metrics.values(), self._error_xy_sum, self._error_yaw_sum, self._step_count):
+            write(values, mask, 0.0)
+        self.command_counter.masked_fill_(mask, 0)
+        self._resample(mask)
+
+    def _resample(self, env_ids: Selected) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        mask = mask_of(self._env, env_ids)
+        write(self.time_left, mask, uniform(self._env, mask, *self.cfg.resampling_time_range))
+        self._resample_command(mask)
+        self.command_counter.add_(mask)
+
+    def _resample_command(self, mask: torch.Tensor) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self._held is not None:
+            write(self.vel_command_b, mask, self._held)
+            # Either would replace the held command.
+            self.is_standing_env &= ~mask
+            self.is_heading_env &= ~mask
             return
-        self.vel_command_b[env_ids] = self._held[env_ids]
-        # Either would replace the held command.
-        self.is_standing_env[env_ids] = False
-        self.is_heading_env[env_ids] = False
+        low, high = self._ranges.float().unbind(dim=1)
+        write(self.vel_command_b, mask, low + (high - low) * uniform(self._env, mask, 0.0, 1.0, 3))
+        if self.cfg.heading_command:
+            write(self.heading_target, mask, uniform(self._env, mask, *cast(Any, self.cfg.ranges.heading)))
+            is_heading = uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_heading_envs
+            write(self.is_heading_env, mask, is_heading)
+        write(self.is_standing_env, mask, uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_standing_envs)
+
+    def _on_device(self, ranges: UniformVelocityCommandCfg.Ranges) -> torch.Tensor:
+        """Return ranges as (3, 2): in double precision, so that the host reads the numbers that were written."""
+        return torch.tensor([getattr(ranges, axis) for axis in AXES], dtype=torch.float64, device=self.device)
 
     def state_dict(self) -> dict[str, list[float]]:
         """Return the current ranges: `{axis: [low, high]}`."""
-        return {axis: list(getattr(self.ranges, axis)) for axis in AXES}
+        return dict(zip(AXES, self._ranges.tolist(), strict=True))
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
         """Restore the ranges that `state_dict` returned, as far as today's limits allow.
@@ -68,10 +111,9 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """
         if wrong := [axis for axis in AXES if not state[axis][0] <= state[axis][1]]:
             raise ValueError(f"the command range {wrong[0]} {state[wrong[0]]} does not rise")
-        for axis in AXES:
-            lowest, highest = getattr(self.cfg.limits, axis)
-            low, high = (min(max(end, lowest), highest) for end in state[axis])
-            setattr(self.ranges, axis, (low, high))
+        lowest, highest = self._limits[:, :1], self._limits[:, 1:]
+        there = torch.tensor([state[axis] for axis in AXES], dtype=torch.float64, device=self.device)
+        self._ranges.copy_(there.clamp(lowest, highest))
 
 
 @configclass

@@ -6,7 +6,8 @@ import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import CurriculumTermCfg, ManagerTermBase, SceneEntityCfg
 
-from rlmpc.tasks.mdp.commands import WideningVelocityCommand
+from rlmpc.tasks.mdp.commands import AXES, WideningVelocityCommand
+from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
 
 class WidenCommandRanges(ManagerTermBase):
@@ -25,18 +26,20 @@ class WidenCommandRanges(ManagerTermBase):
         super().__init__(cfg, env)
         self._tracked = torch.zeros(2, device=self.device)
         self._num_episodes = torch.zeros((), device=self.device)
-        self._last_check_step = 0
+        # The first two axes follow the xy reward, yaw its own.
+        self._reward_of_axis = torch.tensor([axis.startswith("ang") for axis in AXES], device=self.device).long()
+        self._last_check_step = torch.zeros((), dtype=torch.long, device=self.device)
 
     def __call__(
         self,
         env: ManagerBasedRLEnv,
-        env_ids: torch.Tensor | slice,
+        env_ids: Selected,
         command_name: str,
         lin_vel_reward: str,
         ang_vel_reward: str,
         threshold: float = 0.8,
         step: float = 0.1,
-    ) -> dict[str, float]:
+    ) -> dict[str, torch.Tensor]:
         """Add the episodes that just ended and, once per episode length, widen the ranges.
 
         Args:
@@ -51,50 +54,48 @@ class WidenCommandRanges(ManagerTermBase):
         Returns:
             Upper ends of the ranges [m/s, m/s, rad/s], for logging.
         """
-        self._add_episodes(env_ids, (lin_vel_reward, ang_vel_reward))
+        mask = mask_of(env, env_ids)
+        self._add_episodes(mask, (lin_vel_reward, ang_vel_reward))
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
-        if env.common_step_counter - self._last_check_step >= env.max_episode_length:
-            # The only host read, once per episode length.
-            lin_share, ang_share = (self._tracked / self._num_episodes.clamp(min=1.0)).tolist()
-            if lin_share > threshold:
-                command.widen("lin_vel_x", step)
-                command.widen("lin_vel_y", step)
-            if ang_share > threshold:
-                command.widen("ang_vel_z", step)
-            self._tracked.zero_()
-            self._num_episodes.zero_()
-            self._last_check_step = env.common_step_counter
-        return {axis: high for axis, (_, high) in command.state_dict().items()}
+        # Masked steps have their clock on the device; Isaac Lab's own is a number of the host.
+        now = getattr(env, "step_clock", env.common_step_counter)
+        is_due = (now - self._last_check_step >= env.max_episode_length) & mask.any()
+        is_tracked = self._tracked / self._num_episodes.clamp(min=1.0) > threshold
+        command.widen(is_due & is_tracked[self._reward_of_axis], step)
+        self._tracked.masked_fill_(is_due, 0.0)
+        self._num_episodes.masked_fill_(is_due, 0.0)
+        self._last_check_step.copy_(torch.where(is_due, now, self._last_check_step))
+        return command.upper_ends
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was added since the last check, for a checkpoint."""
         return {
             "tracked": self._tracked.tolist(),
             "num_episodes": self._num_episodes.tolist(),
-            "last_check_step": self._last_check_step,
+            "last_check_step": self._last_check_step.tolist(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._tracked.copy_(torch.tensor(state["tracked"]))
         self._num_episodes.fill_(state["num_episodes"])
-        self._last_check_step = state["last_check_step"]
+        self._last_check_step.fill_(state["last_check_step"])
 
-    def _add_episodes(self, env_ids: torch.Tensor | slice, reward_names: tuple[str, str]) -> None:
+    def _add_episodes(self, mask: torch.Tensor, reward_names: tuple[str, str]) -> None:
         """Accumulate the share of the best reward earned by the ended episodes."""
         manager = self._env.reward_manager
-        has_run = self._env.episode_length_buf[env_ids] > 0
+        has_run = mask & (self._env.episode_length_buf > 0)
         for index, name in enumerate(reward_names):
             best = manager.get_term_cfg(name).weight * self._env.max_episode_length_s
             # An episode that ended with a non-finite state counts as untracked.
-            share = torch.nan_to_num(manager._episode_sums[name][env_ids] / best)
+            share = torch.nan_to_num(manager._episode_sums[name] / best)
             self._tracked[index] += (share * has_run).sum()
         self._num_episodes += has_run.sum()
 
 
 def terrain_levels(
     env: ManagerBasedRLEnv,
-    env_ids: torch.Tensor | slice,
+    env_ids: Selected,
     command_name: str,
     arrival_termination: str,
     time_out_termination: str,
@@ -122,22 +123,26 @@ def terrain_levels(
     Returns:
         Mean terrain level, shape ().
     """
+    mask = mask_of(env, env_ids)
     terminations = env.termination_manager
-    num_reasons = sum(terminations.get_term(name)[env_ids].int() for name in terminations.active_terms)
+    reasons = torch.stack([terminations.get_term(name) for name in terminations.active_terms])
     # The flags of the last step outlive the reset; an environment that is reset twice in a row must not move twice.
-    ended_once = (num_reasons == 1) & (env.episode_length_buf[env_ids] > 0)
+    ended_once = mask & (reasons.sum(dim=0) == 1) & (env.episode_length_buf > 0)
 
-    offset = env.scene[asset_cfg.name].data.root_pos_w.torch[env_ids, :2] - env.scene.env_origins[env_ids, :2]
+    offset = env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]
     has_walked = offset.norm(dim=1) >= min_distance
-    is_commanded = env.command_manager.get_command(command_name)[env_ids, :2].norm(dim=1) > min_speed
+    is_commanded = env.command_manager.get_command(command_name)[:, :2].norm(dim=1) > min_speed
+    has_lasted = terminations.get_term(time_out_termination) & is_commanded & has_walked
+    has_arrived = terminations.get_term(arrival_termination)
+    up, down = ended_once & (has_arrived | has_lasted), ended_once & terminations.get_term(fall_termination)
 
-    has_arrived = terminations.get_term(arrival_termination)[env_ids]
-    has_lasted = terminations.get_term(time_out_termination)[env_ids] & is_commanded & has_walked
     terrain = env.scene.terrain
-    assert terrain is not None
-    terrain.update_env_origins(
-        cast(torch.Tensor, env_ids),  # only used as an index, so a slice works as well
-        move_up=ended_once & (has_arrived | has_lasted),
-        move_down=ended_once & terminations.get_term(fall_termination)[env_ids],
-    )
+    assert terrain is not None and terrain.terrain_origins is not None and terrain.env_origins is not None
+    levels = (terrain.terrain_levels + up.long() - down.long()).clamp(min=0)
+    # A robot that has mastered the hardest tile goes on at any level.
+    top = terrain.max_terrain_level - 1
+    anywhere = uniform(env, mask, 0.0, float(top + 1)).long().clamp(max=top)
+    levels = torch.where(levels > top, anywhere, levels)
+    write(terrain.terrain_levels, mask, levels)
+    write(terrain.env_origins, mask, terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
     return terrain.terrain_levels.float().mean()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from rlmpc.algorithms.ppo.learner import PpoLearner
-from rlmpc.learners.minibatches import minibatches
+from rlmpc.learners.minibatches import minibatches, rows
 from tests.algorithms.updates import ratio, step
 
 
@@ -18,7 +18,8 @@ def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(run_toy,
     learner, datamodule, _ = run_toy(trained + 1)
     assert learner.policy.normalizers["teacher"].count > 0
     samples = learner.samples(datamodule.collect())
-    assert (ratio(learner, next(minibatches(samples, 1, 4))) - 1.0).abs().max() < 1e-6
+    first = rows(samples, next(minibatches(samples, 1, 4)))
+    assert (ratio(learner, first) - 1.0).abs().max() < 1e-6
     assert step(learner, samples)[2]["train/kl"].abs() < 1e-9
 
 

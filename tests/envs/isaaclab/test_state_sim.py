@@ -108,7 +108,7 @@ def saved(env: Any) -> dict[str, Any]:
     """A state in the middle of everything, and what came after it: pushes, falls, time-outs, wider and new commands."""
     go_on(env, 20, seed=3)
     command = env.unwrapped.command_manager.get_term("base_velocity")
-    command.widen("lin_vel_x", 0.6)
+    command.widen(torch.tensor([True, False, False]), 0.6)
     command.time_left[:4] = 0.1
     env.unwrapped.event_manager._interval_term_time_left[0].uniform_(0.0, 0.4)
     env.unwrapped.episode_length_buf[::4] = env.max_episode_length - 5

@@ -1,0 +1,181 @@
+"""Observations without history buffers: each is made from the one before and a new frame of every term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from isaaclab.envs import ManagerBasedEnv
+from isaaclab.managers import ManagerTermBase, ObservationTermCfg, SceneEntityCfg
+from isaaclab.utils.noise import NoiseCfg
+from torch import Tensor
+
+from rlmpc.envs.vec_env import Obs
+
+
+@dataclass
+class _Group:
+    """An observation group, in the order of its terms."""
+
+    terms: list[ObservationTermCfg]
+    read: list[int]
+    """For each term, which of the distinct readings it takes."""
+    last: Tensor
+    """The observation before, (N, D)."""
+    shift: Tensor
+    """Columns of (observation before, new frames) that make the next observation, (D,)."""
+    first: Tensor
+    """Columns of the new frames that make the first observation of an episode: every frame is the new one, (D,)."""
+
+
+def unfit_terms(env: ManagerBasedEnv) -> list[str]:
+    """Return the observation terms that keep more than a history of frames, as paths of the config."""
+    manager = env.observation_manager
+    return [
+        f"observations.{group}.{name}"
+        for group, names in manager.active_terms.items()
+        for name, term in zip(names, manager._group_obs_term_cfgs[group], strict=True)
+        if term.modifiers or name in manager._group_obs_term_delay_buffer[group] or _is_stateful(term.noise)
+    ]
+
+
+def _is_stateful(noise: Any) -> bool:
+    return noise is not None and not isinstance(noise, NoiseCfg)
+
+
+class FrameObserver:
+    """Computes what Isaac Lab's observation manager does, in few kernels and without Python branches on data.
+
+    A reading that several terms share is taken once, and groups that hold the same are one tensor. The observations are
+    overwritten by the next `observe`. Isaac Lab's history buffers are not kept up; see `to_buffers`.
+
+    Args:
+        env: an environment that has been reset, without `unfit_terms`.
+    """
+
+    def __init__(self, env: ManagerBasedEnv) -> None:
+        self._env = env
+        self._manager = env.observation_manager
+        self._readings: list[ObservationTermCfg] = []
+        self._groups: dict[str, _Group] = {}
+        self._same_as: dict[str, str] = {}
+        for name, terms in self._manager._group_obs_term_cfgs.items():
+            twin = next((other for other, group in self._groups.items() if _same(group.terms, terms)), None)
+            if twin is None:
+                self._groups[name] = self._group(name, terms)
+            self._same_as[name] = twin or name
+        self.from_buffers()
+
+    def observe(self, starts: Tensor) -> Obs:
+        """Return every group, (N, D_g); where an episode `starts`, (N,) bool, all frames are the new one."""
+        readings = [self._read(term) for term in self._readings]
+        for group in self._groups.values():
+            frames = self._frames(group, readings)
+            shifted = torch.cat([group.last, frames], dim=1).index_select(1, group.shift)
+            group.last.copy_(torch.where(starts.unsqueeze(1), frames.index_select(1, group.first), shifted))
+        return {name: self._groups[same].last for name, same in self._same_as.items()}
+
+    def terminal(self, name: str) -> Tensor:
+        """Return one group (N, D_g) as it is before any environment is reset; nothing changes."""
+        group = self._groups[self._same_as[name]]
+        readings: list[Any] = [None] * len(self._readings)
+        for index in set(group.read):
+            readings[index] = self._read(self._readings[index])
+        return torch.cat([group.last, self._frames(group, readings)], dim=1).index_select(1, group.shift)
+
+    def from_buffers(self) -> None:
+        """Go on from the histories in Isaac Lab's buffers."""
+        for name, group in self._groups.items():
+            for buffer, columns in self._histories(name):
+                group.last[:, columns] = buffer.buffer.reshape(len(group.last), -1)
+
+    def to_buffers(self) -> None:
+        """Bring Isaac Lab's history buffers up to date, for whoever reads the environment's state."""
+        for name, same in self._same_as.items():
+            for buffer, columns in self._histories(name):
+                frames = self._groups[same].last[:, columns].view(buffer.batch_size, buffer.max_length, -1)
+                buffer.buffer.copy_(frames.view_as(buffer.buffer))
+                buffer._num_pushes.fill_(buffer.max_length)
+                buffer._need_reset = False
+
+    def _group(self, name: str, terms: list[ObservationTermCfg]) -> _Group:
+        read, shift, first = [], [], []
+        widths = [self._width(term) for term in terms]
+        dim = sum(width * max(term.history_length, 1) for width, term in zip(widths, terms, strict=True))
+        column = frame = 0
+        for term, width in zip(terms, widths, strict=True):
+            known = (i for i, other in enumerate(self._readings) if _same_reading(other, term))
+            read.append(next(known, len(self._readings)))
+            if read[-1] == len(self._readings):
+                self._readings.append(term)
+            length = max(term.history_length, 1)
+            newest = range(frame, frame + width)
+            shift += [*range(column + width, column + width * length), *(dim + i for i in newest)]
+            first += [*newest] * length
+            column, frame = column + width * length, frame + width
+        device = self._env.device
+        last = torch.zeros(self._env.num_envs, dim, device=device)
+        columns = (torch.tensor(numbers, device=device) for numbers in (shift, first))
+        return _Group(terms, read, last, *columns)
+
+    def _frames(self, group: _Group, readings: list[Any]) -> Tensor:
+        """Return the new frames of a group's terms, one after the other: with noise, clipped and scaled."""
+        frames = []
+        for term, index in zip(group.terms, group.read, strict=True):
+            frame = readings[index]
+            if isinstance(term.noise, NoiseCfg):
+                frame = term.noise.func(frame, term.noise)
+            if term.clip:
+                frame = frame.clip(*term.clip)
+            if term.scale is not None:
+                frame = frame * term.scale
+            frames.append(frame)
+        return torch.cat(frames, dim=1)
+
+    def _read(self, term: ObservationTermCfg) -> Tensor:
+        return cast(Tensor, term.func(self._env, **term.params))
+
+    def _width(self, term: ObservationTermCfg) -> int:
+        return self._read(term).shape[1]
+
+    def _histories(self, name: str) -> Iterable[tuple[Any, slice]]:
+        """Yield the history buffers of a group that hold something, and the columns that they make."""
+        column = 0
+        buffers = self._manager._group_obs_term_history_buffer[name]
+        terms = zip(self._manager.active_terms[name], self._manager._group_obs_term_cfgs[name], strict=True)
+        for term_name, term in terms:
+            width = self._width(term) * max(term.history_length, 1)
+            if term.history_length > 0 and buffers[term_name]._buffer is not None:
+                yield buffers[term_name], slice(column, column + width)
+            column += width
+
+
+def _same(terms: list[ObservationTermCfg], others: list[ObservationTermCfg]) -> bool:
+    """Return whether two groups always hold the same numbers."""
+    return len(terms) == len(others) and all(
+        _same_reading(term, other)
+        and term.noise is None
+        and other.noise is None
+        and _plain([term.clip, term.scale, term.history_length])
+        == _plain([other.clip, other.scale, other.history_length])
+        for term, other in zip(terms, others, strict=True)
+    )
+
+
+def _same_reading(term: ObservationTermCfg, other: ObservationTermCfg) -> bool:
+    """Return whether two terms call the same function with the same parameters."""
+    functions = [type(t.func) if isinstance(t.func, ManagerTermBase) else t.func for t in (term, other)]
+    return functions[0] is functions[1] and _plain(term.params) == _plain(other.params)
+
+
+def _plain(value: Any) -> Any:
+    """Return parameters in a form that can be compared: tensors as lists, what selects parts of a robot as a dict."""
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, SceneEntityCfg):
+        return _plain(vars(value))
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value

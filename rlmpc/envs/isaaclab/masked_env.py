@@ -1,0 +1,256 @@
+"""A step of Isaac Lab's environment by masks on all environments, which a GPU replays as one recorded graph.
+
+Isaac Lab's own step asks the device which environments to reset, to command anew and to push, waits for the answers,
+and launches about 900 kernels one by one: the GPU idles most of the time. Here every environment takes part in all of
+it, and a mask says where the result counts. The numbers are those of Isaac Lab's step, but random ones are drawn for
+all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import warp as wp
+from isaaclab.managers import ManagerTermBase
+from isaaclab_newton.physics import NewtonManager
+from torch import Tensor
+
+from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
+from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
+from rlmpc.envs.vec_env import Obs
+from rlmpc.graphs import Replayed
+from rlmpc.tasks import mdp
+from rlmpc.tasks.mdp.selected import uniform, write
+
+STATE_EVENTS = (
+    mdp.push_at_speed,
+    mdp.push_by_setting_velocity,
+    mdp.reset_joints_by_offset,
+    mdp.reset_joints_by_scale,
+    mdp.reset_joints_within_limits_range,
+    mdp.reset_root_four_headings,
+    mdp.reset_root_state_uniform,
+)
+"""Events that change positions and velocities of the robots and nothing else."""
+
+
+@dataclass
+class MaskedStep:
+    """What a step leaves; the tensors are overwritten by the next one. See `rlmpc.envs.vec_env.Step`."""
+
+    obs: Obs
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    faulty: Tensor
+    terminal_obs: Obs
+
+
+@dataclass
+class _Masked:
+    """What masked steps keep; apart from the environment, whose own tensors are its state."""
+
+    observer: FrameObserver
+    ending: Tensor
+    """(N,) bool: environments that start anew in this step."""
+    clock: Tensor
+    """Number of steps so far, scalar."""
+    tail: Replayed[tuple[MaskedStep, dict[str, Any]]]
+    """What follows physics in a step; returns also what the curricula report."""
+    is_used: bool = False
+
+
+class MaskedEnv(EpisodeEndEnv):
+    """Isaac Lab's environment with a second way to step it, `masked_step`; both may be mixed.
+
+    `use_masks` must be called after a `reset`, and `leave_masks` before anything else of Isaac Lab's steps or reads
+    observation histories.
+    """
+
+    _masked: _Masked | None = None
+
+    @property
+    def step_clock(self) -> Tensor | int:
+        """Number of steps so far; on the device while steps are masked."""
+        return self.common_step_counter if self._masked is None or not self._masked.is_used else self._masked.clock
+
+    def unfit_for_masks(self) -> list[str]:
+        """Return the terms that need to know on the host which environments they are for, as paths of the config."""
+        unfit = unfit_terms(self)
+        for section in ("reward", "termination"):
+            manager = getattr(self, f"{section}_manager")
+            unfit += [f"{section}s: {type(term.func).__name__}" for term in manager._class_term_cfgs]
+        modes = self.event_manager._mode_term_cfgs
+        for term in (term for mode in ("reset", "interval") for term in modes.get(mode, [])):
+            function = type(term.func) if isinstance(term.func, ManagerTermBase) else term.func
+            waits = term.min_step_count_between_reset > 0 or term.is_global_time
+            if function not in STATE_EVENTS or waits:
+                unfit.append(f"events: {function.__name__}")
+        for kind, terms in (("curriculum", self._curricula()), ("commands", self._commands())):
+            ours = (mdp.WidenCommandRanges, mdp.WideningVelocityCommand)
+            unfit += [f"{kind}: {t}" for t in terms if t is not mdp.terrain_levels and not isinstance(t, ours)]
+        return unfit
+
+    def use_masks(self) -> None:
+        """Prepare masked steps from the state that Isaac Lab's own way left."""
+        if self._masked is None:
+            self._masked = _Masked(
+                observer=FrameObserver(self),
+                ending=torch.zeros(self.num_envs, dtype=torch.bool, device=self.device),
+                clock=torch.zeros((), dtype=torch.long, device=self.device),
+                tail=Replayed(self._after_physics, torch.device(self.device), self._recording),
+            )
+        self._masked.observer.from_buffers()
+        self._masked.is_used = True
+
+    def update_buffers(self) -> None:
+        """Bring up to date what Isaac Lab's own way reads and masked steps leave alone."""
+        if self._masked is not None and self._masked.is_used:
+            self._masked.observer.to_buffers()
+
+    def leave_masks(self) -> None:
+        """Hand over to Isaac Lab's own way."""
+        self.update_buffers()
+        if self._masked is not None:
+            self._masked.is_used = False
+
+    def masked_step(self, action: Tensor) -> MaskedStep:
+        """Advance all environments by one step with an `action` (N, A) that is finite."""
+        assert self._masked is not None and self._masked.is_used
+        self._advance_physics(action)
+        self.common_step_counter += 1
+        self._masked.clock.fill_(self.common_step_counter)
+        step, curricula = self._masked.tail()
+        self.curriculum_manager._curriculum_state.update(curricula)
+        return step
+
+    def _advance_physics(self, action: Tensor) -> None:
+        """Do the first half of Isaac Lab's step, which never waits for the device."""
+        self.action_manager.process_action(action)
+        steps_per_call = self.cfg.decimation if self._physics_handles_decimation else 1
+        for _ in range(self.cfg.decimation // steps_per_call):
+            self._sim_step_counter += steps_per_call
+            self.action_manager.apply_action()
+            self.scene.write_data_to_sim()
+            self.sim.step(render=False)
+            self.scene.update(dt=self.physics_dt * steps_per_call)
+
+    def _after_physics(self) -> tuple[MaskedStep, dict[str, Any]]:
+        """Do what follows physics in a step, in Isaac Lab's order."""
+        assert self._masked is not None
+        observer, ending = self._masked.observer, self._masked.ending
+        with on_torch_stream(torch.device(self.device)):
+            self.episode_length_buf.add_(1)
+            self.reset_buf = self.termination_manager.compute()
+            self.reset_terminated = self.termination_manager.terminated
+            self.reset_time_outs = self.termination_manager.time_outs
+            self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
+            terminal = {self.value_group: observer.terminal(self.value_group)}
+            ending.copy_(self.reset_buf)
+            curricula = self._end_episodes(ending & ~self.faulty)
+            self._begin_episodes(ending)
+            self.command_manager.compute(dt=self.step_dt)
+            self._interval_events()
+            NewtonManager.kinematics_dirty = True
+            NewtonManager.forward()
+            obs = observer.observe(ending)
+        terminated = self.reset_terminated & ~self.faulty
+        truncated = self.reset_time_outs & ~terminated & ~self.faulty
+        return MaskedStep(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal), curricula
+
+    def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
+        """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
+        reasons = [self.termination_manager.get_term(name) for name in self.termination_manager.active_terms]
+        metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
+        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
+        numbers = torch.cat([rewards, torch.stack([*(r.float() for r in reasons), *metrics, ended.float()], 1)], dim=1)
+        self.episode_sums += torch.where(ended.unsqueeze(1), numbers, 0.0).sum(dim=0)
+        manager = self.curriculum_manager
+        terms = zip(manager.active_terms, manager._term_cfgs, strict=True)
+        return {name: term.func(self, ended, **term.params) for name, term in terms}
+
+    def _begin_episodes(self, mask: Tensor) -> None:
+        """Reset the environments of a mask (N,)."""
+        for sensor in self.scene.sensors.values():
+            sensor.reset(env_mask=wp.from_torch(mask))
+        with self._only(mask):
+            for term in self.event_manager._mode_term_cfgs.get("reset", []):
+                term.func(self, slice(None), **term.params)
+        self.action_manager.reset(cast(Any, mask))
+        self.reward_manager._episode_sum_buf.masked_fill_(mask.unsqueeze(1), 0.0)
+        for term in self._commands():
+            term.begin_episodes(mask)
+        for left, term in self._intervals():
+            if term.resample_interval_on_reset:
+                write(left, mask, uniform(self, mask, *term.interval_range_s))
+        self.episode_length_buf.masked_fill_(mask, 0)
+
+    def _interval_events(self) -> None:
+        for left, term in self._intervals():
+            left -= self.step_dt
+            # Isaac Lab's tolerance.
+            is_due = left < 1e-6
+            write(left, is_due, uniform(self, is_due, *term.interval_range_s))
+            with self._only(is_due):
+                term.func(self, slice(None), **term.params)
+
+    @contextmanager
+    def _only(self, mask: Tensor) -> Iterator[None]:
+        """Undo, outside of a mask (N,), what events do to positions and velocities of all robots."""
+        manager = cast(Any, NewtonManager)
+        physics = manager.backend.state_0
+        states = [wp.to_torch(values).view(self.num_envs, -1) for values in (physics.joint_q, physics.joint_qd)]
+        for robot in self.scene.articulations.values():
+            # Written together with velocities.
+            previous = wp.to_torch(cast(Any, robot.data)._previous_joint_vel)
+            states += [previous, robot.data.joint_acc.torch, robot.data.body_com_acc_w.torch.flatten(1)]
+        marks = [wp.to_torch(marks)[: self.num_envs] for marks in (manager._world_reset_mask, manager._fk_reset_mask)]
+        before, marked = [values.clone() for values in states], [values.clone() for values in marks]
+        yield
+        for values, old in zip(states, before, strict=True):
+            values.copy_(torch.where(mask.unsqueeze(1), values, old))
+        for values, old in zip(marks, marked, strict=True):
+            values.copy_((values & mask) | old)
+
+    def _commands(self) -> list[Any]:
+        return [self.command_manager.get_term(name) for name in self.command_manager.active_terms]
+
+    def _curricula(self) -> list[Any]:
+        return [term.func for term in self.curriculum_manager._term_cfgs]
+
+    def _intervals(self) -> list[tuple[Tensor, Any]]:
+        """Return the time left of each interval event, (N,) [s], and its term."""
+        manager = self.event_manager
+        if "interval" not in manager.active_terms:
+            return []
+        return list(zip(manager._interval_term_time_left, manager._mode_term_cfgs["interval"], strict=True))
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        yield
+        # Physics need not look for moved bodies at every start: the tail itself has placed them.
+        NewtonManager.transforms_may_change_on_graph_replay = False
+
+
+@contextmanager
+def on_torch_stream(device: torch.device) -> Iterator[None]:
+    """Have Warp launch its kernels on torch's current stream, and take part in what torch records there."""
+    if device.type != "cuda":
+        yield
+        return
+    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+    # Isaac Lab refuses to compute values on demand while Warp's default device records, because a replay would not see
+    # that they are old. A recorded step computes them anew; every launch here names its device.
+    with wp.ScopedStream(stream, sync_enter=False), wp.ScopedDevice("cpu"):
+        if not stream.is_capturing:
+            yield
+            return
+        wp.capture_begin(stream=stream, external=True)
+        try:
+            yield
+        finally:
+            wp.capture_end(stream=stream)

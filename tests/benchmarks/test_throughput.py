@@ -1,0 +1,145 @@
+"""Training is compared on one environment, and what an iteration does is observed from outside."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import rlmpc.algorithms.ppo.learner as gae_of
+from benchmarks import throughput
+from benchmarks.breakdown import HostReads, Timeline, union_ns
+from benchmarks.rsl_rl_env import AdaptedEnv
+from benchmarks.sides import make_sides, runner_config
+from rlmpc.errors import UserError
+from rlmpc.graphs import Replayed
+
+SMALL = ["task=toy", "device=cpu", "num_envs=8", "agent.num_steps=8", "blocks=2", "iterations=1", "warm_up=1"]
+
+
+@pytest.fixture(scope="module")
+def cpu() -> torch.device:
+    return torch.device("cpu")
+
+
+def test_both_sides_train_in_turn_and_every_part_is_told(command):
+    watched = Replayed.__call__, gae_of.gae
+    code, out, err = command(throughput.main, *SMALL, "steps=4")
+    assert code == 0, err
+    assert (Replayed.__call__, gae_of.gae) == watched
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    assert {line["num_envs"] for line in lines} == {8}
+    assert [line["side"] for line in lines if line["figures"] == "block"] == ["ours", "rsl_rl", "rsl_rl", "ours"]
+    ours, rsl_rl = (line for line in lines if line["figures"] == "training")
+    for side in (ours, rsl_rl):
+        assert 0 < side["env_steps_per_s_lowest"] <= side["env_steps_per_s"] <= side["env_steps_per_s_highest"]
+        assert 0 < side["learn_ms"] < side["iteration_ms"]
+    (ratio,) = (line for line in lines if line["figures"] == "ratio")
+    assert 0 < ratio["ours_to_it_lowest"] <= ratio["ours_to_it"] <= ratio["ours_to_it_highest"]
+    (parts,) = (line for line in lines if line["figures"] == "parts_ms")
+    assert {"env tail", "policy", "storage", "GAE", "update", "logging"} <= parts.keys()
+    assert {"host reads", "env.step"} <= {line["figures"] for line in lines}
+    assert "training rsl_rl: env_steps_per_s" in out and "8 envs" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sides=[our]"], "unknown side 'our'; accepted: ours, ours_stock, rsl_rl, rsl_rl_stock; did you mean 'ours'"),
+        (["sides=[rsl_rl]", "agent=rma"], "rsl_rl has no agent 'rma'"),
+        (["sides=[ours num_envs=3]"], "side 'ours num_envs=3' sets 'num_envs', but all sides share one environment"),
+        (["sides=[ours env.step_dt=0.1]"], "side 'ours env.step_dt=0.1' sets 'env', but all sides share one"),
+        (["sides=[rsl_rl_stock]"], "task 'toy' has no stock environment of Isaac Lab; leave rsl_rl_stock out"),
+        (["block=2"], "block"),
+        (["blocks=0"], "'blocks'"),
+        (["stage=distill"], "teacher_ckpt"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(command, arguments, sentence):
+    code, out, err = command(throughput.main, "task=toy", "device=cpu", "num_envs=8", *arguments)
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+def test_a_side_may_have_settings_of_its_own():
+    names = ["ours", "rsl_rl agent.gamma=0.9 faults.dump=false"]
+    cfg, (plain, other) = make_sides(names, ["task=toy", "agent.gamma=0.8"])
+    assert (plain.cfg, plain.cfg.agent.gamma, other.learner) == (cfg, 0.8, "rsl_rl")
+    assert runner_config(other.cfg)["algorithm"]["gamma"] == 0.9
+    assert not other.cfg.faults.dump and cfg.faults.dump
+
+
+def test_rsl_rl_has_the_same_networks_and_normalization():
+    cfg, _ = make_sides([], ["task=toy", "agent.normalize_obs=false", "agent.actor_hidden=[7]"])
+    config = runner_config(cfg)
+    assert (config["actor"]["hidden_dims"], config["critic"]["hidden_dims"]) == ([7], [64, 64])
+    assert not config["actor"]["obs_normalization"]
+    assert config["obs_groups"] == {"actor": ["teacher"], "critic": ["critic"]}
+
+
+def test_the_adapter_tells_rsl_rl_of_ends_and_keeps_observations(toy_env):
+    adapted = AdaptedEnv(toy_env, ("teacher", "critic"), stagger_episodes=False)
+    before = adapted.get_observations()
+    kept = before["teacher"].clone()
+    toy_env.episode_length.fill_(toy_env.max_episode_length - 1)
+    toy_env.restart(torch.arange(16) == 3)
+    with torch.inference_mode():
+        obs, reward, done, extras = adapted.step(torch.zeros(16, 2))
+    assert set(obs.keys()) == {"teacher", "critic"}
+    assert bool(done.all()) and extras["time_outs"].tolist() == [i != 3 for i in range(16)]
+    assert reward[3] == 0.0
+    assert torch.equal(before["teacher"], kept)
+    assert not toy_env.target.is_inference()
+
+
+def test_time_within_a_part_does_not_count_in_the_part_around_it(cpu, monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr("benchmarks.breakdown.time.perf_counter", lambda: float(next(now)))
+    timeline = Timeline(cpu)
+    inner = timeline.timed("inner", lambda: None)
+    outer = timeline.timed("outer", lambda: (inner(), inner()))
+    outer()
+    timeline.start()
+    outer()
+    timeline.stop()
+    assert timeline.seconds() == {"outer": 3.0, "inner": 2.0, "rest of iteration": 2.0}
+
+
+def test_overlapping_kernels_count_once():
+    assert union_ns([(10, 20), (0, 4), (15, 30), (16, 18)]) == 24
+
+
+def test_reads_are_counted_by_the_line_that_asks(cpu):
+    x = torch.arange(4.0)
+    with (reads := HostReads(cpu)):
+        x.sum().item()
+        x[x > 1.0]
+        x[x > 1.0] = 0.0
+        torch.where(x > 1.0)
+        bool((x > 1.0).any())
+        x + x.masked_fill(x > 1.0, 0.0)
+    assert reads.places.total() == 5
+    assert {place.split(":")[0] for place in reads.places} == {"tests/benchmarks/test_throughput.py"}
+    assert reads.figures()["host_reads_ours"] == 0
+
+
+def test_a_table_has_a_column_for_every_number_of_environments():
+    lines = [{"figures": "physics", "num_envs": n, "ms": 2.0, "ms_lowest": 1.0, "ms_highest": 3.25} for n in (64, 8)]
+    text = throughput.table([*lines, {"figures": "gpu", "num_envs": 8, "kernels": 12345, "names": {}}])
+    assert text.splitlines()[0].split() == ["8", "envs", "64", "envs"]
+    assert "physics: ms   2 (1 - 3.25)  2 (1 - 3.25)" in text
+    assert text.splitlines()[-1].split() == ["gpu:", "kernels", "12345", "-"]
+
+
+def test_a_number_of_environments_that_fails_is_named(monkeypatch, tmp_path):
+    script = tmp_path / "fails.py"
+    script.write_text('print("{\\"num_envs\\": 8, \\"figures\\": \\"physics\\", \\"ms\\": 1.5}"); raise SystemExit(3)')
+    monkeypatch.setattr(throughput, "__file__", str(script))
+    with pytest.raises(Exception, match="measurement of 8 environments ended with exit code 3"):
+        throughput.measure_each(throughput.Arguments(num_envs=[8, 16]), [])
+
+
+def test_checkpoints_are_no_start(tmp_path):
+    with pytest.raises(UserError):
+        make_sides(["ours"], ["task=toy", f"resume={tmp_path}"])
