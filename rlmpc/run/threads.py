@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 WAIT = "OMP_WAIT_POLICY"
 CHOSEN_BY_USER = (WAIT, "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
@@ -11,11 +10,10 @@ CHOSEN_BY_USER = (WAIT, "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 
 
 def let_threads_sleep() -> None:
-    """Let torch's threads sleep while they wait for each other; call this before torch is imported.
+    """Let torch's threads sleep while they wait for work; acts if torch is imported later, also in child processes.
 
-    By default they spin, which takes the cores from every other process: two runs on two cores then take several times
-    as long as one after the other. Processes that this one starts do the same.
+    By default they spin, which takes the cores from other processes: two runs on two cores take several times as long
+    as one after the other.
     """
     if not os.environ.keys() & set(CHOSEN_BY_USER):
-        assert "torch" not in sys.modules or os.environ.get("PYTEST_CURRENT_TEST"), "torch has its threads already"
         os.environ[WAIT] = "PASSIVE"
