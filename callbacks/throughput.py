@@ -21,7 +21,8 @@ class Moment:
     def __init__(self, device: torch.device) -> None:
         self._event = None
         if device.type == "cuda":
-            self._event = torch.cuda.current_stream(device).record_event(torch.cuda.Event(enable_timing=True))
+            self._event = torch.cuda.Event(enable_timing=True)
+            self._event.record(torch.cuda.current_stream(device))
         self._time_s = time.perf_counter()
 
     def seconds_until(self, later: Moment) -> float:

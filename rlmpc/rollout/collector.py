@@ -139,7 +139,7 @@ class Collector:
         self._policy = policy
         self._choosing = {}
         self._conclude = Replayed(partial(self._concluded, policy), self.env.device)
-        self._finish = Replayed(partial(self._finished, policy), self.env.device)
+        self._finish = Replayed(partial(self._finished, policy), self.env.device, beside=self._conclude)
 
     def _step(self, policy: RolloutPolicy) -> None:
         """Act, step, and keep the sample."""
@@ -161,7 +161,8 @@ class Collector:
         if variant is None:
             return choose
         if variant not in self._choosing:
-            self._choosing[variant] = Replayed(choose, self.env.device)
+            beside = next(iter(self._choosing.values()), None)
+            self._choosing[variant] = Replayed(choose, self.env.device, beside=beside)
         return self._choosing[variant]
 
     def _chosen(self, policy: RolloutPolicy) -> tuple[Tensor, Tensor]:

@@ -120,8 +120,8 @@ def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, res
     made: list[RecordedOnCpu] = []
     if device == "cpu":
 
-        def recorded(*arguments: Any) -> RecordedOnCpu:
-            made.append(RecordedOnCpu(*arguments))
+        def recorded(*arguments: Any, **options: Any) -> RecordedOnCpu:
+            made.append(RecordedOnCpu(*arguments, **options))
             return made[-1]
 
         monkeypatch.setattr(collector, "Replayed", recorded)
