@@ -98,7 +98,7 @@ def train(
         env = make_env(cfg.task, env_cfg, num_envs, device, seed, value_group, log_file, say)
         stack.callback(env.close)
 
-        recorder = FaultRecorder() if cfg.faults.dump else None
+        recorder = FaultRecorder() if cfg.faults.are_recorded(device.type) else None
         collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
         datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
         if resumed is None:

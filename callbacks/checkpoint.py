@@ -35,10 +35,12 @@ class IterationCheckpoint(Checkpoint):
         self._keep_last = keep_last
         self._config = config
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Save if it is due, or if no other iteration follows."""
-        if not is_due(trainer, self._every):
+        if not is_due(trainer, self._every, trainer.current_epoch + 1):
             return
+        # First, so that limits can stop the run before it is saved.
+        pl_module.deliver()
         path = self._folder / f"epoch={trainer.current_epoch}.ckpt"
         # Called on every rank: each contributes its part and waits for the file.
         trainer.save_checkpoint(path, weights_only=False)

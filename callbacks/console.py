@@ -6,11 +6,10 @@ import time
 from datetime import timedelta
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 
 from callbacks.due import is_due
-from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.report import Report, ReportCallback
 
 COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("return", ("episode/return",), "8.2f"),
@@ -31,7 +30,7 @@ LEARNING = ("train/", "loss/")
 ROWS_PER_HEADER = 20
 
 
-class ConsoleTable(Callback):
+class ConsoleTable(ReportCallback):
     """Prints a row every `every` iterations and repeats the header now and then.
 
     A row shows means over all that was observed since the last row; a `-` means that nothing was. Every iteration with
@@ -57,14 +56,14 @@ class ConsoleTable(Callback):
         self._start = time.monotonic()
         self._first_iteration = trainer.current_epoch
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
+    def on_report(self, trainer: L.Trainer, report: Report) -> None:
         """Print faults, and a row if it is due."""
         if not trainer.is_global_zero:
             return
-        self._add(pl_module.numbers, pl_module.weights)
-        done = trainer.current_epoch + 1
-        self._print_faults(done, pl_module.numbers)
-        if not is_due(trainer, self.every):
+        self._add(report.numbers, report.weights)
+        done = report.iteration + 1
+        self._print_faults(done, report.numbers)
+        if not is_due(trainer, self.every, done):
             return
         if self._num_rows == 0:
             self._columns = [column for column in COLUMNS if self._is_shown(column[1])]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import lightning as L
 
 
-def is_due(trainer: L.Trainer, every: int) -> bool:
-    """Return whether the iteration that just ended is the `every`-th, or no other one follows."""
-    done = trainer.current_epoch + 1
+def is_due(trainer: L.Trainer, every: int, done: int) -> bool:
+    """Return whether iteration `done`, counted from 1, which has ended, is the `every`-th, or no other one follows."""
     return done % every == 0 or done == trainer.max_epochs or trainer.should_stop

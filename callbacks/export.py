@@ -48,9 +48,9 @@ class ExportPolicy(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Export if it is due, or if no other iteration follows."""
-        if not trainer.is_global_zero or not is_due(trainer, self.every):
-            return
         done = trainer.current_epoch + 1
+        if not trainer.is_global_zero or not is_due(trainer, self.every, done):
+            return
         policy = pl_module.policy
         assert isinstance(policy, GaussianPolicy)
         # The checkpoint of this iteration is written after all other callbacks have run, so its hash is not known yet.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
 
 from rlmpc.errors import RunError
-from rlmpc.learners.base import OnPolicyLearner
+from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import WINDOW
 
 
-class FaultLimits(Callback):
+class FaultLimits(ReportCallback):
     """Stops after an iteration with too many faults, before its checkpoint is written.
 
-    It looks at numbers over all ranks, so that all of them stop.
+    It looks at numbers over all ranks, so that all of them stop. On a GPU the next rollout has begun by then.
 
     Args:
         max_env_share: share of environments with a fault in one iteration above which the run stops.
@@ -26,16 +25,16 @@ class FaultLimits(Callback):
         self.max_skipped_updates = max_skipped_updates
         self.max_skipped_share = max_skipped_share
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
+    def on_report(self, trainer: L.Trainer, report: Report) -> None:
         """Compare the iteration's numbers with the limits.
 
         Raises:
             RunError: if a limit is reached.
         """
-        env_share = pl_module.numbers["fault/envs"]
-        skipped = round(pl_module.numbers["fault/skipped_in_a_row"])
-        skipped_share = pl_module.numbers["fault/skipped_share"]
-        where = f"stopped after iteration {trainer.current_epoch + 1}, without saving it; the last checkpoint is kept"
+        env_share = report.numbers["fault/envs"]
+        skipped = round(report.numbers["fault/skipped_in_a_row"])
+        skipped_share = report.numbers["fault/skipped_share"]
+        where = f"stopped after iteration {report.iteration + 1}, without saving it; the last checkpoint is kept"
         if env_share > self.max_env_share:
             raise RunError(
                 f"{env_share:.1%} of the environments had numbers that are not finite, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import runpy
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if "not sim" in config.option.markexpr:
         for package in SIMULATOR_PACKAGES:
             sys.modules[package] = None  # type: ignore[assignment]
+    elif importlib.util.find_spec("warp"):
+        from rlmpc.envs.isaaclab.kernels import compile_without_gradients
+
+        compile_without_gradients()
     # One thread makes sums, and with them every number below, independent of the machine's cores.
     torch.set_num_threads(1)
 

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from rlmpc.graphs import WARM_UPS, Replayed, _cloned, _tensors
 
-HOST_READS = ("_local_scalar_dense", "nonzero", "equal", "item", "is_nonzero", "unique", "masked_select")
+HOST_READS = ("_local_scalar_dense", "nonzero", "equal", "item", "is_nonzero", "unique", "masked_select", "normal")
 
 
 class _Recording(TorchDispatchMode):

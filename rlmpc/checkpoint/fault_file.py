@@ -10,7 +10,7 @@ from pydantic import Field
 
 from rlmpc.checkpoint.arrays import Array, Letter
 from rlmpc.checkpoint.plain import read_plain
-from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, Random, RunConfig
+from rlmpc.checkpoint.schema import MAX_ENVS, EnvState, RandomSteps, RunConfig
 from rlmpc.contract.schema import As, Name, Whole, checked, closed, misfit
 from rlmpc.errors import UserError
 
@@ -41,8 +41,9 @@ class FaultFile:
     """What `VecEnv.state` returned before the first step."""
     obs_is_finite: Annotated[Tensor, Array(("N",), "bool")]
     """(N,) bool: whether the observation before the first step was finite."""
-    random: Annotated[list[Annotated[dict[str, Any], As(Random)]], Field(min_length=1), Letter("T")]
-    """State of the process's random generators before each step."""
+    random: Annotated[list[dict[str, Any]], As(RandomSteps), Letter("T")]
+    """State of the process's random generators before the first step, and of those that policies use before each other.
+    """
     actions: Annotated[Tensor, Array(("T", "N", "A"))]
     """(T, N, A), as given to the environments, finite or not."""
     valid: Annotated[Tensor, Array(("T", "N"), "bool")]

@@ -19,13 +19,18 @@ def random_state(device: torch.device) -> dict[str, Any]:
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
         "torch": torch.get_rng_state(),
     }
+    return state | random_state_on(device)
+
+
+def random_state_on(device: torch.device) -> dict[str, Any]:
+    """Return the part of `random_state` from which a policy on `device` draws, which takes little time."""
     if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
+        return {"cuda": torch.cuda.get_rng_state(device)}
+    return {"torch": torch.get_rng_state()}
 
 
 def load_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Restore what `random_state` returned; the GPU's generator is left as it is if no GPU was used then.
+    """Restore what `random_state` returned, or a part of it; generators that are not in it are left as they are.
 
     Raises:
         ValueError: if it is not of these generators.
@@ -40,9 +45,12 @@ def load_random_state(state: dict[str, Any], device: torch.device) -> None:
 
 
 def _load(state: dict[str, Any], device: torch.device) -> None:
-    random.setstate(state["python"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"].cpu())
+    if "python" in state:
+        random.setstate(state["python"])
+    if "numpy" in state:
+        name, keys, *rest = state["numpy"]
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    if "torch" in state:
+        torch.set_rng_state(state["torch"].cpu())
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)

@@ -69,6 +69,15 @@ def _whole_random(state: RandomState) -> RandomState:
 Random = Annotated[RandomState, AfterValidator(_whole_random)]
 
 
+def _first_is_whole(states: list[RandomState]) -> list[RandomState]:
+    _whole_random(states[0])
+    return states
+
+
+RandomSteps = Annotated[list[RandomState], Field(min_length=1), AfterValidator(_first_is_whole)]
+"""All generators before the first step, and before each later one at least those that something else has used."""
+
+
 @extensible
 class Terms(TypedDict, total=False, extra_items=dict[Name, JsonValue]):
     """State of the terms of a curriculum, by name."""

@@ -76,9 +76,9 @@ class CheckpointCfg:
 class FaultsCfg:
     """What happens when numbers are not finite; in any case the environments concerned restart and the run goes on."""
 
-    dump: bool = True
-    """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`). Costs a
-    copy of the environments' state every iteration."""
+    dump: bool | None = None
+    """Whether an iteration with a fault is written to `faults/` in the run's folder (`play.py replay=PATH`); null: on
+    the CPU only. Costs a copy of the environments' state every iteration, and a GPU waits for the host once more."""
     max_dumps: int = setting(5, least=1)
     """Largest number of such files of each process of a run."""
     max_env_share: float = setting(0.1, least=0, most=1)
@@ -86,7 +86,12 @@ class FaultsCfg:
     max_skipped_updates: int = setting(20, least=1)
     """Gradient steps skipped in a row, because a gradient was not finite, at which the run stops."""
     max_skipped_share: float = setting(0.5, least=0, most=1)
-    """Share of the last 100 gradient steps skipped for this reason above which the run stops."""
+    """Share of the last 100 gradient steps skipped for this reason above which the run stops. A GPU's run stops after
+    the rollout that follows, like for the other limits."""
+
+    def are_recorded(self, device_type: str) -> bool:
+        """Return whether a run on such a device, `cpu` or `cuda`, records what it takes to replay a fault."""
+        return device_type == "cpu" if self.dump is None else self.dump
 
 
 @dataclass

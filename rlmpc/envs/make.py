@@ -89,8 +89,6 @@ def make_deterministic(cfg: Any) -> None:
     # A recorded graph would sort the largest possible number of summands, not the actual one; from about 700
     # environments on, that is more than Warp can address.
     cfg.sim.physics.use_cuda_graph = False
-    # MuJoCo-Warp's own sensors, which nothing here reads, cannot be made deterministic.
-    cfg.sim.physics.solver_cfg.disable_sensors = True
 
 
 def make_env(
@@ -118,9 +116,11 @@ def make_env(
     if task.simulator == "toy":
         return ToyEnv(cfg, num_envs, device, seed)
     from rlmpc.envs.isaaclab.env import IsaacLabEnv
+    from rlmpc.envs.isaaclab.kernels import compile_large_modules
     from rlmpc.envs.isaaclab.start import starting_simulator
 
     with starting_simulator(log_file, say):
+        compile_large_modules(device)
         env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))
@@ -166,6 +166,9 @@ def _isaaclab_config(task: TaskCfg) -> Any:
     from rlmpc.envs.isaaclab.caches import check_caches
 
     check_caches()
+    from rlmpc.envs.isaaclab.kernels import compile_without_gradients
+
+    compile_without_gradients()
     from rlmpc.envs.isaaclab.env import load_env_cfg
 
     return load_env_cfg(task.env_id)

@@ -192,7 +192,7 @@ class ToyEnv:
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return the episode means since the last call and the current curriculum; see the contract."""
         popped, self._metrics = self._metrics, self._empty_metrics()
-        count = torch.tensor(float(self.num_envs), device=self.device)
+        count = torch.full((), float(self.num_envs), device=self.device)
         means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
         return means | {"curriculum/level": (self.level.sum().float(), count)}
 

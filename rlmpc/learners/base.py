@@ -21,8 +21,9 @@ from rlmpc.contract.contract import Contract, check_contract
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans, means_of_updates
-from rlmpc.learners.minibatches import Samples, minibatches
-from rlmpc.learners.recorded import RecordedStep
+from rlmpc.learners.minibatches import Samples, minibatches, rows
+from rlmpc.learners.recorder import Recorder
+from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
@@ -38,9 +39,8 @@ GRAD_NORM = "train/grad_norm"
 class OnPolicyLearner(L.LightningModule):
     """Base of the LightningModules; a subclass sets `cfg` and `policy` and has a `training_step`.
 
-    The iteration is `current_epoch`. `numbers` holds the numbers of the last finished iteration, and `weights` how much
-    each counts in a mean over iterations; callbacks may add to both until the epoch ends, when the numbers are written
-    to the loggers once.
+    The iteration is `current_epoch`. `publish` sends the numbers of an iteration to the host, and `deliver` gives them
+    to the callbacks and loggers, once.
 
     Args:
         agent: the settings. Like all arguments of a learner they are plain data, so that a checkpoint can hold them.
@@ -54,11 +54,11 @@ class OnPolicyLearner(L.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False
-        self.numbers: dict[str, float] = {}
-        self.weights: dict[str, float] = {}
+        self._report: Report | None = None
+        self._is_delivered = True
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
-        self._recorded: dict[str, RecordedStep[Any]] = {}
+        self.recorder = Recorder(self._capturable)
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
@@ -132,6 +132,10 @@ class OnPolicyLearner(L.LightningModule):
         """Return the parts of a parameter group whose gradients are clipped as one vector each; here the whole."""
         return [parameters]
 
+    def replay[R](self, name: str, function: Callable[..., R], *arguments: Tensor, variant: Hashable = None) -> R:
+        """Call a function; a GPU records it and repeats what it did. See `Recorder.call`."""
+        return self.recorder.call(name, variant, function, self.device, *arguments)
+
     def take_steps[S: Samples](
         self, step: Callable[[S], dict[str, Tensor]], samples: S, variant: Hashable = None
     ) -> Metrics:
@@ -139,25 +143,28 @@ class OnPolicyLearner(L.LightningModule):
 
         Args:
             step: a method that calls `descend` with the loss of a minibatch and returns what to report, scalars by
-                name, the norm under `GRAD_NORM` among it. A GPU records it and repeats what it did.
-            samples: of the whole rollout.
+                name, the norm under `GRAD_NORM` among it. It is replayed.
+            samples: of the whole rollout, from `Recorder.place`.
             variant: everything else but tensors that `step` depends on in this iteration.
         """
-        recorded = self._recorded.setdefault(step.__name__, RecordedStep(step, self._capturable))
-        recorded.set_samples(samples)
+
+        def on_rows(order: Tensor) -> tuple[list[str], Tensor]:
+            numbers = step(rows(samples, order))
+            return list(numbers), torch.stack(list(numbers.values())).detach()
+
         names: list[str] = []
         reported = []
         for order in minibatches(samples, self.cfg.num_epochs, self.cfg.num_minibatches):
-            names, numbers = recorded.take(order, variant)
-            reported.append(numbers)
+            names, numbers = self.replay(step.__name__, on_rows, order, variant=variant)
+            reported.append(numbers.clone())
             self._count_step()
-        rows = torch.stack(reported)
-        self._skipped.add(rows[:, names.index(GRAD_NORM)].isnan().float())
-        return means_of_updates(names, rows)
+        table = torch.stack(reported)
+        self._skipped.add(table[:, names.index(GRAD_NORM)].isnan().float())
+        return means_of_updates(names, table)
 
     def on_fit_start(self) -> None:
         """Forget what was recorded with another optimizer."""
-        self._recorded.clear()
+        self.recorder = Recorder(self._capturable)
 
     def _count_step(self) -> None:
         """Count an optimizer step as Lightning does for its wrapped optimizers, in `trainer.global_step`."""
@@ -214,10 +221,35 @@ class OnPolicyLearner(L.LightningModule):
         norms = [torch.nn.utils.clip_grad_norm_(part, max_norm) for part in self.clipped_parts(parameters)]
         return norms[0] if len(norms) == 1 else sum(norm**2 for norm in norms) ** 0.5
 
-    def on_train_epoch_end(self) -> None:
-        """Write the numbers to the loggers, on the axis of iterations."""
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers of the last finished iteration by name; waits for the device. Empty before the first."""
+        return {} if self._report is None else self._report.numbers
+
+    def deliver(self) -> None:
+        """Give the numbers of the last finished iteration to callbacks and then to the loggers, if not yet done."""
+        report = self._report
+        if report is None or self._is_delivered:
+            return
+        self._is_delivered = True
+        for callback in self.trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+            if isinstance(callback, ReportCallback):
+                callback.on_report(self.trainer, report)
         for logger in self.loggers:
-            logger.log_metrics(self.numbers, step=self.current_epoch)
+            logger.log_metrics(report.numbers, step=report.iteration)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Deliver the numbers of the iteration before: a GPU has begun with this one's rollout."""
+        self.deliver()
+
+    def on_train_epoch_end(self) -> None:
+        """Deliver the numbers, unless a GPU would wait meanwhile."""
+        if self.device.type == "cpu":
+            self.deliver()
+
+    def on_train_end(self) -> None:
+        """Deliver what is left."""
+        self.deliver()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the count of skipped updates, from which a resumed run goes on."""
@@ -239,12 +271,13 @@ class OnPolicyLearner(L.LightningModule):
         self._skipped.load_state_dict(checkpoint.get(SKIPPED, {}))
 
     def publish(self, metrics: Metrics) -> None:
-        """Set `numbers`, and `weights`, over all ranks, from name -> (weighted sum, weight) and skipped updates."""
+        """Send the iteration's numbers over all ranks to the host: name -> (weighted sum, weight), skipped updates."""
         metrics = metrics | self._skipped.pop_metrics()
         if self._means is None:
             self._means = IterationMeans(list(metrics)).to(self.device)
         self._means.update(metrics)
-        self.numbers, self.weights = self._means.to_host()
+        self._report = Report(self.current_epoch, self._means.pop(), self._means.named)
+        self._is_delivered = False
 
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         """Return the mean of `value` over all ranks, of the same shape."""

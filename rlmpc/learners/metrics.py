@@ -57,10 +57,15 @@ class IterationMeans(Metric):
         totals, weights = self.sums
         return torch.stack([totals / weights, weights])
 
-    def to_host(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Return the means and the weights by name, without those of weight 0, and start over."""
-        means, weights = self.compute().tolist()
+    def pop(self) -> Tensor:
+        """Return what `compute` gives, and start over."""
+        computed = self.compute()
         self.reset()
+        return computed
+
+    def named(self, computed: Tensor) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the means and the weights that `pop` gave by name, without those of weight 0."""
+        means, weights = computed.tolist()
         rows = zip(self.names, means, weights, strict=True)
         observed = {name: (mean, weight) for name, mean, weight in rows if not math.isnan(mean)}
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -61,5 +61,14 @@ def minibatches(samples: Samples, num_epochs: int, num_minibatches: int) -> Iter
 
 
 def rows[S: Samples](samples: S, order: Tensor) -> S:
-    """Copy the rows `order` (R,) of every tensor."""
-    return tree_map(lambda values: values.index_select(samples.dim, order), samples)
+    """Copy the rows `order` (R,) of every tensor; groups of observations that are one tensor stay one."""
+    copied: dict[tuple[int, torch.Size], Tensor] = {}
+
+    def copy(values: Tensor) -> Tensor:
+        key = (values.data_ptr(), values.shape)
+        if key not in copied:
+            copied[key] = values.index_select(samples.dim, order)
+        return copied[key]
+
+    obs = tree_map(copy, samples.obs)
+    return replace(tree_map(lambda values: values.index_select(samples.dim, order), replace(samples, obs={})), obs=obs)

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from rlmpc.networks.selection import select
 
+MAX_ROWS = 16384
+"""Number of samples of which sums are taken at once: more would take several times their memory."""
+
 
 class RunningNormalizer(nn.Module):
     """Shifts and scales features by their running mean and variance.
@@ -45,11 +48,15 @@ class RunningNormalizer(nn.Module):
             x: samples; invalid ones are rows of zeros.
             num_invalid: number of invalid samples, a scalar. What they add to the sums is known and subtracted.
         """
-        centred = (x.flatten(0, -2) - self.mean).double()
-        offset = self.mean.double()
-        first = centred.sum(dim=0) + num_invalid * offset
-        second = (centred**2).sum(dim=0) - num_invalid * offset**2
-        count = centred.new_full((1,), float(centred.shape[0])) - num_invalid
+        rows, offset = x.flatten(0, -2), self.mean.double()
+        first, second = torch.zeros_like(offset), torch.zeros_like(offset)
+        for part in rows.split(MAX_ROWS):
+            centred = (part - self.mean).double()
+            first += centred.sum(dim=0)
+            second += centred.square_().sum(dim=0)
+        first += num_invalid * offset
+        second -= num_invalid * offset**2
+        count = offset.new_full((1,), float(rows.shape[0])) - num_invalid
         return torch.cat([first, second, count])
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rlmpc.checkpoint.compact import compact
-from rlmpc.checkpoint.random_state import random_state
+from rlmpc.checkpoint.random_state import random_state, random_state_on
 from rlmpc.envs.vec_env import VecEnv
 
 MAX_SHOWN = 16
@@ -18,8 +18,8 @@ MAX_SHOWN = 16
 class FaultRecorder:
     """Keeps the state of the environments at the start of a rollout and the actions since.
 
-    A replay needs no policy: the actions are kept, and so are the states of the random generators before every step,
-    since environments and policies draw from the same generators.
+    A replay needs no policy: the actions are kept. So are the states of all random generators at the start, and before
+    every step that of the only one from which policies draw, too.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,8 @@ class FaultRecorder:
 
     def add(self, action: Tensor) -> None:
         """Record the `action` (N, A), finite or not, before the environments are stepped with it."""
-        self._random.append(random_state(action.device))
+        of_interest = random_state_on if self._random else random_state
+        self._random.append(of_interest(action.device))
         self._actions.append(action.clone())
 
     def finish(self, valid: Tensor, obs: dict[str, Tensor]) -> None:
@@ -63,8 +64,9 @@ class FaultRecorder:
 
         Returns:
             `state`, what `VecEnv.state` gave at its start, compacted; `obs_is_finite` (N,) of the first observation;
-            `random`, the state of the generators before each of T steps; `actions` (T, N, A); `valid` (T, N); and
-            `shown` (K,), the indices of a few faulty environments, with their `obs`, groups (T, K, D_g).
+            `random`, the state of the generators before the first step, and of the one that policies use before each
+            later one; `actions` (T, N, A); `valid` (T, N); and `shown` (K,), the indices of a few faulty environments,
+            with their `obs`, groups (T, K, D_g).
         """
         shown = (~self._valid).any(dim=0).nonzero().flatten()[:MAX_SHOWN]
         recording = {

@@ -35,6 +35,8 @@ PHYSICS_CFG = NewtonCfg(
         integrator="implicitfast",
         # MuJoCo's own collision detection does not handle the generated terrain meshes.
         use_mujoco_contacts=False,
+        # MuJoCo-Warp's own sensors, which nothing here reads, take long to compile and cannot be made deterministic.
+        disable_sensors=True,
     ),
     collision_cfg=CollisionCfg(),
     num_substeps=1,

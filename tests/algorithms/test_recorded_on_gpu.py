@@ -1,15 +1,17 @@
-"""Recorded on a GPU, updates are those of the plain path; on the CPU there is only the plain path, twice."""
+"""Recorded on a GPU, updates are those of the plain path; on the CPU, recordings are imitated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from rlmpc.graphs import use_graphs
+from rlmpc.graphs import WARM_UPS, Replayed, use_graphs, uses_graphs
+from rlmpc.learners import recorder
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.rollout import Rollout
@@ -23,6 +25,42 @@ LEARNERS = ("ppo", "rma", "student", "student with a memory", "finetune", "finet
 ITERATIONS = 6
 SPOILT = 3
 """Iteration in which one sample is no number."""
+
+
+class ImitatedReplay(Replayed):
+    """What a replay does, but slowly: today's arguments and results are at the addresses of those of the recording."""
+
+    def __call__(self, *arguments: Tensor) -> Any:
+        self._num_calls += 1
+        if self._num_calls <= WARM_UPS:
+            return self.function(*arguments)
+        if self._num_calls == WARM_UPS + 1:
+            self._arguments = tuple(argument.clone() for argument in arguments)
+            self._result = self.function(*self._arguments)
+            return self._result
+        for place, values in zip(self._arguments, arguments, strict=True):
+            place.copy_(values)
+        for place, values in zip(found(self._result), found(self.function(*self._arguments)), strict=True):
+            place.copy_(values)
+        return self._result
+
+
+def found(tree: Any) -> list[Tensor]:
+    """All tensors of a result."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if is_dataclass(tree):
+        return [tensor for field in fields(tree) for tensor in found(getattr(tree, field.name))]
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, tuple) else ()
+    return [tensor for part in parts for tensor in found(part)]
+
+
+@pytest.fixture(autouse=True)
+def imitated(request, monkeypatch) -> None:
+    """Imitates recordings where there is no GPU."""
+    if request.node.callspec.params["device"] == "cpu":
+        monkeypatch.setattr(recorder, "Replayed", ImitatedReplay)
+        monkeypatch.setattr(recorder, "uses_graphs", lambda device: uses_graphs(torch.device("cuda")))
 
 
 @pytest.fixture(autouse=True)

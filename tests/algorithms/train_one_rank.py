@@ -33,18 +33,18 @@ def spoil_gradients(parameter: torch.nn.Parameter) -> None:
 def watch_collectives() -> list[list[str]]:
     """Note the collectives by which the numbers of an iteration are brought together, iteration by iteration."""
     called: list[list[str]] = []
-    original = IterationMeans.to_host
+    original = IterationMeans.pop
 
     def noted(name: str, collective: Callable) -> Callable:
         return lambda *args, **kwargs: called[-1].append(name) or collective(*args, **kwargs)
 
-    def to_host(self: IterationMeans) -> tuple[dict[str, float], dict[str, float]]:
+    def pop(self: IterationMeans) -> torch.Tensor:
         called.append([])
         watched = {name: noted(name, getattr(torch.distributed, name)) for name in COLLECTIVES}
         with patch.multiple(torch.distributed, **watched):
             return original(self)
 
-    IterationMeans.to_host = to_host
+    IterationMeans.pop = pop
     return called
 
 

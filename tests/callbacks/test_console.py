@@ -25,7 +25,8 @@ def run_table():
         table.on_train_start(trainer, None)
         for iteration in range(iterations):
             trainer.current_epoch = iteration
-            table.on_train_epoch_end(trainer, SimpleNamespace(numbers=reports(iteration), weights=weights(iteration)))
+            report = SimpleNamespace(iteration=iteration, numbers=reports(iteration), weights=weights(iteration))
+            table.on_report(trainer, report)
         return text.getvalue().splitlines()
 
     return run

@@ -24,8 +24,8 @@ LIMITS = FaultLimits(max_env_share=0.1, max_skipped_updates=20, max_skipped_shar
 
 
 def check(env_share: float, skipped: float, share: float = 0.5) -> None:
-    report = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped, "fault/skipped_share": share}
-    LIMITS.on_train_epoch_end(SimpleNamespace(current_epoch=6), SimpleNamespace(numbers=report))
+    numbers = {"fault/envs": env_share, "fault/skipped_in_a_row": skipped, "fault/skipped_share": share}
+    LIMITS.on_report(None, SimpleNamespace(iteration=6, numbers=numbers))
 
 
 @pytest.mark.parametrize(("env_share", "skipped"), [(0.0, 0.0), (0.1, 0.0), (0.0, 19.0), (0.1, 19.0)])

@@ -10,8 +10,9 @@ def numbers(**overflows: float) -> SimpleNamespace:
 
 def warnings(caplog, *iterations: SimpleNamespace, rank: int = 0) -> list[str]:
     callback = SolverOverflows()
-    for iteration, learner in enumerate(iterations):
-        callback.on_train_epoch_end(SimpleNamespace(current_epoch=iteration, is_global_zero=rank == 0), learner)
+    for iteration, report in enumerate(iterations):
+        report.iteration = iteration
+        callback.on_report(SimpleNamespace(is_global_zero=rank == 0), report)
     return caplog.messages
 
 

@@ -48,3 +48,13 @@ def test_with_a_memory_whole_environments_are_shuffled_and_keep_their_order_in_t
 def test_what_cannot_be_divided_evenly_leaves_a_shorter_last_minibatch(num_minibatches: int, lengths: list[int]):
     made = cut(numbered(5, 2, memory=False), 1, num_minibatches)
     assert [len(minibatch.weight) for minibatch in made] == lengths
+
+
+def test_groups_that_are_one_tensor_stay_one():
+    samples = numbered(6, 4, memory=False)
+    same, other = samples.obs["policy"], samples.obs["policy"].clone()
+    samples.obs = {"teacher": same, "critic": same, "policy": other}
+    minibatch = rows(samples, torch.tensor([3, 1]))
+    assert minibatch.obs["teacher"] is minibatch.obs["critic"]
+    assert minibatch.obs["teacher"] is not minibatch.obs["policy"]
+    assert torch.equal(minibatch.obs["critic"], other[[3, 1]])

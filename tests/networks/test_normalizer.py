@@ -27,6 +27,14 @@ def test_sums_of_two_ranks_added_give_what_one_rank_with_both_gives():
     torch.testing.assert_close(apart.var, together.var)
 
 
+def test_more_samples_than_are_summed_at_once_give_the_same(monkeypatch):
+    samples = 3.0 + torch.randn(10, 7, 3, generator=torch.Generator().manual_seed(0))
+    normalizer = RunningNormalizer(3)
+    at_once = normalizer.centred_sums(samples, num_invalid=2.0)
+    monkeypatch.setattr("rlmpc.networks.normalizer.MAX_ROWS", 16)
+    torch.testing.assert_close(normalizer.centred_sums(samples, num_invalid=2.0), at_once)
+
+
 def test_small_variance_around_a_large_mean_is_not_lost():
     torch.manual_seed(0)
     normalizer = RunningNormalizer(1)

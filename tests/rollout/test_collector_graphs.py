@@ -105,6 +105,11 @@ def rollouts(make: Callable[[ToyEnv], Any], device: str, resumes: bool) -> list[
     return found
 
 
+def numbers_of(rollout: Rollout) -> list[torch.Tensor]:
+    counted = [number for pair in rollout.metrics.values() for number in pair]
+    return [*leaves(replace(rollout, metrics={})), *counted]
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("resumes", [False, True])
 @pytest.mark.parametrize("make", [ppo, rma, dagger])
@@ -123,12 +128,7 @@ def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, res
     replayed = rollouts(make, device, resumes)
     assert not plain[-1].valid.all() or not plain[-2].valid.all()
     for before, after in zip(plain, replayed, strict=True):
-        numbers = [*before.metrics.values()], [*after.metrics.values()]
-        pairs = zip([*leaves(replace(before, metrics={}))], [*leaves(replace(after, metrics={}))], strict=True)
-        for there, here in [
-            *pairs,
-            *((p, q) for x, y in zip(*numbers, strict=True) for p, q in zip(x, y, strict=True)),
-        ]:
+        for there, here in zip(numbers_of(before), numbers_of(after), strict=True):
             torch.testing.assert_close(here, there, rtol=0.0, atol=0.0 if device == "cpu" else 1e-5, equal_nan=True)
     if device == "cpu":
         assert sum(recording.num_replays for recording in made) > ITERATIONS * NUM_STEPS

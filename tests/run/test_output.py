@@ -140,7 +140,7 @@ def test_a_run_keeps_what_it_says_and_its_error(command, tmp_path, monkeypatch):
     arguments = [*TOY, "trainer.max_epochs=3", "checkpoint.every=1", "console.every=1"]
     _, out, _ = command(train.main, *arguments)
     assert (tmp_path / "run" / LOG).read_text() == out
-    monkeypatch.setattr("callbacks.console.ConsoleTable.on_train_epoch_end", lambda *_: 1 / 0)
+    monkeypatch.setattr("callbacks.console.ConsoleTable.on_report", lambda *_: 1 / 0)
     code, _, err = command(train.main, "resume=run", "trainer.max_epochs=4")
     (log,) = (tmp_path / "run/resumed").glob(f"*/{LOG}")
     assert code == 1

@@ -69,10 +69,15 @@ class PpoLearner(OnPolicyLearner):
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
-        samples = self.samples(rollout)
+        placed = self.recorder.place("rollout", replace(rollout, metrics={}))
+        samples = self.recorder.place("samples", self.replay("samples", lambda: self.samples(placed)))
         metrics = rollout.metrics | self.update(samples)
-        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
+        self.replay("observe", lambda: self.observe(samples))
         self.publish(metrics)
+
+    def observe(self, samples: PpoSamples) -> None:
+        """Take the observations into the normalizers."""
+        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
         """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""
@@ -93,8 +98,9 @@ class PpoLearner(OnPolicyLearner):
         return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
 
     def update(self, samples: PpoSamples) -> Metrics:
-        """Take all optimizer steps on the samples of a rollout and return their metrics."""
-        return self.take_steps(self.step, samples, self.variant) | self._state_metrics(samples)
+        """Take all optimizer steps on the samples of a rollout, from `Recorder.place`, and return their metrics."""
+        reported = self.take_steps(self.step, samples, self.variant)
+        return reported | self.replay("state_metrics", lambda: self._state_metrics(samples))
 
     @property
     def variant(self) -> Hashable:

@@ -72,7 +72,8 @@ class RmaLearner(PpoLearner):
     def update(self, samples: PpoSamples) -> Metrics:
         """Train PPO and the estimator, then the history encoder if its latent was acted on; return the metrics."""
         self.strength.fill_(self._regularizer_weight())
-        return self._latent_metrics(samples) | super().update(samples) | self._adapt_history(samples)
+        before = self.replay("latent_metrics", lambda: self._latent_metrics(samples), variant=self.variant)
+        return before | super().update(samples) | self._adapt_history(samples)
 
     @property
     def variant(self) -> Hashable:
@@ -118,6 +119,7 @@ class RmaLearner(PpoLearner):
             target = policy.privileged_latent(obs)
         sensed = {policy.actor_group: obs[policy.actor_group]}
         needed = HistorySamples(sensed, samples.weight, samples.restarts, {}, target)
+        needed = self.recorder.place("history_samples", needed)
         return {"loss/history": self.take_steps(self.history_step, needed)["loss/history"]}
 
     def history_step(self, minibatch: HistorySamples) -> dict[str, Tensor]:
@@ -139,6 +141,6 @@ class RmaLearner(PpoLearner):
             **{f"estimator/rmse_{axis}": (square, one) for axis, square in zip("xyz", squares, strict=False)},
             "latent/distance": (weighted_mean(latent_distance(history, privileged), weight), one),
             "latent/cosine": (weighted_mean(cosine_similarity(history, privileged, dim=-1), weight), one),
-            "latent/regularizer_weight": (one * self._regularizer_weight(), one),
+            "latent/regularizer_weight": (self.strength.clone(), one),
             "latent/acted_on_history": (one * float(self.policy.acts_on_history), one),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -116,16 +116,22 @@ class StudentLearner(OnPolicyLearner):
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
+        placed = self.recorder.place("rollout", replace(rollout, metrics={}))
+        samples, shares = self.replay("prepare", lambda: self._prepare(placed))
+        samples = self.recorder.place("samples", samples)
+        self.publish(rollout.metrics | self.update(samples) | shares)
+
+    def _prepare(self, rollout: Rollout) -> tuple[StudentSamples, Metrics]:
+        """Take the observations into the normalizers and return the samples, and which share of them is what."""
         # First, so that the very first update sees normalised observations; the loss does not depend on how the student
         # acted.
         self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
         samples = self.samples(rollout)
         one = torch.ones((), device=self.device)
-        shares = {
+        return samples, {
             "dagger/teacher_share": (rollout.acted.teacher_acts.float().mean(), one),
             "dagger/kept_share": (samples.weight.mean(), one),
         }
-        self.publish(rollout.metrics | self.update(samples) | shares)
 
     def samples(self, rollout: Rollout) -> StudentSamples:
         """Turn a rollout into samples: single steps, or sequences for a student with a memory."""

@@ -59,8 +59,8 @@ class _Masked:
     """(N,) bool: environments that start anew in this step."""
     clock: Tensor
     """Number of steps so far, scalar."""
-    tail: Replayed[MaskedStep]
-    """What follows physics in a step."""
+    tail: Replayed[tuple[MaskedStep, dict[str, Any]]]
+    """What follows physics in a step; returns also what the curricula report."""
     is_used: bool = False
 
 
@@ -124,7 +124,9 @@ class MaskedEnv(EpisodeEndEnv):
         self._advance_physics(action)
         self.common_step_counter += 1
         self._masked.clock.fill_(self.common_step_counter)
-        return self._masked.tail()
+        step, curricula = self._masked.tail()
+        self.curriculum_manager._curriculum_state.update(curricula)
+        return step
 
     def _advance_physics(self, action: Tensor) -> None:
         """Do the first half of Isaac Lab's step, which never waits for the device."""
@@ -137,7 +139,7 @@ class MaskedEnv(EpisodeEndEnv):
             self.sim.step(render=False)
             self.scene.update(dt=self.physics_dt * steps_per_call)
 
-    def _after_physics(self) -> MaskedStep:
+    def _after_physics(self) -> tuple[MaskedStep, dict[str, Any]]:
         """Do what follows physics in a step, in Isaac Lab's order."""
         assert self._masked is not None
         observer, ending = self._masked.observer, self._masked.ending
@@ -149,7 +151,7 @@ class MaskedEnv(EpisodeEndEnv):
             self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
             terminal = {self.value_group: observer.terminal(self.value_group)}
             ending.copy_(self.reset_buf)
-            self._end_episodes(ending & ~self.faulty)
+            curricula = self._end_episodes(ending & ~self.faulty)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
@@ -158,17 +160,18 @@ class MaskedEnv(EpisodeEndEnv):
             obs = observer.observe(ending)
         terminated = self.reset_terminated & ~self.faulty
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
-        return MaskedStep(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal)
+        return MaskedStep(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal), curricula
 
-    def _end_episodes(self, ended: Tensor) -> None:
-        """Count the episodes of a mask (N,), and let curricula judge them."""
+    def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
+        """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
         reasons = [self.termination_manager.get_term(name) for name in self.termination_manager.active_terms]
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
         rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
         numbers = torch.cat([rewards, torch.stack([*(r.float() for r in reasons), *metrics, ended.float()], 1)], dim=1)
         self.episode_sums += torch.where(ended.unsqueeze(1), numbers, 0.0).sum(dim=0)
-        for name, term in zip(self.curriculum_manager.active_terms, self.curriculum_manager._term_cfgs, strict=True):
-            self.curriculum_manager._curriculum_state[name] = term.func(self, ended, **term.params)
+        manager = self.curriculum_manager
+        terms = zip(manager.active_terms, manager._term_cfgs, strict=True)
+        return {name: term.func(self, ended, **term.params) for name, term in terms}
 
     def _begin_episodes(self, mask: Tensor) -> None:
         """Reset the environments of a mask (N,)."""

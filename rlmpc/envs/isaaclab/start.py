@@ -11,8 +11,10 @@ from pathlib import Path
 
 import warp
 
-MODULES_PER_REPORT = 10
-"""A cold start compiles about 70 modules."""
+NUM_MODULES = 65
+"""Modules that a cold start compiles, about."""
+
+REPORT_INTERVAL_S = 10.0
 
 
 class _SimulatorOutput(io.TextIOBase):
@@ -21,6 +23,7 @@ class _SimulatorOutput(io.TextIOBase):
     def __init__(self, path: Path | None, say: Callable[[str], None]) -> None:
         self._file = path.open("a") if path is not None else None
         self._say = say
+        self._start = self._last_report = time.monotonic()
         self.num_compiled = 0
 
     def write(self, text: str) -> int:
@@ -29,8 +32,11 @@ class _SimulatorOutput(io.TextIOBase):
             self._file.write(text)
         if "(compiled)" in text:
             self.num_compiled += 1
-            if self.num_compiled % MODULES_PER_REPORT == 0:
-                self._say(f"  {self.num_compiled} kernel modules compiled")
+            now = time.monotonic()
+            if now - self._last_report >= REPORT_INTERVAL_S:
+                self._last_report = now
+                of_all = f"{self.num_compiled} of about {max(NUM_MODULES, self.num_compiled)}"
+                self._say(f"  {of_all} kernel modules compiled, {now - self._start:.0f} s")
         return len(text)
 
     def close(self) -> None:

@@ -42,7 +42,8 @@ class PhysicsParameter(ManagerTermBase):
     def reset(self, env_ids: torch.Tensor | slice | None = None) -> None:
         """Read the simulation again if all environments are reset; `env_ids` is then None or a slice."""
         if env_ids is None or isinstance(env_ids, slice):
-            self._value = self.encode(self.read())
+            # In place: a recorded step refers to it.
+            self._value.copy_(self.encode(self.read()))
 
     def __call__(self, env: ManagerBasedEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
         """Return the observation (N, D)."""

@@ -18,6 +18,8 @@ STEPS = 200
 TASKS = {"blind_rl": "RLMPC-Blind-G1-v0", "phase_1_scan_rl": "RLMPC-Phase1-Scan-G1-v0"}
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 """Sums over the environments that ended are taken in another order."""
+COMPUTED = ("_processed_actions", "env.reset_buf", "env.reward_buf", "env.faulty", "_state.terrain_levels")
+"""What every step computes before it reads it."""
 UNREAD = ("_num_pushes", "_reset_mask", "step_id.0", "step_id.1")
 """What nobody reads: counts of frames beyond the first, a buffer, the steps of resets without a shortest distance."""
 
@@ -132,6 +134,23 @@ def test_steps_by_masks_are_isaac_labs(env: Any, same_draws: None) -> None:
 
 def same(a: Tensor, b: Tensor) -> bool:
     return torch.equal(a, b) or torch.allclose(a.double(), b.double(), **TOLERANCE, equal_nan=True)
+
+
+def test_what_a_recorded_step_reads_stays_where_it_is(env: Any) -> None:
+    from rlmpc.envs.isaaclab.state import _slots
+
+    def addresses() -> dict[str, int]:
+        slots = _slots(env.unwrapped, env)
+        return {path: slot.value.data_ptr() for path, slot in slots.items() if isinstance(slot.value, Tensor)}
+
+    env.by_masks = True
+    env.step(torch.zeros(NUM_ENVS, env.num_actions))
+    before, state = addresses(), env.state()
+    env.reset()
+    env.load_state(state)
+    after = addresses()
+    env.by_masks = False
+    assert [path for path in before if before[path] != after[path] and not path.endswith(COMPUTED)] == []
 
 
 def test_equal_groups_are_one_tensor(env: Any) -> None:

@@ -2,17 +2,23 @@ import pytest
 
 pytest.importorskip("isaaclab")
 
-from rlmpc.envs.isaaclab.start import _SimulatorOutput
+from rlmpc.envs.isaaclab import start
 
 pytestmark = pytest.mark.sim
 
 
-def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path):
+def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path, monkeypatch):
     reports: list[str] = []
-    output = _SimulatorOutput(tmp_path / "simulator.log", reports.append)
+    clock = iter([0.0, *(4.0 * index for index in range(1, 9))])
+    monkeypatch.setattr(start.time, "monotonic", lambda: next(clock))
+    output = start._SimulatorOutput(tmp_path / "simulator.log", reports.append)
     output.write("Reward Manager\n")
-    for index in range(25):
+    for index in range(8):
         output.write(f"Module {index} load on device 'cpu' took 3 ms  (compiled)\n")
+    output.write("Module 8 load on device 'cpu' took 3 ms  (cached)\n")
     output.close()
     assert "Reward Manager" in (tmp_path / "simulator.log").read_text()
-    assert reports == ["  10 kernel modules compiled", "  20 kernel modules compiled"]
+    assert reports == [
+        "  3 of about 65 kernel modules compiled, 12 s",
+        "  6 of about 65 kernel modules compiled, 24 s",
+    ]
