@@ -88,9 +88,17 @@ class Inspection(L.Callback):
         elif now == self._timed.stop + 2:
             self.reads.__exit__(None, None, None)
 
-    def parts_ms(self) -> dict[str, float]:
-        """Return the time of every part, as a mean over the timed iterations."""
-        return {part: 1000.0 * s / len(self._timed) for part, s in self.timeline.seconds().items()}
+    def times_ms(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the time of every part and of every recorded graph in it, as means over the timed iterations."""
+        parts: dict[str, float] = {}
+        graphs: dict[str, float] = {}
+        for name, seconds in self.timeline.seconds().items():
+            part, separator, _ = name.partition(": ")
+            ms = 1000.0 * seconds / len(self._timed)
+            parts[part] = parts.get(part, 0.0) + ms
+            if separator:
+                graphs[name] = ms
+        return parts, graphs
 
 
 def parts_of(env: VecEnv, trainer: L.Trainer, learner: OnPolicyLearner) -> Iterable[tuple[str, Any, str]]:

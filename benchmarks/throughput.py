@@ -170,7 +170,9 @@ class Measurement:
         inspection = Inspection(self.env, self.own.warm_up, min(self.own.iterations, 5))
         with tempfile.TemporaryDirectory() as folder:
             train_ours(self.cfg, self.env, inspection.num_iterations, Path(folder) / "run", [inspection])
-        yield {"figures": "parts_ms", **inspection.parts_ms()}
+        parts, graphs = inspection.times_ms()
+        yield {"figures": "parts_ms", **parts}
+        yield {"figures": "of these, recorded_ms", **graphs}
         if work := inspection.work.figures():
             # The profiler makes the host slower, but not the kernels.
             yield {"figures": "gpu", "gpu_busy_share": work["gpu_busy_ms"] / self._iteration_ms["ours"], **work}
