@@ -20,6 +20,10 @@ DEMAND = ("contacts_peak", "contacts_overflows", "constraints_peak", "constraint
 """Rows of `NewtonDemandManager.demand`: the largest number, and the physics steps in which it exceeded its limit."""
 
 
+THREADS_PER_SEARCH = 32
+"""GPU threads that search the ground's mesh for the triangles near one shape; Newton takes 256, most of which idle."""
+
+
 @wp.kernel
 def _note(limit: int, first_row: int, count: wp.array[int], demand: wp.array2d[int]):
     i = wp.tid()
@@ -63,6 +67,8 @@ class NewtonDemandManager(NewtonMJWarpManager):
         pipeline, cell = cls._collision_pipeline, getattr(cls._collision_cfg, "ground_cell", None)
         if pipeline is not None and cell is not None and type(pipeline.broad_phase) is BroadPhaseExplicit:
             pipeline.broad_phase = BroadPhaseAboveGround(pipeline.model, pipeline.shape_pairs_filtered, cell)
+        if pipeline is not None and wp.get_device(PhysicsManager._device).is_cuda:
+            pipeline.narrow_phase.tile_size_mesh_convex = THREADS_PER_SEARCH
 
     @classmethod
     def _step_solver(
