@@ -91,8 +91,8 @@ class IsaacLabEnv:
         self._env.is_recording = False
         obs, _ = self._env.reset()
         self._env.is_recording = True
-        self.by_masks = self._by_masks
-        return _concatenated(obs)
+        obs = _concatenated(obs)
+        return self._env.begin_masked(obs) if self._by_masks else obs
 
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""

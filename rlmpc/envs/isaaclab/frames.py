@@ -68,6 +68,12 @@ class FrameObserver:
             self._same_as[name] = twin or name
         self.from_buffers()
 
+    def begin(self, obs: Obs) -> Obs:
+        """Go on from observations that Isaac Lab's own way has computed; return them as one tensor for equal groups."""
+        for name, group in self._groups.items():
+            group.last.copy_(obs[name])
+        return self._current()
+
     def observe(self, starts: Tensor) -> Obs:
         """Return every group, (N, D_g); where an episode `starts`, (N,) bool, all frames are the new one."""
         readings = [self._read(term) for term in self._readings]
@@ -75,7 +81,7 @@ class FrameObserver:
             frames = self._frames(group, readings)
             shifted = torch.cat([group.last, frames], dim=1).index_select(1, group.shift)
             group.last.copy_(torch.where(starts.unsqueeze(1), frames.index_select(1, group.first), shifted))
-        return {name: self._groups[same].last for name, same in self._same_as.items()}
+        return self._current()
 
     def terminal(self, name: str) -> Tensor:
         """Return one group (N, D_g) as it is before any environment is reset; nothing changes."""
@@ -99,6 +105,9 @@ class FrameObserver:
                 buffer.buffer.copy_(frames.view_as(buffer.buffer))
                 buffer._num_pushes.fill_(buffer.max_length)
                 buffer._need_reset = False
+
+    def _current(self) -> Obs:
+        return {name: self._groups[same].last for name, same in self._same_as.items()}
 
     def _group(self, name: str, terms: list[ObservationTermCfg]) -> _Group:
         read, shift, first = [], [], []

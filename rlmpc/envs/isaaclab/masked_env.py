@@ -107,6 +107,12 @@ class MaskedEnv(EpisodeEndEnv):
         self._masked.observer.from_buffers()
         self._masked.is_used = True
 
+    def begin_masked(self, obs: Obs) -> Obs:
+        """Prepare masked steps after a `reset`; return its observations as one tensor for groups that are equal."""
+        self.use_masks()
+        assert self._masked is not None
+        return self._masked.observer.begin(obs)
+
     def update_buffers(self) -> None:
         """Bring up to date what Isaac Lab's own way reads and masked steps leave alone."""
         if self._masked is not None and self._masked.is_used:

@@ -103,7 +103,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
             low, high = self._ranges[AXES.index("ang_vel_z")].float()
             turn = (self.cfg.heading_control_stiffness * error).clamp(low, high)
             write(self.vel_command_b[:, 2], self.is_heading_env, turn)
-        self.vel_command_b.masked_fill_(self.is_standing_env.unsqueeze(1), 0.0)
+        write(self.vel_command_b, self.is_standing_env, 0.0)
 
     def _on_device(self, ranges: UniformVelocityCommandCfg.Ranges) -> torch.Tensor:
         """Return ranges as (3, 2): in double precision, so that the host reads the numbers that were written."""

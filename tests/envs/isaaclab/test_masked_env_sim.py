@@ -155,8 +155,8 @@ def test_what_a_recorded_step_reads_stays_where_it_is(env: Any) -> None:
 
 def test_equal_groups_are_one_tensor(env: Any) -> None:
     env.by_masks = True
-    obs = env.step(torch.zeros(NUM_ENVS, env.num_actions)).obs
-    assert obs["teacher"] is obs["critic"] and obs["policy"] is not obs["critic"]
+    for obs in (env.reset(), env.step(torch.zeros(NUM_ENVS, env.num_actions)).obs):
+        assert obs["teacher"] is obs["critic"] and obs["policy"] is not obs["critic"]
     env.by_masks = False
 
 

@@ -116,7 +116,7 @@ def saved(env: Any) -> dict[str, Any]:
     widening = env._stateful_terms()["command_ranges"]
     widening._tracked += 20.0
     widening._num_episodes += 1.0
-    widening._last_check_step = env.unwrapped.common_step_counter + 3 - env.max_episode_length
+    widening._last_check_step.fill_(env.unwrapped.common_step_counter + 3 - env.max_episode_length)
     state, random = env.state(), torch.get_rng_state()
     return {"state": state, "random": random, "after": go_on(env, STEPS, seed=4)}
 
