@@ -70,6 +70,13 @@ class Inspection(L.Callback):
             if hasattr(owner, name):
                 self._wrapped.enter_context(patch.object(owner, name, self.timeline.timed(part, getattr(owner, name))))
 
+        replay = pl_module.replay
+        self._wrapped.enter_context(
+            patch.object(
+                pl_module, "replay", lambda name, *args, **kw: self.timeline.named(name, replay, name, *args, **kw)
+            )
+        )
+
     def on_train_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Unwrap them."""
         self._wrapped.close()
@@ -149,6 +156,11 @@ class Timeline:
 
         return marked
 
+    def named(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function, marked as `<part>: <name>` unless it is within such a one."""
+        part = self._parts[-1]
+        return self._run(part if ": " in part else f"{part}: {name}", function, *args, **kwargs)
+
     def start(self) -> None:
         """Start marking, recorded graphs included."""
         self._is_on = True
@@ -156,8 +168,7 @@ class Timeline:
 
         def replayed(graph: Replayed, *arguments: Any) -> Any:
             function = getattr(graph.function, "func", graph.function)
-            name = getattr(function, "__name__", "function").strip("_")
-            return timeline._run(f"{timeline._parts[-1]}: {name}", self._replay, graph, *arguments)
+            return timeline.named(getattr(function, "__name__", "function").strip("_"), self._replay, graph, *arguments)
 
         Replayed.__call__ = replayed  # type: ignore[method-assign]
         self._mark()

@@ -44,7 +44,7 @@ class Side:
     """One of those that are compared."""
 
     name: str
-    """As it was given: a learner and perhaps settings, for example `ours faults.dump=false`."""
+    """As it was given: a learner and perhaps settings, for example `ours faults.dump=true`."""
     learner: str
     """One of `LEARNERS`."""
     cfg: TrainCfg

@@ -7,7 +7,7 @@ Every number of environments runs in a process of its own. In it, the sides trai
 from its start: `blocks` times, every second time in reverse order. Their networks, normalization, minibatches and
 precision of matrix products are alike; both log to a temporary folder. Figures of a block leave out its first
 iterations, in which recorded graphs come into being. A side is a learner, or a learner with settings of its own:
-`"sides=[ours,ours faults.dump=false,rsl_rl]"` tells what recording faults costs. Then, for `ours`:
+`"sides=[ours,ours faults.dump=true,rsl_rl]"` tells what recording faults costs. Then, for `ours`:
 
 - `parts`: what an iteration's time is spent on, with the GPU's time of a part measured from event to event;
 - `gpu`: how long the GPU is busy, and what starts its work, by torch's profiler (which slows the host down);

@@ -38,6 +38,8 @@ def test_both_sides_train_in_turn_and_every_part_is_told(command):
     (ratio,) = (line for line in lines if line["figures"] == "ratio")
     assert 0 < ratio["ours_to_it_lowest"] <= ratio["ours_to_it"] <= ratio["ours_to_it_highest"]
     (parts,) = (line for line in lines if line["figures"] == "parts_ms")
+    (named,) = (line for line in lines if line["figures"] == "of these, recorded_ms")
+    assert {"rest of rollout: chosen", "update: step"} <= named.keys()
     assert {"env tail", "policy", "storage", "GAE", "update", "logging"} <= parts.keys()
     assert {"host reads", "env.step"} <= {line["figures"] for line in lines}
     assert "training rsl_rl: env_steps_per_s" in out and "8 envs" in out
@@ -63,11 +65,11 @@ def test_what_cannot_be_compared_is_refused(command, arguments, sentence):
 
 
 def test_a_side_may_have_settings_of_its_own():
-    names = ["ours", "rsl_rl agent.gamma=0.9 faults.dump=false"]
+    names = ["ours", "rsl_rl agent.gamma=0.9 faults.max_dumps=9"]
     cfg, (plain, other) = make_sides(names, ["task=toy", "agent.gamma=0.8"])
     assert (plain.cfg, plain.cfg.agent.gamma, other.learner) == (cfg, 0.8, "rsl_rl")
     assert runner_config(other.cfg)["algorithm"]["gamma"] == 0.9
-    assert not other.cfg.faults.dump and cfg.faults.dump
+    assert (other.cfg.faults.max_dumps, cfg.faults.max_dumps) == (9, 5)
 
 
 def test_rsl_rl_has_the_same_networks_and_normalization():
