@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ALIGNED = 8
+"""Columns, of 4 bytes each, to whose multiple a matrix is filled up for tensor cores."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+class AlignedLinear(nn.Linear):
+    """A linear layer whose input a GPU fills up with zeros to a multiple of `ALIGNED` columns.
+
+    Tensor cores read 16 bytes at once: without them, products with rows of 849 floats take twice as long on an H200.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the product with the weights, plus the bias."""
+        missing = -self.in_features % ALIGNED
+        if missing == 0 or not input.is_cuda:
+            return super().forward(input)
+        return F.linear(F.pad(input, (0, missing)), F.pad(self.weight, (0, missing)), self.bias)
 
 
 def mlp(
@@ -27,7 +45,7 @@ def mlp(
     layers: list[nn.Module] = []
     for index, fan_out in enumerate(widths[1:]):
         is_last = index == len(widths) - 2
-        linear = nn.Linear(widths[index], fan_out)
+        linear = AlignedLinear(widths[index], fan_out)
         nn.init.orthogonal_(linear.weight, output_gain if is_last else 2.0**0.5)
         nn.init.zeros_(linear.bias)
         layers.append(linear)

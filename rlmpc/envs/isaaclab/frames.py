@@ -13,6 +13,7 @@ from isaaclab.utils.noise import NoiseCfg
 from torch import Tensor
 
 from rlmpc.envs.vec_env import Obs
+from rlmpc.tasks.mdp.observations import PhysicsParameter
 
 
 @dataclass
@@ -37,12 +38,13 @@ def unfit_terms(env: ManagerBasedEnv) -> list[str]:
         f"observations.{group}.{name}"
         for group, names in manager.active_terms.items()
         for name, term in zip(names, manager._group_obs_term_cfgs[group], strict=True)
-        if term.modifiers or name in manager._group_obs_term_delay_buffer[group] or _is_stateful(term.noise)
+        if term.modifiers or name in manager._group_obs_term_delay_buffer[group] or _is_stateful(term)
     ]
 
 
-def _is_stateful(noise: Any) -> bool:
-    return noise is not None and not isinstance(noise, NoiseCfg)
+def _is_stateful(term: ObservationTermCfg) -> bool:
+    has_memory = isinstance(term.func, ManagerTermBase) and not isinstance(term.func, PhysicsParameter)
+    return has_memory or not (term.noise is None or isinstance(term.noise, NoiseCfg))
 
 
 class FrameObserver:

@@ -36,6 +36,8 @@ STATE_EVENTS = (
     mdp.reset_root_state_uniform,
 )
 """Events that change positions and velocities of the robots and nothing else."""
+MASKED_ACTIONS = (mdp.JointAction, mdp.GaitCycleAction)
+"""Kinds of actions that a mask resets."""
 
 
 @dataclass
@@ -84,6 +86,9 @@ class MaskedEnv(EpisodeEndEnv):
         for section in ("reward", "termination"):
             manager = getattr(self, f"{section}_manager")
             unfit += [f"{section}s: {type(term.func).__name__}" for term in manager._class_term_cfgs]
+        actions = [self.action_manager.get_term(name) for name in self.action_manager.active_terms]
+        unfit += [f"actions: {type(term).__name__}" for term in actions if not isinstance(term, MASKED_ACTIONS)]
+        unfit += [f"recorders: {name}" for name in self.recorder_manager.active_terms]
         modes = self.event_manager._mode_term_cfgs
         for term in (term for mode in ("reset", "interval") for term in modes.get(mode, [])):
             function = type(term.func) if isinstance(term.func, ManagerTermBase) else term.func
