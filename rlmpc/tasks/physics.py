@@ -30,8 +30,8 @@ PHYSICS_CFG = NewtonCfg(
         # environments. Robots lying down take 16 each on average, but a single one up to 39, which matters in a
         # simulation of one robot.
         nconmax=50,
-        # Steps of the solver; on a GPU all robots wait for the slowest. They take 3.5 on average, 99 % at most 7. A policy
-        # on stairs walks alike with 6 and with 100 (docs/performance.md).
+        # Steps of the solver; on a GPU all robots wait for the slowest. They take 3.5 on average, 99 % at most 7.
+        # A policy on stairs walks alike with 6 and with 100 (docs/performance.md).
         iterations=6,
         cone="pyramidal",
         impratio=1.0,
