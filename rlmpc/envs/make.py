@@ -116,11 +116,12 @@ def make_env(
     if task.simulator == "toy":
         return ToyEnv(cfg, num_envs, device, seed)
     from rlmpc.envs.isaaclab.env import IsaacLabEnv
-    from rlmpc.envs.isaaclab.kernels import compile_large_modules
+    from rlmpc.envs.isaaclab.kernels import compile_large_modules, reserve_no_graph_memory
     from rlmpc.envs.isaaclab.start import starting_simulator
 
     with starting_simulator(log_file, say):
         compile_large_modules(device)
+        reserve_no_graph_memory(device)
         env = IsaacLabEnv(cfg, num_envs, device, seed, value_group)
         env.reset()
         env.step(torch.zeros(num_envs, env.num_actions, device=device))

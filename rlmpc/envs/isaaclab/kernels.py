@@ -1,4 +1,4 @@
-"""Makes the simulator compile fewer kernels, and several modules of them at a time."""
+"""Makes the simulator start with less: fewer kernels, several modules of them at a time, no memory set aside."""
 
 from __future__ import annotations
 
@@ -43,6 +43,19 @@ def compile_without_gradients() -> None:
     Modules take the setting over when they are imported; call it before Isaac Lab is.
     """
     wp.config.enable_backward = False
+
+
+def reserve_no_graph_memory(device: torch.device) -> None:
+    """Tell Isaac Lab that memory for recorded graphs is reserved.
+
+    It needs that on Windows only. Elsewhere it says that it is harmless, but fails here, with an error of Warp that
+    looks as if the GPU were broken.
+    """
+    if device.type == "cuda":
+        # Imported late: see `compile_without_gradients`.
+        from isaaclab.utils.device import _GRAPH_MEMORY_RESERVED_DEVICES
+
+        _GRAPH_MEMORY_RESERVED_DEVICES.add(wp.get_device(str(device)).alias)
 
 
 def compile_large_modules(device: torch.device) -> None:
