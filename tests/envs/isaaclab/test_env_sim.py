@@ -125,7 +125,7 @@ def test_staggered_episodes_time_out_at_different_steps(env):
 def test_curriculum_survives_a_save(env):
     env.reset()
     command = env.unwrapped.command_manager.get_term("base_velocity")
-    command.widen("lin_vel_x", 0.3)
+    command.widen(torch.tensor([True, False, False]), 0.3)
     env.unwrapped.scene.terrain.terrain_levels[:4] = 2
     state = env.curriculum()
     assert state["terms"]["base_velocity"]["lin_vel_x"] == pytest.approx([-0.4, 0.4])

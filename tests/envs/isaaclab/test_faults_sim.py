@@ -160,6 +160,7 @@ class Breaking:
 
     groups = ("policy",)
     critic_group = None
+    variant = None
 
     def __init__(self) -> None:
         self.num_steps = 0
