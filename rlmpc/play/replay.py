@@ -17,6 +17,7 @@ from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env, observation_terms
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
+from rlmpc.graphs import use_graphs
 from rlmpc.rollout.interaction import Action, Memory, interact
 
 
@@ -33,6 +34,8 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
     env_cfg = env_config(cfg.task, fault.config["env"], source=Path(str(cfg.replay)))
     if value_group not in observation_terms(cfg.task, env_cfg):
         raise misfit(str(cfg.replay), "config.agent", agent, f"task '{cfg.task.name}' has no group '{value_group}'")
+    # Masked steps draw more random numbers; before there were any, files did not say which steps they had.
+    use_graphs(bool(fault.config.get("cuda_graphs", False)) and not fault.config["deterministic"])
     if fault.config["deterministic"]:
         make_deterministic(env_cfg)
     env = make_env(cfg.task, env_cfg, fault.num_envs, device, fault.seed, value_group, None, console.print)
