@@ -18,7 +18,7 @@ from rlmpc.run.output import lasting_output
 from rlmpc.run.processes import is_lightning_child
 from rlmpc.run.stopping import REQUEUE_SIGNAL, exit_code
 from rlmpc.run.system_errors import sentence_of
-from rlmpc.run.threads import let_threads_sleep
+from rlmpc.run.threads import use_one_thread
 
 LEAVE_LAST_S = 10.0
 """How long a process that Lightning started waits after an error, so that the first one can end by itself."""
@@ -34,7 +34,7 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     all are followed by the notes added to the error.
     """
     _name_user()
-    let_threads_sleep()
+    use_one_thread()
     with lasting_output(), _ignoring_requeue_signal():
         code = _code_of(main)
         if code not in (None, 0, USER_ERROR) and is_lightning_child():

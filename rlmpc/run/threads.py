@@ -1,19 +1,19 @@
-"""How the threads of torch wait on the CPU."""
+"""How many threads torch takes on the CPU."""
 
 from __future__ import annotations
 
 import os
 
-WAIT = "OMP_WAIT_POLICY"
-CHOSEN_BY_USER = (WAIT, "OMP_NUM_THREADS", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+NUMBER = "OMP_NUM_THREADS"
+CHOSEN_BY_USER = (NUMBER, "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables with which a user has the say."""
 
 
-def let_threads_sleep() -> None:
-    """Let torch's threads sleep while they wait for work; acts if torch is imported later, also in child processes.
+def use_one_thread() -> None:
+    """Have torch take one thread, unless the user chose; acts if torch is imported later, also in child processes.
 
-    By default they spin, which takes the cores from other processes: two runs on two cores take several times as long
-    as one after the other.
+    Physics on the CPU has a single thread, and networks here are small: more threads gain little, and while they wait
+    for each other they take the cores from other processes. Numbers do not depend on a machine's cores, either.
     """
     if not os.environ.keys() & set(CHOSEN_BY_USER):
-        os.environ[WAIT] = "PASSIVE"
+        os.environ[NUMBER] = "1"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlmpc.run.threads import CHOSEN_BY_USER, WAIT, let_threads_sleep
+from rlmpc.run.threads import CHOSEN_BY_USER, NUMBER, use_one_thread
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,16 +20,16 @@ def nothing_chosen(monkeypatch):
         monkeypatch.delenv(name)
 
 
-def test_threads_sleep_while_they_wait():
-    let_threads_sleep()
-    assert os.environ[WAIT] == "PASSIVE"
+def test_torch_takes_one_thread():
+    use_one_thread()
+    assert os.environ[NUMBER] == "1"
 
 
 @pytest.mark.parametrize("name", CHOSEN_BY_USER)
 def test_a_user_who_chose_threads_has_the_say(monkeypatch, name: str):
     monkeypatch.setenv(name, "3")
-    let_threads_sleep()
-    assert os.environ.get(WAIT) == ("3" if name == WAIT else None)
+    use_one_thread()
+    assert os.environ.get(NUMBER) == ("3" if name == NUMBER else None)
 
 
 @pytest.mark.parametrize("command", ["train", "play"])
