@@ -150,6 +150,18 @@ def test_a_start_range_outside_its_limits_is_refused(env) -> None:
         cfg.check_ranges()
 
 
+def test_turns_towards_a_heading_follow_the_range_as_it_widens(env, monkeypatch) -> None:
+    command = env.command_manager.get_term("base_velocity")
+    monkeypatch.setattr(command.cfg, "heading_command", True)
+    command.is_heading_env[:], command.is_standing_env[:] = True, False
+    command.heading_target[:] = command.robot.data.heading_w.torch + 1.5
+    for high in (0.1, 0.3):
+        command._update_command()
+        torch.testing.assert_close(command.command[:, 2], torch.full((NUM_ENVS,), high))
+        command.widen(torch.tensor([False, False, True]), 0.2)
+    command.is_heading_env[:] = False
+
+
 def test_pushes_begin_when_the_speed_range_is_wide_enough(env) -> None:
     from rlmpc.tasks import mdp
 

@@ -21,6 +21,8 @@ class _Group:
     """An observation group, in the order of its terms."""
 
     terms: list[ObservationTermCfg]
+    widths: list[int]
+    """Of one frame of each term."""
     read: list[int]
     """For each term, which of the distinct readings it takes."""
     last: Tensor
@@ -113,7 +115,7 @@ class FrameObserver:
 
     def _group(self, name: str, terms: list[ObservationTermCfg]) -> _Group:
         read, shift, first = [], [], []
-        widths = [self._width(term) for term in terms]
+        widths = [self._read(term).shape[1] for term in terms]
         dim = sum(width * max(term.history_length, 1) for width, term in zip(widths, terms, strict=True))
         column = frame = 0
         for term, width in zip(terms, widths, strict=True):
@@ -129,7 +131,7 @@ class FrameObserver:
         device = self._env.device
         last = torch.zeros(self._env.num_envs, dim, device=device)
         columns = (torch.tensor(numbers, device=device) for numbers in (shift, first))
-        return _Group(terms, read, last, *columns)
+        return _Group(terms, widths, read, last, *columns)
 
     def _frames(self, group: _Group, readings: list[Any]) -> Tensor:
         """Return the new frames of a group's terms, one after the other: with noise, clipped and scaled."""
@@ -148,16 +150,12 @@ class FrameObserver:
     def _read(self, term: ObservationTermCfg) -> Tensor:
         return cast(Tensor, term.func(self._env, **term.params))
 
-    def _width(self, term: ObservationTermCfg) -> int:
-        return self._read(term).shape[1]
-
     def _histories(self, name: str) -> Iterable[tuple[Any, slice]]:
         """Yield the history buffers of a group that hold something, and the columns that they make."""
         column = 0
-        buffers = self._manager._group_obs_term_history_buffer[name]
-        terms = zip(self._manager.active_terms[name], self._manager._group_obs_term_cfgs[name], strict=True)
-        for term_name, term in terms:
-            width = self._width(term) * max(term.history_length, 1)
+        buffers, group = self._manager._group_obs_term_history_buffer[name], self._groups[self._same_as[name]]
+        for term_name, term, width in zip(self._manager.active_terms[name], group.terms, group.widths, strict=True):
+            width *= max(term.history_length, 1)
             if term.history_length > 0 and buffers[term_name]._buffer is not None:
                 yield buffers[term_name], slice(column, column + width)
             column += width
