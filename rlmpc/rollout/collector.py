@@ -138,8 +138,10 @@ class Collector:
         """Prepare the functions that a GPU records; each refers to the buffers of this object and of the policy."""
         self._policy = policy
         self._choosing = {}
-        self._conclude = Replayed(partial(self._concluded, policy), self.env.device)
-        self._finish = Replayed(partial(self._finished, policy), self.env.device, beside=self._conclude)
+        # Apart, because an environment may give no terminal observation when no episode ended.
+        conclude = partial(self._concluded, policy)
+        self._conclude = {is_given: Replayed(conclude, self.env.device) for is_given in (True, False)}
+        self._finish = Replayed(partial(self._finished, policy), self.env.device, beside=self._conclude[True])
 
     def _step(self, policy: RolloutPolicy) -> None:
         """Act, step, and keep the sample."""
@@ -154,7 +156,8 @@ class Collector:
                 self._obs[group].copy_(step.obs[group])
             else:
                 assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
-        self._conclude(step.reward, step.terminated, step.truncated, step.faulty, step.terminal_obs)
+        terminal = () if step.terminal_obs is None else (step.terminal_obs,)
+        self._conclude[bool(terminal)](step.reward, step.terminated, step.truncated, step.faulty, *terminal)
 
     def _chooser(self, policy: RolloutPolicy) -> Callable[[], tuple[Tensor, Tensor]]:
         choose, variant = partial(self._chosen, policy), policy.variant
@@ -187,7 +190,7 @@ class Collector:
         terminated: Tensor,
         truncated: Tensor,
         faulty: Tensor,
-        terminal_obs: Obs | None,
+        terminal_obs: Obs | None = None,
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
         step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs)

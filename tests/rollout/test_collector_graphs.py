@@ -52,6 +52,14 @@ class OneTensorEnv(ToyEnv):
         return replace(step, obs=self.places)
 
 
+class OftenWithoutEndEnv(OneTensorEnv):
+    """Gives terminal observations only when an episode was cut, as Isaac Lab's own step does."""
+
+    def step(self, actions: torch.Tensor) -> Step:
+        step = super().step(actions)
+        return step if step.truncated.any() else replace(step, terminal_obs=None)
+
+
 def policy_of(agent: str, env: ToyEnv) -> GaussianPolicy:
     settings = compose_train(["task=toy", f"agent={agent}"])[0].agent
     return ALGORITHMS[agent].policy()(settings, env.contract).to(env.device)
@@ -83,10 +91,12 @@ def begin_iteration(policy: RolloutPolicy, iteration: int) -> None:
             tensor.mul_(1.01)
 
 
-def rollouts(make: Callable[[ToyEnv], Any], device: str, resumes: bool) -> list[Rollout]:
+def rollouts(
+    make: Callable[[ToyEnv], Any], device: str, resumes: bool, env_class: type[OneTensorEnv] = OneTensorEnv
+) -> list[Rollout]:
     """Collect some, with a policy that changes; with `resumes`, the middle ones twice, the second time are returned."""
     torch.manual_seed(4)
-    env = OneTensorEnv(ToyEnvCfg(episode_length_s=0.6), NUM_ENVS, device, 1)
+    env = env_class(ToyEnvCfg(episode_length_s=0.6), NUM_ENVS, device, 1)
     policy, collects = make(env), Collector(env, NUM_STEPS, stagger_episodes=True)
     found = []
     for iteration in range(ITERATIONS):
@@ -111,11 +121,16 @@ def numbers_of(rollout: Rollout) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("resumes", [False, True])
-@pytest.mark.parametrize("make", [ppo, rma, dagger])
-def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, resumes: bool, device: str):
+@pytest.mark.parametrize(
+    ("make", "resumes", "env_class"),
+    [
+        *((make, resumes, OneTensorEnv) for make in (ppo, rma, dagger) for resumes in (False, True)),
+        (ppo, False, OftenWithoutEndEnv),
+    ],
+)
+def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, resumes: bool, env_class, device: str):
     use_graphs(False)
-    plain = rollouts(make, device, resumes)
+    plain = rollouts(make, device, resumes, env_class)
     use_graphs(True)
     made: list[RecordedOnCpu] = []
     if device == "cpu":
@@ -125,7 +140,7 @@ def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, res
             return made[-1]
 
         monkeypatch.setattr(collector, "Replayed", recorded)
-    replayed = rollouts(make, device, resumes)
+    replayed = rollouts(make, device, resumes, env_class)
     assert not plain[-1].valid.all() or not plain[-2].valid.all()
     for before, after in zip(plain, replayed, strict=True):
         for there, here in zip(numbers_of(before), numbers_of(after), strict=True):
