@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import rlmpc.algorithms.ppo.learner
+from callbacks.throughput import Moment
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.graphs import Replayed
 from rlmpc.learners.base import OnPolicyLearner
@@ -146,7 +148,7 @@ class Timeline:
         self.device = device
         self._is_on = False
         self._parts = [self.REST]
-        self._marks: list[tuple[str, Any]] = []
+        self._marks: list[tuple[str, Moment]] = []
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, marked as a part."""
@@ -181,12 +183,10 @@ class Timeline:
 
     def seconds(self) -> dict[str, float]:
         """Return the time of every part, largest first."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        total: Counter[str] = Counter()
-        for (part, start), (_, end) in zip(self._marks, self._marks[1:], strict=False):
-            total[part] += start.elapsed_time(end) / 1000.0 if self.device.type == "cuda" else end - start
-        return dict(total.most_common())
+        total: dict[str, float] = {}
+        for (part, start), (_, end) in pairwise(self._marks):
+            total[part] = total.get(part, 0.0) + start.seconds_until(end)
+        return dict(sorted(total.items(), key=lambda item: item[1], reverse=True))
 
     def _run(self, part: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if not self._is_on or (self.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
@@ -200,12 +200,7 @@ class Timeline:
             self._mark()
 
     def _mark(self) -> None:
-        if self.device.type == "cuda":
-            now = torch.cuda.Event(enable_timing=True)
-            now.record()
-        else:
-            now = time.perf_counter()
-        self._marks.append((self._parts[-1], now))
+        self._marks.append((self._parts[-1], Moment(self.device)))
 
 
 class GpuWork:

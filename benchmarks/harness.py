@@ -99,24 +99,6 @@ class Clock:
             torch.cuda.synchronize(self.device)
 
 
-class Moment:
-    """A moment at which a device has done all that it was given so far; making one does not wait for it."""
-
-    def __init__(self, device: str | torch.device) -> None:
-        self._event: torch.cuda.Event | None = None
-        if torch.device(device).type == "cuda":
-            self._event = torch.cuda.Event(enable_timing=True)
-            self._event.record()
-        self._time_s = time.perf_counter()
-
-    def seconds_until(self, later: Moment) -> float:
-        """Return the time between two moments; waits for the later one."""
-        if self._event is not None and later._event is not None:
-            later._event.synchronize()
-            return self._event.elapsed_time(later._event) / 1000.0
-        return later._time_s - self._time_s
-
-
 class UpdateTimes(L.Callback):
     """Times the work of a learner between two rollouts.
 

@@ -37,8 +37,9 @@ import torch
 from rsl_rl.env import VecEnv as RslRlVecEnv
 from torch import Tensor
 
-from benchmarks.harness import Moment, print_line, quiet_lightning, settings_among
+from benchmarks.harness import print_line, quiet_lightning, settings_among
 from benchmarks.sides import Side, make_sides, train_side
+from callbacks.throughput import Moment
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for

@@ -18,8 +18,8 @@ from rsl_rl.runners import OnPolicyRunner
 
 import callbacks.make
 import train
-from benchmarks.harness import Moment
 from benchmarks.rsl_rl_env import AdaptedEnv, stepped_by_managers, stock_env
+from callbacks.throughput import Moment
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
@@ -160,10 +160,10 @@ class _Watcher(L.Callback):
 
 
 def _train_rsl_rl(cfg: TrainCfg, env: RslRlVecEnv, iterations: int, folder: Path, watch: Watch) -> None:
-    device = str(env.device)
+    device = torch.device(env.device)
     with redirect_stdout(io.StringIO()):
         L.seed_everything(cfg.seed, verbose=False)
-        runner = OnPolicyRunner(env, runner_config(cfg), str(folder), device)
+        runner = OnPolicyRunner(env, runner_config(cfg), str(folder), str(device))
         compute_returns, write = runner.alg.compute_returns, runner.logger.log
         moments = [Moment(device)]
 

@@ -40,9 +40,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.breakdown import Inspection
-from benchmarks.harness import Clock, Moment, device_name, print_line, quiet_lightning, settings_among, spread
+from benchmarks.harness import Clock, device_name, print_line, quiet_lightning, settings_among, spread
 from benchmarks.rsl_rl_env import stock_env
 from benchmarks.sides import Side, make_sides, train_ours, train_side
+from callbacks.throughput import Moment
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.launch import resolve_device

@@ -12,7 +12,7 @@ from rlmpc.learners.report import Report, ReportCallback
 
 
 class Moment:
-    """A moment at which a device has done all that it was given so far.
+    """A moment at which a device has done all that it was given so far; making one does not wait for it.
 
     Args:
         device: the CPU does its work at once, so there it is the moment at which this is made.

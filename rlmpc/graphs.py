@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlmpc.networks.tree import leaves, tree_map
+
 WARM_UPS = 3
 """Calls before the recording: libraries choose their algorithms, and lazy buffers come into being."""
 
@@ -94,7 +96,7 @@ class Replayed[R]:
         return result
 
     def _record(self, arguments: tuple[Any, ...]) -> None:
-        self._arguments = tuple(_cloned(argument) for argument in arguments)
+        self._arguments = tuple(tree_map(torch.clone, argument) for argument in arguments)
         graph = torch.cuda.CUDAGraph()
         shared = None if self._beside is None or self._beside._graph is None else self._beside._graph.pool()
         torch.cuda.synchronize(self.device)
@@ -116,14 +118,5 @@ def _side_stream(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)
 
 
-def _cloned(argument: Any) -> Any:
-    if isinstance(argument, dict):
-        return {name: _cloned(part) for name, part in argument.items()}
-    return argument.clone()
-
-
-def _tensors(arguments: Any) -> list[Tensor]:
-    if isinstance(arguments, Tensor):
-        return [arguments]
-    parts = arguments.values() if isinstance(arguments, dict) else arguments
-    return [tensor for part in parts for tensor in _tensors(part)]
+def _tensors(arguments: tuple[Any, ...]) -> list[Tensor]:
+    return [tensor for argument in arguments for tensor in leaves(argument)]

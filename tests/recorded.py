@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rlmpc.graphs import WARM_UPS, Replayed, _cloned, _tensors
+from rlmpc.graphs import WARM_UPS, Replayed, _tensors
+from rlmpc.networks.tree import tree_map
 
 HOST_READS = ("_local_scalar_dense", "nonzero", "equal", "item", "is_nonzero", "unique", "masked_select", "normal")
 
@@ -52,7 +53,7 @@ class RecordedOnCpu(Replayed):
             return self.function(*arguments)
         if self.recording is None:
             # Unlike that of a CUDA graph, this recording is a run.
-            self._arguments = tuple(_cloned(argument) for argument in arguments)
+            self._arguments = tuple(tree_map(torch.clone, argument) for argument in arguments)
             self.recording = _Recording()
             with self.recording:
                 self._result = self.function(*self._arguments)

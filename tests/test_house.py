@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob("rlmpc/**/*.py"), *ROOT.glob("callbacks/**/*.py"), ROOT / "train.py", ROOT / "play.py"])
 
 FLOORS = (
-    ("rlmpc.errors", "rlmpc.graphs"),
+    ("rlmpc.errors",),
     ("rlmpc.contract",),
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
+    ("rlmpc.graphs",),
     ("rlmpc.checkpoint", "rlmpc.tasks"),
     ("rlmpc.run",),
     ("rlmpc.envs",),

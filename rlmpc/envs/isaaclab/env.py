@@ -63,7 +63,6 @@ class IsaacLabEnv:
         self.command_names = self._measuring.command_names
         self.reasons = self._measuring.reasons
         self._demand = wp.to_torch(NewtonDemandManager.demand)
-        self._by_masks = False
 
     @property
     def unwrapped(self) -> MaskedEnv:
@@ -76,11 +75,10 @@ class IsaacLabEnv:
 
         Their tensors are overwritten by the next step. `measure` needs Isaac Lab's.
         """
-        return self._by_masks
+        return self._env.is_masked
 
     @by_masks.setter
     def by_masks(self, by_masks: bool) -> None:
-        self._by_masks = by_masks
         if by_masks:
             self._env.use_masks()
         else:
@@ -92,13 +90,13 @@ class IsaacLabEnv:
         obs, _ = self._env.reset()
         self._env.is_recording = True
         obs = _concatenated(obs)
-        return self._env.begin_masked(obs) if self._by_masks else obs
+        return self._env.begin_masked(obs) if self.by_masks else obs
 
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
         safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
-        if self._by_masks:
-            return Step(**vars(self._env.masked_step(safe)))
+        if self.by_masks:
+            return self._env.masked_step(safe)
         self._env.terminal_obs = None
         self._measuring.begin_step()
         obs, reward, terminated, truncated, _ = self._env.step(safe)
@@ -186,7 +184,8 @@ class IsaacLabEnv:
             ValueError: if the state is of another environment; nothing has been written then.
         """
         load_state(self._env, self, state)
-        self.by_masks = self._by_masks
+        if self.by_masks:
+            self._env.use_masks()
 
     def _load_levels(self, state: dict[str, Any]) -> None:
         terrain = self._terrain

@@ -71,11 +71,15 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         if len(env_ids) == 0:
             return
         self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
-        reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
-        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
-        ended = torch.cat([rewards[env_ids], reasons[env_ids].float()], dim=1)
+        ended = self._rewards_and_reasons()[env_ids]
         super()._reset_idx(env_ids)
         self._add_episodes(ended)
+
+    def _rewards_and_reasons(self) -> Tensor:
+        """Return the rewards of the episodes so far, and why they end in this step, (N, terms)."""
+        reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
+        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
+        return torch.cat([rewards, reasons.float()], dim=1)
 
     def _reset_faulty(self, env_ids: Tensor) -> Tensor:
         """Reset the faulty ones of these environments, without counting an episode, and return the others.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
 from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
-from rlmpc.envs.vec_env import Obs
+from rlmpc.envs.vec_env import Obs, Step
 from rlmpc.graphs import Replayed
 from rlmpc.tasks import mdp
 from rlmpc.tasks.mdp.selected import uniform, write
@@ -41,18 +41,6 @@ MASKED_ACTIONS = (mdp.JointAction, mdp.GaitCycleAction)
 
 
 @dataclass
-class MaskedStep:
-    """What a step leaves; the tensors are overwritten by the next one. See `rlmpc.envs.vec_env.Step`."""
-
-    obs: Obs
-    reward: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    faulty: Tensor
-    terminal_obs: Obs
-
-
-@dataclass
 class _Masked:
     """What masked steps keep; apart from the environment, whose own tensors are its state."""
 
@@ -61,7 +49,7 @@ class _Masked:
     """(N,) bool: environments that start anew in this step."""
     clock: Tensor
     """Number of steps so far, scalar."""
-    tail: Replayed[tuple[MaskedStep, dict[str, Any]]]
+    tail: Replayed[tuple[Step, dict[str, Any]]]
     """What follows physics in a step; returns also what the curricula report."""
     is_used: bool = False
 
@@ -76,9 +64,14 @@ class MaskedEnv(EpisodeEndEnv):
     _masked: _Masked | None = None
 
     @property
+    def is_masked(self) -> bool:
+        """Whether steps are masked now."""
+        return self._masked is not None and self._masked.is_used
+
+    @property
     def step_clock(self) -> Tensor | int:
         """Number of steps so far; on the device while steps are masked."""
-        return self.common_step_counter if self._masked is None or not self._masked.is_used else self._masked.clock
+        return self._masked.clock if self._masked is not None and self.is_masked else self.common_step_counter
 
     def unfit_for_masks(self) -> list[str]:
         """Return the terms that need to know on the host which environments they are for, as paths of the config."""
@@ -120,7 +113,7 @@ class MaskedEnv(EpisodeEndEnv):
 
     def update_buffers(self) -> None:
         """Bring up to date what Isaac Lab's own way reads and masked steps leave alone."""
-        if self._masked is not None and self._masked.is_used:
+        if self._masked is not None and self.is_masked:
             self._masked.observer.to_buffers()
 
     def leave_masks(self) -> None:
@@ -129,15 +122,19 @@ class MaskedEnv(EpisodeEndEnv):
         if self._masked is not None:
             self._masked.is_used = False
 
-    def masked_step(self, action: Tensor) -> MaskedStep:
-        """Advance all environments by one step with an `action` (N, A) that is finite."""
-        assert self._masked is not None and self._masked.is_used
+    def masked_step(self, action: Tensor) -> Step:
+        """Advance all environments by one step with an `action` (N, A) that is finite.
+
+        The tensors of the result are overwritten by the next one.
+        """
+        assert self._masked is not None and self.is_masked
         self._advance_physics(action)
         self.common_step_counter += 1
         self._masked.clock.fill_(self.common_step_counter)
         step, curricula = self._masked.tail()
         self.curriculum_manager._curriculum_state.update(curricula)
-        return step
+        # A replay gives the same object again, with what was derived from an earlier step.
+        return replace(step)
 
     def _advance_physics(self, action: Tensor) -> None:
         """Do the first half of Isaac Lab's step, which never waits for the device."""
@@ -150,7 +147,7 @@ class MaskedEnv(EpisodeEndEnv):
             self.sim.step(render=False)
             self.scene.update(dt=self.physics_dt * steps_per_call)
 
-    def _after_physics(self) -> tuple[MaskedStep, dict[str, Any]]:
+    def _after_physics(self) -> tuple[Step, dict[str, Any]]:
         """Do what follows physics in a step, in Isaac Lab's order."""
         assert self._masked is not None
         observer, ending = self._masked.observer, self._masked.ending
@@ -171,14 +168,12 @@ class MaskedEnv(EpisodeEndEnv):
             obs = observer.observe(ending)
         terminated = self.reset_terminated & ~self.faulty
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
-        return MaskedStep(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal), curricula
+        return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal), curricula
 
     def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
         """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
-        reasons = [self.termination_manager.get_term(name) for name in self.termination_manager.active_terms]
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
-        rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
-        numbers = torch.cat([rewards, torch.stack([*(r.float() for r in reasons), *metrics, ended.float()], 1)], dim=1)
+        numbers = torch.cat([self._rewards_and_reasons(), torch.stack([*metrics, ended.float()], 1)], dim=1)
         self.episode_sums += torch.where(ended.unsqueeze(1), numbers, 0.0).sum(dim=0)
         manager = self.curriculum_manager
         terms = zip(manager.active_terms, manager._term_cfgs, strict=True)

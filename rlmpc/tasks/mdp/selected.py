@@ -7,6 +7,8 @@ alone, a whole step can be recorded as a graph. What is written for a mask has a
 import torch
 from isaaclab.envs import ManagerBasedEnv
 
+from rlmpc.networks.tree import like_rows
+
 Selected = torch.Tensor | slice | None
 """Indices of environments, a slice, a mask (N,) of booleans; None is all."""
 
@@ -39,7 +41,7 @@ def write(values: torch.Tensor, selected: Selected, rows: torch.Tensor | float) 
     if not (isinstance(selected, torch.Tensor) and is_mask(selected)):
         values[slice(None) if selected is None else selected] = rows
         return
-    mask = selected.view(-1, *[1] * (values.dim() - 1))
+    mask = like_rows(selected, values)
     if isinstance(rows, torch.Tensor):
         values.copy_(torch.where(mask, rows, values))
     else:
