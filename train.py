@@ -28,6 +28,8 @@ from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 
 if TYPE_CHECKING:
+    import torch
+
     from rlmpc.learners.base import OnPolicyLearner
     from rlmpc.rollout.datamodule import RolloutDataModule
 
@@ -64,11 +66,11 @@ def train(
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
     from rlmpc.envs.launch import resolve_device
-    from rlmpc.envs.make import make_env, num_envs_for, observation_terms
+    from rlmpc.envs.make import make_env, num_envs_for
+    from rlmpc.evaluation.held_out import make_held_out
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
-    from rlmpc.rollout.memory import check_memory
     from rlmpc.run.checkpoint_io import check_progress
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
@@ -76,10 +78,7 @@ def train(
     device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
     saved, env_cfg = env_configs(cfg, opened)
-    cfg.agent.check_minibatches(num_envs)
-    terms = observation_terms(cfg.task, env_cfg)
-    cfg.agent.check_task(terms, cfg.task.name)
-    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
+    check_sizes(cfg, env_cfg, num_envs, device)
 
     rank, say = global_rank(cfg.trainer.devices), console.print
     seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
@@ -99,19 +98,32 @@ def train(
         stack.callback(env.close)
 
         recorder = FaultRecorder() if cfg.faults.are_recorded(device.type) else None
-        collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder)
+        held_out = make_held_out(cfg.evaluation, env, cfg.agent.num_steps)
+        collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder, held_out)
         datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
         if resumed is None:
             learner = ALGORITHMS[cfg.agent.algorithm].learner().start(cfg.agent, env, opened, say)
         else:
             learner = resume(cfg, resumed, datamodule, rank, env_changes, hidden, say)
-        callbacks = make_callbacks(cfg, env, folder, console, recorder, signals, seed)
+        callbacks = make_callbacks(cfg, env, folder, console, collector, signals, seed)
         trainer = make_trainer(cfg, folder, callbacks, device, resumed)
         if resumed is not None:
             check_progress(resumed, trainer)
         trainer.fit(learner, datamodule=datamodule, ckpt_path=resumed and resumed.path, weights_only=True)
     if signals.stopped_by is not None:
         end_stopped_run(signals.stopped_by, folder, say, rank)
+
+
+def check_sizes(cfg: TrainCfg, env_cfg: Any, num_envs: int, device: torch.device) -> None:
+    """Refuse numbers of environments and observations that the agent or the device cannot take."""
+    from rlmpc.envs.make import observation_terms
+    from rlmpc.rollout.memory import check_memory
+
+    cfg.agent.check_minibatches(num_envs)
+    cfg.evaluation.num_held_out(num_envs, device.type)
+    terms = observation_terms(cfg.task, env_cfg)
+    cfg.agent.check_task(terms, cfg.task.name)
+    check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
 
 def choose_kernels(cfg: TrainCfg, env_cfg: Any) -> None:

@@ -20,7 +20,7 @@ from rlmpc.checkpoint.file import command_ranges
 from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.collector import Collector
 from rlmpc.run.stopping import StopSignals
 
 
@@ -29,7 +29,7 @@ def make_callbacks(
     env: VecEnv,
     folder: Path,
     console: Console,
-    recorder: FaultRecorder | None,
+    collector: Collector,
     signals: StopSignals,
     seed: int,
 ) -> list[Callback]:
@@ -44,11 +44,12 @@ def make_callbacks(
         env: of this process.
         folder: the run's folder.
         console: where the table is printed.
-        recorder: of this process's collector; None records no faults.
+        collector: of this process.
         signals: the signals of this process.
         seed: of this process.
     """
-    every, config = cfg.checkpoint.every, asdict(cfg)
+    every, config, recorder = cfg.checkpoint.every, asdict(cfg), collector.recorder
+    evaluated_every = None if collector.held_out is None else collector.held_out.every
     callbacks: list[Callback] = [
         StopBetweenIterations(signals),
         Throughput(env.num_envs * cfg.agent.num_steps),
@@ -69,5 +70,5 @@ def make_callbacks(
     return [
         *callbacks,
         FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates, cfg.faults.max_skipped_share),
-        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, config),
+        IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, config, evaluated_every),
     ]

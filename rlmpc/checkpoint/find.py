@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
-from rlmpc.checkpoint.summary import Summary, summary_of
+from rlmpc.checkpoint.summary import WORTHLESS, Summary, summary_of
 from rlmpc.errors import UserError
 
 CHECKPOINTS = "checkpoints"
@@ -34,8 +35,8 @@ def find_checkpoint(where: str, root: Path, algorithms: Collection[str] | None =
 
     Args:
         where: a file; a run's folder, for its newest checkpoint; `latest`, for the newest of the latest run below
-            `root`; `best`, for the latest run's checkpoint with the highest mean return in its last iteration; or
-            `<folder>/best`.
+            `root`; `best`, for the latest run's checkpoint with the highest success in an evaluation during training,
+            or else the highest mean return in its last iteration; or `<folder>/best`.
         root: folder of all runs.
         algorithms: agents that `latest` and `best` may find; None takes any.
 
@@ -95,6 +96,20 @@ def checkpoints_by_age(folder: Path) -> list[Path]:
     """Return the checkpoints that training saved directly in a folder, the newest first by their names; no links."""
     found = [path for path in folder.glob("epoch=*.ckpt") if _index(path) >= 0 and not path.is_symlink()]
     return sorted(found, key=_index, reverse=True)
+
+
+def best_evaluated(folder: Path) -> Path | None:
+    """Return the best checkpoint directly in a folder, as `best` names it; None if none was evaluated in training."""
+    found = [summary for summary in _whole(checkpoints_by_age(folder)) if summary.success > WORTHLESS]
+    # Of equal ones the first, which is the newest.
+    return max(found, key=lambda one: one.worth).path if found else None
+
+
+def _whole(paths: Iterable[Path]) -> Iterator[Summary]:
+    """Yield the summaries of those files that can be read."""
+    for path in paths:
+        with suppress(UserError, FileNotFoundError):
+            yield summary_of(path)
 
 
 def _index(path: Path) -> int:
@@ -172,10 +187,10 @@ def _latest_run(root: Path, algorithms: Collection[str] | None) -> Path:
 
 
 def _best_in(folder: Path) -> Checkpoint:
-    """Return the whole checkpoint of a run with the highest mean return, of several the newest."""
+    """Return the whole checkpoint of a run with the highest `Summary.worth`, of several the newest."""
     whole, _ = _summaries(folder)
-    # Sorting keeps the order of those with the same return.
-    for summary in sorted(whole, key=lambda one: one.mean_return, reverse=True):
+    # Sorting keeps the order of those of the same worth.
+    for summary in sorted(whole, key=lambda one: one.worth, reverse=True):
         try:
             return load_checkpoint(summary.path)
         except UserError:

@@ -104,6 +104,8 @@ class RolloutState(TypedDict):
     memory: dict[Name, Annotated[Tensor, Array(("N", "..."))]]
     episodes: Annotated[dict[Literal["return", "length"], Annotated[Tensor, Array(("N",))]], Field(min_length=2)]
     """Sums over the current episodes."""
+    held_out: NotRequired[Annotated[Tensor, Array(("numbers", "environments"))]]
+    """What `HeldOut.state` returns."""
 
 
 EnvState = dict[Text, Any]
@@ -194,6 +196,13 @@ class TaskConfig(TypedDict, extra_items=JsonValue):
 
 
 @extensible
+class EvaluationConfig(TypedDict, extra_items=JsonValue):
+    """The held-out environments in a run's config."""
+
+    num_envs: Whole | None
+
+
+@extensible
 class RunConfig(TypedDict, extra_items=JsonValue):
     """A run's composed config, `TrainCfg` as a dict: what is read without composing it again."""
 
@@ -202,6 +211,7 @@ class RunConfig(TypedDict, extra_items=JsonValue):
     agent: Agent
     env: dict[Text, JsonValue]
     deterministic: Flag
+    evaluation: NotRequired[EvaluationConfig]
 
 
 @closed

@@ -13,7 +13,10 @@ from rlmpc.contract.schema import checked
 from rlmpc.errors import UserError
 
 WORTHLESS = float("-inf")
-"""Return of a checkpoint that ended no episode, or for which a teacher acted."""
+"""Return of a checkpoint that ended no episode, or for which a teacher acted; success of one without evaluation."""
+
+SUCCESS = "evaluation/success"
+"""Among the numbers of an iteration that ends an evaluation: the share of its episodes that succeeded."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class Summary:
     """When it was saved, in seconds since 1970; for files that do not say so, when they were written."""
     mean_return: float
     """The policy's mean return in its last iteration; `WORTHLESS` if a teacher acted for it."""
+    success: float
+    """Share of successful episodes in the evaluation that ended with its last iteration; `WORTHLESS` if none did."""
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """What tells the better of two checkpoints of a run: success in an evaluation, then the mean return."""
+        return self.success, self.mean_return
 
 
 def summary_of(path: Path) -> Summary:
@@ -59,4 +69,5 @@ def summary_of(path: Path) -> Summary:
         algorithm=outline["hyper_parameters"]["agent"]["algorithm"],
         saved_s=ours.get("saved_s", written_s),
         mean_return=mean_return if is_own else WORTHLESS,
+        success=WORTHLESS if isnan(success := numbers.get(SUCCESS, WORTHLESS)) else success,
     )

@@ -8,9 +8,14 @@ from typing import Any
 from rlmpc.config.agent import AgentCfg
 from rlmpc.config.seeds import MAX_SEED
 from rlmpc.config.setting import MAX_ENVS, MISSING, setting
+from rlmpc.errors import UserError
 
 TAKEN_OVER = "the checkpoint holds all that was taken from there"
 """Why the checkpoint that a run started from cannot change on resume."""
+
+
+ENVS_PER_HELD_OUT = 64
+"""On a GPU, one of so many environments is held out by default: 1.6 % of the steps."""
 
 
 @dataclass
@@ -70,6 +75,31 @@ class CheckpointCfg:
     new episodes at the levels and command ranges it had reached. Sizes: docs/resume.md."""
     export: bool = False
     """Whether the policy is also exported for deployment with every checkpoint; takes seconds each time."""
+
+
+@dataclass
+class EvaluationCfg:
+    """Environments that are held out of training to see how well the policy does: docs/agents.md."""
+
+    num_envs: int | None = setting(None, least=0, largest=MAX_ENVS)
+    """How many of each process's environments; 0 for none. Null: one in 64 on a GPU, none on the CPU."""
+    every: int = setting(100, least=1)
+    """Iterations between results; a multiple of it if two whole episodes take longer."""
+
+    def num_held_out(self, num_envs: int, device_type: str) -> int:
+        """Return how many of `num_envs` environments are held out on such a device, `cpu` or `cuda`.
+
+        Raises:
+            UserError: if none would be left to learn from.
+        """
+        if self.num_envs is None:
+            return num_envs // ENVS_PER_HELD_OUT if device_type == "cuda" else 0
+        if self.num_envs >= num_envs:
+            raise UserError(
+                f"evaluation.num_envs = {self.num_envs} leaves none of num_envs = {num_envs} to learn from; "
+                "choose a smaller one"
+            )
+        return self.num_envs
 
 
 @dataclass
@@ -134,6 +164,7 @@ class TrainCfg:
     run: RunCfg = field(default_factory=RunCfg)
     trainer: TrainerCfg = field(default_factory=TrainerCfg)
     checkpoint: CheckpointCfg = field(default_factory=CheckpointCfg)
+    evaluation: EvaluationCfg = field(default_factory=EvaluationCfg)
     faults: FaultsCfg = field(default_factory=FaultsCfg)
     logger: list[str] = setting(["tensorboard", "csv"], choices=("tensorboard", "csv"))
     """Any of `tensorboard` and `csv`; an empty list logs nothing."""

@@ -6,14 +6,14 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from rlmpc.config.overrides import flatten, override_object, value_at
 from rlmpc.config.train import TaskCfg
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg, toy_schema
-from rlmpc.envs.vec_env import MeasurableEnv, VecEnv
+from rlmpc.envs.vec_env import MeasurableEnv
 from rlmpc.errors import UserError
 from rlmpc.graphs import uses_graphs
 
@@ -100,7 +100,7 @@ def make_env(
     value_group: str,
     log_file: Path | None,
     say: Callable[[str], None],
-) -> VecEnv:
+) -> MeasurableEnv:
     """Start the environment of `task` and return it with everything compiled that compiles on first use.
 
     Args:
@@ -137,8 +137,7 @@ def make_measurable_env(
 ) -> MeasurableEnv:
     """Start an environment for playing: as `make_env`, without the simulator's output and with any value group."""
     any_group = next(iter(observation_terms(task, cfg)))
-    env = make_env(task, cfg, num_envs, device, seed, any_group, None, say)
-    return cast(MeasurableEnv, env)
+    return make_env(task, cfg, num_envs, device, seed, any_group, None, say)
 
 
 def with_cameras(task: TaskCfg, cfg: Any, num_robots: int) -> Any:

@@ -9,6 +9,7 @@ episode; staying long enough times it out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +82,9 @@ def toy_schema(frames: int) -> ObsSchema:
 class ToyEnv:
     """N independent point masses; implements `rlmpc.envs.vec_env.MeasurableEnv`."""
 
-    terrains = ("arena",)
-    command_names = ()
-    reasons = ("time_out", "left_arena")
+    terrains: tuple[str, ...] = ("arena",)
+    command_names: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ("time_out", "left_arena")
 
     def __init__(self, cfg: ToyEnvCfg, num_envs: int, device: str | torch.device, seed: int) -> None:
         self.cfg = cfg
@@ -108,6 +109,8 @@ class ToyEnv:
         self.drag = self._uniform(*cfg.drag_range, num_envs, 1)
         self.wind = self._uniform(-cfg.max_wind, cfg.max_wind, num_envs, 2)
         self.level = zeros().long()
+        # In a tuple, because it is no state.
+        self._held_out: tuple[Tensor, ...] = ()
         self.episode_length = zeros().long()
         self._ended_by = zeros(2).bool()
         self._restart_asked = zeros().bool()
@@ -148,9 +151,13 @@ class ToyEnv:
         self._remember(action)
         self._ended_by = torch.stack([truncated, terminated], dim=1)
         terminal_obs = self._observe()
-        self._end_episodes(terminated | truncated, terminated, truncated)
+        self._end_episodes(*self._learning(terminated | truncated, terminated, truncated))
         self._begin_episodes(terminated | truncated | faulty)
         return Step(self._observe(), reward.masked_fill(faulty, 0.0), terminated, truncated, faulty, terminal_obs)
+
+    def _learning(self, *masks: Tensor) -> list[Tensor]:
+        """Return masks (N,) without the environments that are held out."""
+        return [mask & ~held_out for mask in masks for held_out in self._held_out] or list(masks)
 
     def restart(self, mask: Tensor) -> None:
         """Start a new episode in the masked environments within the next step; see the contract."""
@@ -166,6 +173,16 @@ class ToyEnv:
         assert len(trials) == self.num_envs
         self.level.copy_(torch.tensor([trial.level for trial in trials]))
         self._rng.manual_seed(round_seed(self._seed, round_number))
+
+    def grounds(self) -> list[str]:
+        """Return the only kind of ground for every environment."""
+        return list(self.terrains) * self.num_envs
+
+    def hold_out(self, trials: Mapping[int, Trial]) -> None:
+        """Keep environments out of training, at their trials' levels; see the contract."""
+        self._held_out = (torch.tensor([i in trials for i in range(self.num_envs)], device=self.device),)
+        for index, trial in trials.items():
+            self.level[index] = trial.level
 
     def measure(self) -> dict[str, Tensor]:
         """Measure as in the contract, but `error_xy` is the distance to the target [m], `error_yaw` 0, mass 1 kg."""
@@ -192,9 +209,9 @@ class ToyEnv:
     def pop_metrics(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return the episode means since the last call and the current curriculum; see the contract."""
         popped, self._metrics = self._metrics, self._empty_metrics()
-        count = torch.full((), float(self.num_envs), device=self.device)
+        (learning,) = self._learning(torch.ones_like(self.level, dtype=torch.bool))
         means = {name: (numbers[0], numbers[1]) for name, numbers in popped.items()}
-        return means | {"curriculum/level": (self.level.sum().float(), count)}
+        return means | {"curriculum/level": ((self.level * learning).sum().float(), learning.sum().float())}
 
     def curriculum(self) -> dict[str, Any]:
         """Return the levels, on the only kind of ground."""

@@ -55,6 +55,11 @@ class Step:
 
     None when no episode ended in this step.
     """
+    velocity: Tensor | None = None
+    """How the robots move, as numbers of a command: vx, vy [m/s] in the heading's frame and yaw rate [rad/s], (N, 3).
+
+    Only while environments are held out that have commands; where `restarts`, it is the new episode's.
+    """
 
     @cached_property
     def done(self) -> Tensor:
@@ -176,6 +181,20 @@ class MeasurableEnv(VecEnv, Protocol):
         Args:
             trials: N of them, of `terrains`, `num_levels` and `command_names`.
             round_number: different numbers give different starts.
+        """
+        ...
+
+    def grounds(self) -> list[str]:
+        """Return the kind of ground on which each of the N environments is; only `place` changes it."""
+        ...
+
+    def hold_out(self, trials: Mapping[int, Trial]) -> None:
+        """Keep environments out of training from now on: each plays its trial again and again.
+
+        They count in no metric and no curriculum, and the steps' `terminal_obs` mean nothing there.
+
+        Args:
+            trials: index of an environment -> its trial, on the kind of ground where it is; at least one.
         """
         ...
 

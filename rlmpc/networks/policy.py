@@ -121,19 +121,21 @@ class GaussianPolicy(nn.Module, ABC):
         assert self.critic is not None and self.critic_group is not None
         return self.critic(self.normalized(obs, self.critic_group)).squeeze(-1)
 
-    def act(self, obs: Obs, memory: Memory, deterministic: bool = False) -> Acted:
+    def act(self, obs: Obs, memory: Memory, deterministic: bool | Tensor = False) -> Acted:
         """Choose actions for N environments; rollout, play and export all use this.
 
         Args:
             obs: at least the groups of `acting_groups`, (N, D_g) each.
             memory: memory that the previous step returned; `initial_memory` at the start of an episode.
-            deterministic: take the mean instead of a sample.
+            deterministic: take the mean instead of a sample, everywhere or where a mask (N,) says.
         """
         inferred, memory = self.infer(obs, memory)
         distribution = self.distribution(obs, inferred)
         mean, std = distribution.mean, distribution.stddev
         # As `Normal.sample`, to the bit, which reads on the host whether `std` is negative.
-        action = mean if deterministic else mean + std * torch.randn_like(mean)
+        action = mean if deterministic is True else mean + std * torch.randn_like(mean)
+        if isinstance(deterministic, Tensor):
+            action = torch.where(deterministic.unsqueeze(-1), mean, action)
         log_prob = distribution.log_prob(action).sum(dim=-1)
         return Acted(action, log_prob, mean, std, inferred, memory)
 

@@ -12,11 +12,13 @@ from torch import Tensor
 from rlmpc.checkpoint.fault_file import FaultFile
 from rlmpc.checkpoint.random_state import load_random_state
 from rlmpc.config.play import PlayCfg
+from rlmpc.config.train import EvaluationCfg
 from rlmpc.contract.schema import misfit
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env, observation_terms
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
+from rlmpc.evaluation.held_out import held_out_trials
 from rlmpc.graphs import use_graphs
 from rlmpc.rollout.interaction import Action, Memory, interact
 
@@ -40,6 +42,11 @@ def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:
         make_deterministic(env_cfg)
     env = make_env(cfg.task, env_cfg, fault.num_envs, device, fault.seed, value_group, None, console.print)
     try:
+        # Files from before there were held-out environments have none.
+        evaluation = EvaluationCfg(fault.config.get("evaluation", {"num_envs": 0})["num_envs"])
+        count = evaluation.num_held_out(env.num_envs, torch.device(fault.device).type)
+        if trials := held_out_trials(env, count):
+            env.hold_out(trials)
         console.print(
             f"iteration {fault.iteration} of {cfg.task.name}: {len(fault.actions)} steps of {fault.num_envs} "
             f"environments on {device}, recorded on {fault.device}"

@@ -16,6 +16,7 @@ from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.graphs import Replayed
 from rlmpc.networks.tree import like_rows, tree_map
 from rlmpc.rollout.faults import FaultRecorder
+from rlmpc.rollout.held_out import HeldOut
 from rlmpc.rollout.interaction import Choice, Memory, is_broken, is_forgotten
 from rlmpc.rollout.rollout import Metrics, Rollout
 from rlmpc.rollout.storage import Storage, copies, same_tensors
@@ -41,8 +42,11 @@ class RolloutPolicy(Protocol):
         """Return the memory at the start of an episode, (N, ...) each; empty for a policy without memory."""
         ...
 
-    def act(self, obs: Obs, memory: Memory) -> Choice:
-        """Choose actions for N environments; return them and how they were chosen, a dataclass of tensors."""
+    def act(self, obs: Obs, memory: Memory, deterministic: bool | Tensor = False) -> Choice:
+        """Choose actions for N environments; return them and how they were chosen, a dataclass of tensors.
+
+        They are means instead of samples where a mask (N,) `deterministic` says.
+        """
         ...
 
     def value(self, obs: Obs) -> Tensor:
@@ -61,15 +65,22 @@ class Collector:
         num_steps: T.
         stagger_episodes: whether the first episodes start with random ages.
         recorder: keeps what is needed to replay a rollout with a fault; None keeps nothing.
+        held_out: the environments that are not learned from; None learns from all.
     """
 
     def __init__(
-        self, env: VecEnv, num_steps: int, stagger_episodes: bool, recorder: FaultRecorder | None = None
+        self,
+        env: VecEnv,
+        num_steps: int,
+        stagger_episodes: bool,
+        recorder: FaultRecorder | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         self.env = env
         self.num_steps = num_steps
         self.stagger_episodes = stagger_episodes
         self.recorder = recorder
+        self.held_out = held_out
         self._storage = Storage(num_steps, env.device)
         self._obs: Obs = {}
         self._obs_is_finite = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
@@ -97,12 +108,13 @@ class Collector:
         self._storage.start(self._memory)
         for _ in range(self.num_steps):
             self._step(policy)
-        last_value, metrics = self._finish()
+        last_value, learned, metrics = self._finish()
         parts = self._storage.parts
         obs = {group: parts["obs"][self._same[group]] for group in policy.groups}
-        rollout = Rollout(**{**parts, "obs": obs}, last_value=last_value, metrics=metrics | self.env.pop_metrics())
+        kept = {**parts, "obs": obs, "valid": learned}
+        rollout = Rollout(**kept, last_value=last_value, metrics=metrics | self.env.pop_metrics())
         if self.recorder is not None:
-            self.recorder.finish(rollout.valid, rollout.obs)
+            self.recorder.finish(parts["valid"], rollout.obs)
         return rollout
 
     def state_dict(self) -> dict[str, Any]:
@@ -110,7 +122,8 @@ class Collector:
         if not self._obs:
             return {}
         episodes = {"return": self._episode_return.clone(), "length": self._episode_length.clone()}
-        return {"obs": copies(self._obs), "memory": copies(self._memory), "episodes": episodes}
+        state = {"obs": copies(self._obs), "memory": copies(self._memory), "episodes": episodes}
+        return state if self.held_out is None else {**state, "held_out": self.held_out.state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the episodes of a `state_dict`; the environments must be in the state of that moment.
@@ -126,6 +139,8 @@ class Collector:
         self._go_on_from(state["obs"], state["memory"])
         self._episode_return.copy_(state["episodes"]["return"])
         self._episode_length.copy_(state["episodes"]["length"])
+        if self.held_out is not None and "held_out" in state:
+            self.held_out.load_state(state["held_out"])
 
     def _go_on_from(self, obs: Obs, memory: dict[str, Tensor]) -> None:
         """Make the buffers that hold the current observations and memory; what refers to earlier ones is forgotten."""
@@ -157,7 +172,8 @@ class Collector:
             else:
                 assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
         terminal = () if step.terminal_obs is None else (step.terminal_obs,)
-        self._conclude[bool(terminal)](step.reward, step.terminated, step.truncated, step.faulty, *terminal)
+        moved = {} if step.velocity is None else {"velocity": step.velocity}
+        self._conclude[bool(terminal)](step.reward, step.terminated, step.truncated, step.faulty, moved, *terminal)
 
     def _chooser(self, policy: RolloutPolicy) -> Callable[[], tuple[Tensor, Tensor]]:
         choose, variant = partial(self._chosen, policy), policy.variant
@@ -171,7 +187,8 @@ class Collector:
     def _chosen(self, policy: RolloutPolicy) -> tuple[Tensor, Tensor]:
         """Act, and keep how; return the actions (N, A) and which environments must restart, (N,) bool."""
         obs = self._obs
-        acted: Any = policy.act(obs, self._memory)
+        means = () if self.held_out is None else (self.held_out.mask,)
+        acted: Any = policy.act(obs, self._memory, *means)
         samples = {
             "obs": {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)},
             "acted": replace(acted, memory={}),
@@ -190,10 +207,11 @@ class Collector:
         terminated: Tensor,
         truncated: Tensor,
         faulty: Tensor,
+        moved: dict[str, Tensor],
         terminal_obs: Obs | None = None,
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
-        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs)
+        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs, **moved)
         samples = {
             "reward": reward,
             "terminated": terminated,
@@ -214,26 +232,32 @@ class Collector:
     def _count_episodes(self, step: Step) -> None:
         self._episode_return += step.reward
         self._episode_length += 1
-        numbers = (self._episode_return * step.done, self._episode_length * step.done, step.terminated, step.done)
+        terminated, done = step.terminated, step.done
+        if self.held_out is not None:
+            self.held_out.count(step)
+            terminated, done = terminated & ~self.held_out.mask, done & ~self.held_out.mask
+        numbers = (self._episode_return * done, self._episode_length * done, terminated, done)
         self._ended += torch.stack([number.sum().float() for number in numbers])
         self._episode_return *= ~step.restarts
         self._episode_length *= ~step.restarts
 
-    def _finished(self, policy: RolloutPolicy) -> tuple[Tensor | None, Metrics]:
-        """Clear what cannot be learned from; return the value of the last observation (N,), and the metrics."""
+    def _finished(self, policy: RolloutPolicy) -> tuple[Tensor | None, Tensor, Metrics]:
+        """Clear what is not learned from; return the value of the last observation (N,), the rest (T, N), metrics."""
         parts, valid = self._storage.parts, self._storage.parts["valid"]
+        learned = valid if self.held_out is None else valid & ~self.held_out.mask
         for name in ("obs", "acted", "reward", "terminated"):
-            tree_map(lambda values: values.masked_fill_(like_rows(~valid, values), 0), parts[name])
+            tree_map(lambda values: values.masked_fill_(like_rows(~learned, values), 0), parts[name])
         last_value = None
         if policy.critic_group is not None:
             last_value = torch.where(self._obs_is_finite, policy.value(self._obs), 0.0)
-        return last_value, self._metrics(parts["reward"], valid)
+        evaluated = {} if self.held_out is None else self.held_out.metrics()
+        return last_value, learned, self._metrics(parts["reward"], valid, learned) | evaluated
 
-    def _metrics(self, reward: Tensor, valid: Tensor) -> Metrics:
+    def _metrics(self, reward: Tensor, valid: Tensor, learned: Tensor) -> Metrics:
         total_return, total_length, falls, episodes = self._ended.clone().unbind()
         self._ended.zero_()
         # Counted before they become floats, which cannot tell large numbers that differ by 1.
-        steps, left_out = valid.sum().float(), (~valid).sum().float()
+        steps, left_out = learned.sum().float(), (~valid).sum().float()
         num_envs, num_samples = (torch.full_like(steps, number) for number in (valid.shape[1], valid.numel()))
         return {
             "episode/return": (total_return, episodes),

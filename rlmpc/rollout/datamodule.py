@@ -58,6 +58,8 @@ class RolloutDataModule(L.LightningDataModule):
         if self._random_state is not None:
             load_random_state(self._random_state, self.env.device)
             self._random_state = None
+        if self.collector.held_out is not None:
+            self.collector.held_out.begin_iteration(self.trainer.current_epoch)
         return self.collector.collect(cast(RolloutPolicy, self.trainer.lightning_module.rollout_policy))
 
     def transfer_batch_to_device(self, batch: Rollout, device: torch.device, dataloader_idx: int) -> Rollout:

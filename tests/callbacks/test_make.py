@@ -8,6 +8,7 @@ from rich.console import Console
 from callbacks.make import make_callbacks
 from rlmpc.command_line.train import compose_train
 from rlmpc.envs.toy import ToyEnv
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.run.stopping import StopSignals
 
@@ -16,7 +17,8 @@ def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *argume
     """In the order in which Lightning calls them."""
     cfg, _ = compose_train(["task=toy", *arguments])
     signals = StopSignals(1.0, print)
-    callbacks = make_callbacks(cfg, toy_env, folder, Console(), recorder, signals, seed=1)
+    collector = Collector(toy_env, 4, stagger_episodes=False, recorder=recorder)
+    callbacks = make_callbacks(cfg, toy_env, folder, Console(), collector, signals, seed=1)
     trainer = L.Trainer(callbacks=callbacks, logger=False, enable_progress_bar=False, enable_model_summary=False)
     return [type(callback).__name__ for callback in trainer.callbacks]
 

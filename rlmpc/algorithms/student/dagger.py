@@ -67,16 +67,19 @@ class DaggerPolicy:
         """Return the student's memory at the start of an episode; teachers have none."""
         return self.student.initial_memory(num_envs)
 
-    def act(self, obs: Obs, memory: Memory) -> Labelled:
-        """Choose actions for N environments and label them."""
-        acted = self.student.act(obs, memory)
+    def act(self, obs: Obs, memory: Memory, deterministic: bool | Tensor = False) -> Labelled:
+        """Choose actions for N environments and label them; where `deterministic`, the student acts."""
+        acted = self.student.act(obs, memory, deterministic)
         label = self.teacher.act(obs, {}, deterministic=True)
         if not self._is_drawn:
             self._draw(label.mean)
-        action = torch.where(self._teacher_acts.unsqueeze(1), label.mean, acted.action)
+        teacher_acts = self._teacher_acts
+        if isinstance(deterministic, Tensor):
+            teacher_acts = teacher_acts & ~deterministic
+        action = torch.where(teacher_acts.unsqueeze(1), label.mean, acted.action)
         taught = self.teacher.teach(obs) if self.targets else {}
         targets = {name: taught[name] for name in self.targets}
-        return Labelled(action, label.mean, label.std, self._teacher_acts, targets, acted.memory)
+        return Labelled(action, label.mean, label.std, teacher_acts, targets, acted.memory)
 
     def _draw(self, like: Tensor) -> None:
         """Draw where the teacher acts, into the same tensor as before, which recordings refer to."""

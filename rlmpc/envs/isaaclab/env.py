@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, cast
 
 import gymnasium as gym
@@ -17,6 +18,7 @@ import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
+from rlmpc.envs.isaaclab.episode_end import HeldOutEnvs
 from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
@@ -103,7 +105,8 @@ class IsaacLabEnv:
         faulty = self._env.faulty
         terminated = terminated & ~faulty
         truncated = truncated & ~terminated & ~faulty
-        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs)
+        velocity = None if self._env.held_out is None else self._env.held_out.velocity()
+        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs, velocity)
 
     def restart(self, mask: Tensor) -> None:
         """Start a new episode in the masked environments within the next step; see the contract."""
@@ -117,6 +120,14 @@ class IsaacLabEnv:
         """Set up the next episodes; see the contract."""
         self.by_masks = False
         self._measuring.place(trials, round_number)
+
+    def grounds(self) -> list[str]:
+        """Return the kind of ground of every environment."""
+        return self._measuring.grounds()
+
+    def hold_out(self, trials: Mapping[int, Trial]) -> None:
+        """Keep environments out of training; see the contract."""
+        self._env.hold_out(HeldOutEnvs(self._measuring.hold_out(trials), self._measuring.velocity))
 
     def measure(self) -> dict[str, Tensor]:
         """Measure the robots, (N,) each; see the contract."""

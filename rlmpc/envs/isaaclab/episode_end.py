@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from torch import Tensor
@@ -11,6 +14,16 @@ from rlmpc.envs.vec_env import Obs
 
 NON_FINITE = "non_finite"
 """Name of the termination for a broken simulation. Other runners treat it as a fall; here the step is faulty."""
+
+
+@dataclass(frozen=True)
+class HeldOutEnvs:
+    """Environments that training leaves alone."""
+
+    mask: Tensor
+    """(N,) bool."""
+    velocity: Callable[[], Tensor]
+    """Measures all robots for `Step.velocity`."""
 
 
 class EpisodeEndEnv(ManagerBasedRLEnv):
@@ -34,6 +47,8 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
     """(N,) bool: the environments that the next step restarts."""
     faulty: Tensor
     """(N,) bool: the environments whose last step cannot be used."""
+    held_out: HeldOutEnvs | None = None
+    """Environments whose episodes count nowhere; not a tensor, because it is no state."""
 
     def load_managers(self) -> None:
         self.nominal_gains = nominal_gains(self)
@@ -67,7 +82,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             super()._reset_idx(env_ids)
             return
         assert isinstance(env_ids, Tensor)
-        env_ids = self._reset_faulty(env_ids)
+        env_ids = self._reset_uncounted(env_ids)
         if len(env_ids) == 0:
             return
         self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
@@ -81,20 +96,21 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
         return torch.cat([rewards, reasons.float()], dim=1)
 
-    def _reset_faulty(self, env_ids: Tensor) -> Tensor:
-        """Reset the faulty ones of these environments, without counting an episode, and return the others.
+    def _reset_uncounted(self, env_ids: Tensor) -> Tensor:
+        """Reset the faulty and held-out ones of these environments, without counting an episode; return the others.
 
         They are reset separately, because Isaac Lab averages over all environments that it resets at once. Isaac Lab
         has just waited for the device to determine these, so there is little to wait for here.
         """
-        faulty = self.faulty[env_ids]
-        faulty_ids = env_ids[faulty]
-        if len(faulty_ids) == 0:
+        uncounted = self.faulty if self.held_out is None else self.faulty | self.held_out.mask
+        of_these = uncounted[env_ids]
+        uncounted_ids = env_ids[of_these]
+        if len(uncounted_ids) == 0:
             return env_ids
         # Curricula ignore episodes without a step.
-        self.episode_length_buf.masked_fill_(self.faulty, 0)
-        super()._reset_idx(faulty_ids)
-        return env_ids[~faulty]
+        self.episode_length_buf.masked_fill_(uncounted & self.reset_buf, 0)
+        super()._reset_idx(uncounted_ids)
+        return env_ids[~of_these]
 
     def _observe_now(self, group: str) -> Tensor:
         """Return the group's observation (N, D_g) with the current frame in its histories; buffers do not change."""

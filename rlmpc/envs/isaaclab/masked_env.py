@@ -19,7 +19,7 @@ from isaaclab.managers import ManagerTermBase
 from isaaclab_newton.physics import NewtonManager
 from torch import Tensor
 
-from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv
+from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv, HeldOutEnvs
 from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
 from rlmpc.envs.vec_env import Obs, Step
 from rlmpc.graphs import Replayed
@@ -111,6 +111,12 @@ class MaskedEnv(EpisodeEndEnv):
         assert self._masked is not None
         return self._masked.observer.begin(obs)
 
+    def hold_out(self, envs: HeldOutEnvs) -> None:
+        """Leave environments out of metrics and curricula, from the next step on."""
+        self.held_out = envs
+        if self._masked is not None:
+            self._masked.tail.forget()
+
     def update_buffers(self) -> None:
         """Bring up to date what Isaac Lab's own way reads and masked steps leave alone."""
         if self._masked is not None and self.is_masked:
@@ -159,16 +165,18 @@ class MaskedEnv(EpisodeEndEnv):
             self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
             terminal = {self.value_group: observer.terminal(self.value_group)}
             ending.copy_(self.reset_buf)
-            curricula = self._end_episodes(ending & ~self.faulty)
+            uncounted = self.faulty if self.held_out is None else self.faulty | self.held_out.mask
+            curricula = self._end_episodes(ending & ~uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
             NewtonManager.kinematics_dirty = True
             NewtonManager.forward()
             obs = observer.observe(ending)
+            velocity = None if self.held_out is None else self.held_out.velocity()
         terminated = self.reset_terminated & ~self.faulty
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
-        return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal), curricula
+        return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, velocity), curricula
 
     def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
         """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""

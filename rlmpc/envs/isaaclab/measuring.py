@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.utils.math import quat_apply_inverse, yaw_quat
@@ -23,7 +25,7 @@ class Measuring:
         seed: the environment's own.
     """
 
-    command_names = AXES
+    command_names: tuple[str, ...] = AXES
 
     def __init__(self, env: ManagerBasedRLEnv, seed: int) -> None:
         self._env = env
@@ -57,6 +59,34 @@ class Measuring:
         # Isaac Lab draws from the global generators.
         self._env.seed(round_seed(self._seed, round_number))
         self._watch_power()
+
+    def grounds(self) -> list[str]:
+        """Return the kind of ground of every environment."""
+        kinds = {column: kind for kind, columns in self._columns.items() for column in columns}
+        if self._terrain.terrain_origins is None:
+            return [kinds[0]] * self._env.num_envs
+        return [kinds[column] for column in self._terrain.terrain_types.tolist()]
+
+    def hold_out(self, trials: Mapping[int, Trial]) -> Tensor:
+        """Move some environments to their trials' levels and hold their commands; return their mask (N,)."""
+        mask, commands = torch.zeros(self._env.num_envs, dtype=torch.bool), torch.zeros(self._env.num_envs, len(AXES))
+        for index, trial in trials.items():
+            mask[index], commands[index] = True, torch.tensor(trial.command)
+        mask = mask.to(self._env.device)
+        self._command.hold(commands, mask)
+        terrain = self._terrain
+        if terrain.terrain_origins is not None:
+            assert terrain.env_origins is not None
+            for index, trial in trials.items():
+                terrain.terrain_levels[index] = trial.level
+            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+        return mask
+
+    def velocity(self) -> Tensor:
+        """Return vx, vy [m/s] in the frame of the heading and the yaw rate [rad/s], (N, 3)."""
+        data = self._env.scene[ROBOT].data
+        in_plane = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), data.root_lin_vel_w.torch)[:, :2]
+        return torch.cat([in_plane, data.root_ang_vel_w.torch[:, 2:]], dim=1)
 
     def begin_step(self) -> None:
         """Forget the powers of the last step."""

@@ -52,6 +52,9 @@ PASSED_OVER = {
     # Restored, within the limits of today's config, by the `load_state_dict` of the command.
     "_ranges",
     "_limits",
+    # Set by whoever holds commands.
+    "_held",
+    "_is_held",
     # Filled on demand with what never changes.
     "_selector_cache",
     "_launch_cache",

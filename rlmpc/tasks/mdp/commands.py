@@ -27,6 +27,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Start with commands drawn at random."""
         super().__init__(cfg, env)
         self._held: torch.Tensor | None = None
+        self._is_held: torch.Tensor | None = None
         self._ranges = self._on_device(cfg.ranges)
         self._limits = self._on_device(cfg.limits)
 
@@ -50,9 +51,12 @@ class WideningVelocityCommand(UniformVelocityCommand):
             low = torch.where(jumps, self.cfg.min_lin_vel_x_at_limit, low)
         write(self._ranges, axes, torch.stack([low, high], dim=1))
 
-    def hold(self, commands: torch.Tensor) -> None:
-        """Hold one command (N, 3) [m/s, m/s, rad/s] from the next episode on; commands are no longer drawn."""
-        self._held = commands.to(self.vel_command_b)
+    def hold(self, commands: torch.Tensor, where: torch.Tensor | None = None) -> None:
+        """Hold one command (N, 3) [m/s, m/s, rad/s] from the next episode on, and no longer draw any.
+
+        With a mask (N,), only there; elsewhere, commands are drawn as if none was held.
+        """
+        self._held, self._is_held = commands.to(self.vel_command_b), where
 
     def compute(self, dt: float) -> None:
         """Measure the last step [s], then draw new commands where their time is over."""
@@ -83,11 +87,14 @@ class WideningVelocityCommand(UniformVelocityCommand):
 
     def _resample_command(self, mask: torch.Tensor) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self._held is not None:
-            write(self.vel_command_b, mask, self._held)
+            held = mask if self._is_held is None else mask & self._is_held
+            write(self.vel_command_b, held, self._held)
             # Either would replace the held command.
-            self.is_standing_env &= ~mask
-            self.is_heading_env &= ~mask
-            return
+            self.is_standing_env &= ~held
+            self.is_heading_env &= ~held
+            if self._is_held is None:
+                return
+            mask = mask & ~self._is_held
         low, high = self._ranges.float().unbind(dim=1)
         write(self.vel_command_b, mask, low + (high - low) * uniform(self._env, mask, 0.0, 1.0, 3))
         if self.cfg.heading_command:

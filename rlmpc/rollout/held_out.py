@@ -1,0 +1,128 @@
+"""Environments that training leaves alone, so that they show how well the policy does.
+
+They act with the mean of the policy's actions, each on its own ground under its own command, and nothing is learned
+from them. They never stop, so they cost what any other environment costs, and a GPU records their steps with the rest.
+A window of iterations counts the first few episodes that begin in it, equally many of each environment: otherwise,
+those that fall soon would count more often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from rlmpc.checkpoint.summary import SUCCESS
+from rlmpc.contract.episode import Trial
+from rlmpc.envs.vec_env import MeasurableEnv, Step
+from rlmpc.rollout.rollout import Metrics
+
+MIN_FOLLOWED = 0.75
+"""Share of the command that a successful episode follows, on average."""
+
+
+class HeldOut:
+    """Counts the episodes of held-out environments; an episode succeeds if it has no fall and follows its command.
+
+    Args:
+        env: the environments; they are told when the first iteration begins, after all else that places them.
+        trials: index of an environment -> what it plays; at least one.
+        every: iterations between results. A window is this long, or the next multiple of it that holds two of the
+            longest episodes: one to wait for the end of an older one, and one to count.
+        num_steps: steps of an iteration.
+    """
+
+    def __init__(self, env: MeasurableEnv, trials: Mapping[int, Trial], every: int, num_steps: int) -> None:
+        self.trials = trials
+        self._env: MeasurableEnv | None = env
+        self.every = every
+        while self.every * num_steps < 2 * env.max_episode_length:
+            self.every += every
+        self.episodes = self.every * num_steps // env.max_episode_length - 1
+        """Episodes of each environment that a window counts."""
+
+        self.mask = torch.tensor([index in trials for index in range(env.num_envs)], device=env.device)
+        """(N,) bool: the held-out environments."""
+        self._rows = torch.tensor(sorted(trials), device=env.device)
+        ordered = [trials[index] for index in sorted(trials)]
+        self._direction, self._asked = directions(torch.tensor([trial.command for trial in ordered], device=env.device))
+        kinds = list(dict.fromkeys(trial.terrain for trial in ordered))
+        is_of_kind = [[float(trial.terrain == kind) for trial in ordered] for kind in kinds]
+        self._kinds = dict(zip(kinds, torch.tensor(is_of_kind, device=env.device), strict=True))
+        # One tensor, so that a checkpoint holds it as one.
+        self._state = torch.zeros(8, len(trials), device=env.device)
+        self._left, self._waits, self._along, self._steps = self._state[:4]
+        self._totals = self._state[4:]
+        self._is_last = torch.zeros((), device=env.device)
+
+    def begin_iteration(self, iteration: int) -> None:
+        """Begin a window if it is time; not recorded."""
+        if self._env is not None:
+            self._env.hold_out(self.trials)
+            self._env = None
+        place = iteration % self.every
+        if place == 0:
+            self._totals.zero_()
+            self._left.fill_(self.episodes)
+            # Until the episode of before has ended.
+            self._waits.fill_(1.0)
+        self._is_last.fill_(float(place == self.every - 1))
+
+    def count(self, step: Step) -> None:
+        """Count a step; nothing here waits for the device."""
+        terminated, faulty, restarts = (
+            flags.index_select(0, self._rows) for flags in (step.terminated, step.faulty, step.restarts)
+        )
+        if step.velocity is not None:
+            along = (step.velocity.index_select(0, self._rows) * self._direction).sum(dim=1)
+            # The last velocity is already the next episode's.
+            self._along += torch.where(restarts, 0.0, along)
+        self._steps += ~restarts
+        followed = self._along / self._steps.clamp(min=1.0)
+        share = torch.where(self._asked > 0.0, followed / self._asked, 1.0)
+        fell = terminated | faulty
+        ends = restarts & (self._waits == 0.0) & (self._left > 0.0)
+        succeeded = ~fell & (followed >= MIN_FOLLOWED * self._asked)
+        self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, share, 0.0)])
+        self._left -= ends.float()
+        for values in (self._waits, self._along, self._steps):
+            values.masked_fill_(restarts, 0.0)
+
+    def metrics(self) -> Metrics:
+        """Return the results of a window after its last step; at other times their weights are 0."""
+        counted, succeeded, fell, followed = self._totals * self._is_last
+        weight = counted.sum()
+        of_kinds = {f"{SUCCESS}/{kind}": (succeeded @ rows, counted @ rows) for kind, rows in self._kinds.items()}
+        return {
+            SUCCESS: (succeeded.sum(), weight),
+            "evaluation/falls": (fell.sum(), weight),
+            "evaluation/followed": (followed.sum(), weight),
+            **of_kinds,
+        }
+
+    def state(self) -> Tensor:
+        """Return what has been counted in the current window, for a checkpoint, (8, M)."""
+        return self._state.clone()
+
+    def load_state(self, state: Tensor) -> None:
+        """Go on counting, unless other environments were held out: then the next window is the first to count."""
+        if state.shape == self._state.shape:
+            self._state.copy_(state)
+
+
+def directions(commands: Tensor) -> tuple[Tensor, Tensor]:
+    """Return in which direction commands are to be followed, and how fast.
+
+    Args:
+        commands: (M, 3), vx, vy [m/s] and yaw rate [rad/s]; or (M, 0) where nothing is commanded.
+
+    Returns:
+        Unit vectors (M, 3), in the plane, or along the yaw rate if nothing else is commanded; and speeds (M,), 0 for
+        an environment that is to stand.
+    """
+    in_plane, yaw = commands.clone(), commands.clone()
+    in_plane[:, 2:] = 0.0
+    yaw[:, :2] = 0.0
+    asked = torch.where((in_plane.norm(dim=1) > 0.0).unsqueeze(1), in_plane, yaw)
+    return torch.nn.functional.normalize(asked, dim=1), asked.norm(dim=1)
