@@ -54,7 +54,7 @@ class IterationCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best success that `state_dict` returned."""
-        self._best = float(state_dict["best"])
+        self._best = state_dict.get("best", 0.0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Save if it is due, or if no other iteration follows."""

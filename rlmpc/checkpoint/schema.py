@@ -280,13 +280,22 @@ class Content(TypedDict, extra_items=Any):
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 """Attributes of Lightning's Trainer with counters."""
 
+
+@closed
+class CallbackState(TypedDict, total=False):
+    """State of a callback; only that of the checkpoints has one."""
+
+    best: Annotated[float, Field(strict=True, ge=0, le=1)]
+    """Best success in an evaluation so far."""
+
+
 LightningState = TypedDict(
     "LightningState",
     {
         "global_step": Whole,
         "pytorch-lightning_version": Annotated[str, Field(strict=True, pattern=r"^2\.\d{1,4}\.\d{1,4}")],
         "loops": dict[Text, dict[Text, Any]],
-        "callbacks": dict[Text, Any],
+        "callbacks": dict[Text, CallbackState],
         "lr_schedulers": NotRequired[Annotated[list[Any], Field(max_length=0)]],
     },
 )

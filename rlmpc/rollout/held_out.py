@@ -93,7 +93,10 @@ class HeldOut:
         """Return the results of a window after its last step; at other times their weights are 0."""
         counted, succeeded, fell, followed = self._totals * self._is_last
         weight = counted.sum()
-        of_kinds = {f"{SUCCESS}/{kind}": (succeeded @ rows, counted @ rows) for kind, rows in self._kinds.items()}
+        of_kinds = {
+            f"{SUCCESS}/{kind}": ((succeeded * rows).sum(), (counted * rows).sum())
+            for kind, rows in self._kinds.items()
+        }
         return {
             SUCCESS: (succeeded.sum(), weight),
             "evaluation/falls": (fell.sum(), weight),

@@ -6,14 +6,19 @@ import errno
 import fcntl
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import train
 from callbacks.checkpoint import IterationCheckpoint
+from rlmpc.checkpoint.file import describe_run
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.checkpoint.write import warn_once
 from rlmpc.run.csv_log import CsvLog
+from tests.checkpoint.written import CONFIG, content
+from tests.checkpoint.written import saved as saved_as
 
 TOY = [
     "task=toy",
@@ -58,6 +63,45 @@ def test_what_cannot_be_removed_stays_with_one_warning(command, monkeypatch):
         "warning: an old checkpoint in 'run/checkpoints' cannot be removed (Operation not permitted); it stays\n"
     )
     assert saved() == ["epoch=4.ckpt", "epoch=3.ckpt", "epoch=0.ckpt"]
+
+
+class Evaluated:
+    """Gives the callback iterations, of which every second one ends an evaluation; what it saves is a checkpoint."""
+
+    def __init__(self, folder: Path, every: int, keep_last: int | None) -> None:
+        self.folder = folder
+        self.callback = IterationCheckpoint(folder, every, keep_last, CONFIG, evaluated_every=2)
+        self.done = 0
+
+    def run(self, *successes: float) -> list[str]:
+        for numbers in (part for success in successes for part in ({}, {"evaluation/success": success})):
+
+            def save(path: Path, weights_only: bool, numbers: dict[str, float] = numbers) -> None:
+                saved_as(path, content(epoch=self.done, rlmpc=describe_run(CONFIG, numbers)))
+
+            trainer: Any = SimpleNamespace(current_epoch=self.done, max_epochs=100, should_stop=False)
+            trainer.is_global_zero, trainer.save_checkpoint = True, save
+            learner: Any = SimpleNamespace(numbers=numbers, deliver=lambda: None)
+            self.callback.on_train_epoch_end(trainer, learner)
+            self.done += 1
+        return [path.stem for path in checkpoints_by_age(self.folder)]
+
+
+def test_the_best_of_the_evaluations_stays_whatever_the_number_of_the_newest(tmp_path):
+    assert Evaluated(tmp_path, every=2, keep_last=1).run(0.2, 0.7, 0.6, 0.5) == ["epoch=7", "epoch=3"]
+
+
+def test_a_better_success_is_saved_between_the_times_of_saving_too(tmp_path):
+    assert Evaluated(tmp_path, every=50, keep_last=1).run(0.2, 0.7, 0.6, 0.7) == ["epoch=3"]
+
+
+def test_a_resumed_run_knows_the_best_success(tmp_path):
+    first = Evaluated(tmp_path, every=50, keep_last=5)
+    first.run(0.7)
+    resumed = Evaluated(tmp_path, every=50, keep_last=5)
+    resumed.done = first.done
+    resumed.callback.load_state_dict(first.callback.state_dict())
+    assert resumed.run(0.6, 0.8) == ["epoch=5", "epoch=1"]
 
 
 @pytest.mark.parametrize("content", [b"", b"cut off"])

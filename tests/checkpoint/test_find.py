@@ -11,7 +11,7 @@ import pytest
 
 from rlmpc.checkpoint import file, find
 from rlmpc.checkpoint.file import describe_run, load_checkpoint
-from rlmpc.checkpoint.find import checkpoints_by_age, find_checkpoint, newer_than
+from rlmpc.checkpoint.find import best_evaluated, checkpoints_by_age, find_checkpoint, newer_than
 from rlmpc.errors import UserError
 from tests.checkpoint.written import CONFIG, content, saved
 
@@ -56,6 +56,24 @@ def refusal(where: Path | str, root: Path) -> str:
 )
 def test_the_file_that_is_meant_is_found(runs: Path, where: str, found: str):
     assert find_checkpoint(where.format(root=runs), runs).path == runs / found
+
+
+def test_success_in_an_evaluation_tells_the_best_before_the_return_does(tmp_path: Path):
+    run = tmp_path / "run"
+    for epoch, (success, value) in enumerate([(0.5, 9.0), (0.8, 1.0), (0.8, 2.0), (0.7, 8.0)]):
+        save(run, epoch, **{"evaluation/success": success, "episode/return": value})
+    # Its iteration ended no evaluation.
+    save(run, 4, **{"episode/return": 20.0})
+    assert find_checkpoint(f"{run}/best", tmp_path).path.name == "epoch=2.ckpt"
+    best = best_evaluated(run / "checkpoints")
+    assert best is not None and best.name == "epoch=2.ckpt"
+    best.write_bytes(b"cut off")
+    best = best_evaluated(run / "checkpoints")
+    assert best is not None and best.name == "epoch=1.ckpt"
+
+
+def test_of_a_run_without_evaluations_none_is_the_best_evaluated(runs: Path):
+    assert best_evaluated(runs / "toy/new/checkpoints") is None
 
 
 def test_the_file_that_is_meant_is_read_once_and_of_others_only_the_summary(runs: Path, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.command_line.train import compose_train
+from rlmpc.contract.episode import Trial
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.envs.vec_env import Step
 from rlmpc.graphs import use_graphs
@@ -23,6 +24,7 @@ from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.networks.tree import leaves
 from rlmpc.rollout import collector
 from rlmpc.rollout.collector import Collector, RolloutPolicy
+from rlmpc.rollout.held_out import HeldOut
 from rlmpc.rollout.rollout import Rollout
 from tests.recorded import RecordedOnCpu
 
@@ -50,6 +52,16 @@ class OneTensorEnv(ToyEnv):
         for group in ("policy", "critic"):
             self.places[group].copy_(step.obs[group])
         return replace(step, obs=self.places)
+
+
+class HeldOutEnv(OneTensorEnv):
+    """Two environments are held out, one of them the one with broken observations; measures how points move."""
+
+    trials: ClassVar = {BROKEN: Trial("arena", 1, (0.5, 0.0, 0.0)), 9: Trial("arena", 2, (0.0, 0.0, 1.0))}
+
+    def step(self, actions: torch.Tensor) -> Step:
+        step = super().step(actions)
+        return replace(step, velocity=torch.nn.functional.pad(self.velocity, (0, 1)))
 
 
 class OftenWithoutEndEnv(OneTensorEnv):
@@ -97,10 +109,13 @@ def rollouts(
     """Collect some, with a policy that changes; with `resumes`, the middle ones twice, the second time are returned."""
     torch.manual_seed(4)
     env = env_class(ToyEnvCfg(episode_length_s=0.6), NUM_ENVS, device, 1)
-    policy, collects = make(env), Collector(env, NUM_STEPS, stagger_episodes=True)
+    held_out = HeldOut(env, HeldOutEnv.trials, 1, NUM_STEPS) if isinstance(env, HeldOutEnv) else None
+    policy, collects = make(env), Collector(env, NUM_STEPS, stagger_episodes=True, held_out=held_out)
     found = []
     for iteration in range(ITERATIONS):
         begin_iteration(policy, iteration)
+        if held_out is not None:
+            held_out.begin_iteration(iteration)
         if resumes and iteration == ITERATIONS // 2:
             state, here = collects.state_dict(), env.state()
             random = torch.cuda.get_rng_state() if device == "cuda" else torch.get_rng_state()
@@ -126,6 +141,7 @@ def numbers_of(rollout: Rollout) -> list[torch.Tensor]:
     [
         *((make, resumes, OneTensorEnv) for make in (ppo, rma, dagger) for resumes in (False, True)),
         (ppo, False, OftenWithoutEndEnv),
+        *((make, resumes, HeldOutEnv) for make in (ppo, dagger) for resumes in (False, True)),
     ],
 )
 def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, resumes: bool, env_class, device: str):
@@ -142,6 +158,8 @@ def test_replayed_rollouts_are_those_that_python_computes(monkeypatch, make, res
         monkeypatch.setattr(collector, "Replayed", recorded)
     replayed = rollouts(make, device, resumes, env_class)
     assert not plain[-1].valid.all() or not plain[-2].valid.all()
+    if env_class is HeldOutEnv:
+        assert sum(float(rollout.metrics["evaluation/success"][1]) for rollout in plain) > 0.0
     for before, after in zip(plain, replayed, strict=True):
         for there, here in zip(numbers_of(before), numbers_of(after), strict=True):
             torch.testing.assert_close(here, there, rtol=0.0, atol=0.0 if device == "cpu" else 1e-5, equal_nan=True)
