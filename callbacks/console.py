@@ -9,6 +9,7 @@ import lightning as L
 from rich.console import Console
 
 from callbacks.due import is_due
+from callbacks.means import Means
 from rlmpc.learners.report import Report, ReportCallback
 
 COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -47,8 +48,7 @@ class ConsoleTable(ReportCallback):
         self._start = 0.0
         self._first_iteration = 0
         self._num_rows = 0
-        self._totals: dict[str, float] = {}
-        self._weights: dict[str, float] = {}
+        self._means = Means()
         self._columns = list(COLUMNS)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -60,7 +60,7 @@ class ConsoleTable(ReportCallback):
         """Print faults, and a row if it is due."""
         if not trainer.is_global_zero:
             return
-        self._add(report.numbers, report.weights)
+        self._means.add(report.numbers, report.weights)
         done = report.iteration + 1
         self._print_faults(done, report.numbers)
         if not is_due(trainer, self.every, done):
@@ -71,19 +71,7 @@ class ConsoleTable(ReportCallback):
             self._print(self._header())
         self._print(self._row(done, trainer.max_epochs or done))
         self._num_rows += 1
-        self._totals.clear()
-        self._weights.clear()
-
-    def _add(self, numbers: dict[str, float], weights: dict[str, float]) -> None:
-        """Add an iteration's numbers; one without a weight counts once an iteration."""
-        for name, number in numbers.items():
-            weight = weights.get(name, 1.0)
-            self._totals[name] = self._totals.get(name, 0.0) + number * weight
-            self._weights[name] = self._weights.get(name, 0.0) + weight
-
-    def _mean(self, keys: tuple[str, ...]) -> float | None:
-        """Return the mean of the first of these numbers that was observed since the last row."""
-        return next((self._totals[key] / self._weights[key] for key in keys if self._weights.get(key)), None)
+        self._means.clear()
 
     def _print_faults(self, done: int, numbers: dict[str, float]) -> None:
         restarted, skipped = numbers.get("fault/envs", 0.0), numbers.get("fault/skipped_updates", 0.0)
@@ -92,7 +80,7 @@ class ConsoleTable(ReportCallback):
 
     def _is_shown(self, keys: tuple[str, ...]) -> bool:
         """Return whether these numbers come from this learner or from the environment, which may give them later."""
-        return any(key in self._weights or not key.startswith(LEARNING) for key in keys)
+        return self._means.first(*keys) is not None or not all(key.startswith(LEARNING) for key in keys)
 
     def _header(self) -> str:
         titles = [f"{'iteration':>13}", f"{'steps/s':>8}", f"{'ETA':>9}"]
@@ -101,9 +89,9 @@ class ConsoleTable(ReportCallback):
     def _row(self, done: int, total: int) -> str:
         per_iteration = (time.monotonic() - self._start) / (done - self._first_iteration)
         remaining = timedelta(seconds=round(per_iteration * (total - done)))
-        cells = [f"{done:>6}/{total:<6}", f"{self._mean(('perf/steps_per_s',)) or 0.0:8.0f}", f"{remaining!s:>9}"]
+        cells = [f"{done:>6}/{total:<6}", f"{self._means.first('perf/steps_per_s') or 0.0:8.0f}", f"{remaining!s:>9}"]
         for _, keys, spec in self._columns:
-            value = self._mean(keys)
+            value = self._means.first(*keys)
             cells.append(f"{'-':>{_width(spec)}}" if value is None else format(value, spec))
         return " ".join(cells)
 

@@ -10,10 +10,12 @@ from rich.console import Console
 
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
+from callbacks.evaluation import EvaluationLine
 from callbacks.export import ExportPolicy
 from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
 from callbacks.overflows import SolverOverflows
+from callbacks.stalls import Known, Stalls
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
 from rlmpc.checkpoint.file import command_ranges
@@ -54,8 +56,14 @@ def make_callbacks(
         StopBetweenIterations(signals),
         Throughput(env.num_envs * cfg.agent.num_steps),
         ConsoleTable(cfg.console.every, console),
+        EvaluationLine(console),
         SolverOverflows(),
     ]
+    if cfg.console.stall_after is not None:
+        known = Known(
+            env.max_episode_length * env.step_dt, env.step_dt, env.promoting_speed, getattr(cfg.agent, "min_lr", None)
+        )
+        callbacks.append(Stalls(cfg.console.stall_after, known, console))
     if cfg.checkpoint.export:
         description = {
             "task": cfg.task.name,

@@ -130,6 +130,9 @@ class ConsoleCfg:
 
     every: int = setting(1, least=1)
     """Iterations between rows of the table."""
+    stall_after: int | None = setting(100, least=1)
+    """Iterations without a promotion to harder ground, or at the lowest learning rate, after which a line says so and
+    why; null says nothing."""
 
 
 @dataclass

@@ -85,6 +85,7 @@ class ToyEnv:
     terrains: tuple[str, ...] = ("arena",)
     command_names: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ("time_out", "left_arena")
+    promoting_speed: float | None = None
 
     def __init__(self, cfg: ToyEnvCfg, num_envs: int, device: str | torch.device, seed: int) -> None:
         self.cfg = cfg

@@ -95,6 +95,9 @@ class VecEnv(Protocol):
     """Length of one step in seconds."""
     max_episode_length: int
     """Steps after which an episode times out."""
+    promoting_speed: float | None
+    """Commanded speed in the plane [m/s] up to which a curriculum cannot move a robot to harder ground; None if there
+    is no such curriculum."""
     obs_schema: ObsSchema
     contract: Contract
     """What a policy must agree on with this environment; its `observations` are `obs_schema`."""

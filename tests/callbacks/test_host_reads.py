@@ -18,9 +18,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from callbacks.make import make_callbacks
 from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.command_line.train import compose_train
+from rlmpc.contract.episode import Trial
 from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
+from rlmpc.rollout.held_out import HeldOut
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.stopping import StopSignals
 from rlmpc.run.trainer import make_loggers
@@ -104,15 +106,17 @@ def test_a_read_a_mask_and_a_number_for_the_device_are_found():
 
 @pytest.mark.parametrize("agent", ["ppo", "rma"])
 def test_the_host_reads_at_most_twice_an_iteration(agent: str, tmp_path: Path):
-    """The recorder of faults is left out, as on a GPU."""
+    """The recorder of faults is left out, as on a GPU, and an environment is held out."""
     cfg = compose_train(["task=toy", f"agent={agent}", "trainer.max_epochs=5"])[0]
     env = ToyEnv(ToyEnvCfg(), 16, "cpu", 1)
-    callbacks = make_callbacks(cfg, env, tmp_path, PlainConsole(), None, StopSignals(60.0, print), 1)
+    held_out = HeldOut(env, {3: Trial("arena", 1, ())}, 100, cfg.agent.num_steps)
+    collector = Collector(env, cfg.agent.num_steps, stagger_episodes=True, held_out=held_out)
+    callbacks = make_callbacks(cfg, env, tmp_path, PlainConsole(), collector, StopSignals(60.0, print), 1)
     watch = OneIteration()
     trainer = L.Trainer(
         accelerator="cpu", devices=1, max_epochs=5, logger=make_loggers(["csv", "tensorboard"], tmp_path, 0),
         callbacks=[watch, *callbacks], enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     learner = ALGORITHMS[agent].learner().start(cfg.agent, env, None, print)
-    trainer.fit(learner, RolloutDataModule(env, Collector(env, cfg.agent.num_steps, stagger_episodes=True)))
+    trainer.fit(learner, RolloutDataModule(env, collector))
     assert len(watch.found) <= MOST, "\n".join(watch.found)

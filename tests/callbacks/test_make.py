@@ -25,10 +25,10 @@ def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *argume
 
 def test_who_stops_is_called_first_then_who_shows_and_files_then_the_limits_then_who_saves(toy_env, tmp_path):
     assert names(toy_env, tmp_path, FaultRecorder(), "checkpoint.export=true") == [
-        *("StopBetweenIterations", "Throughput", "ConsoleTable", "SolverOverflows", "ExportPolicy"),
-        *("FaultDump", "FaultLimits", "IterationCheckpoint"),
+        *("StopBetweenIterations", "Throughput", "ConsoleTable", "EvaluationLine", "SolverOverflows", "Stalls"),
+        *("ExportPolicy", "FaultDump", "FaultLimits", "IterationCheckpoint"),
     ]
 
 
 def test_what_is_switched_off_is_not_there(toy_env, tmp_path):
-    assert not {"ExportPolicy", "FaultDump"} & set(names(toy_env, tmp_path, None))
+    assert not {"ExportPolicy", "FaultDump", "Stalls"} & set(names(toy_env, tmp_path, None, "console.stall_after=null"))

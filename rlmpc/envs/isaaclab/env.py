@@ -23,6 +23,7 @@ from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.vec_env import Obs, Step, levels_for
+from rlmpc.tasks import mdp
 from rlmpc.tasks.camera import take_pictures
 from rlmpc.tasks.solver_demand import DEMAND, NewtonDemandManager
 
@@ -54,6 +55,7 @@ class IsaacLabEnv:
         self.device = torch.device(self._env.device)
         self.step_dt = self._env.step_dt
         self.max_episode_length = self._env.max_episode_length
+        self.promoting_speed = promoting_speed(self._env)
         self.contract = contract_of(self._env, self._env.nominal_gains)
         self.num_actions = self.contract.num_actions
         self._action_limit: float = cfg.action_limit
@@ -241,6 +243,22 @@ class IsaacLabEnv:
         demand["contacts_peak"] /= self.num_envs
         self._demand.zero_()
         return demand
+
+
+def promoting_speed(env: MaskedEnv) -> float | None:
+    """Return the commanded speed [m/s] up to which a robot that follows is not promoted; see the contract.
+
+    It neither crosses its tile in the longest episode, nor walks far enough to be promoted at a time-out.
+    """
+    terrain = env.scene.terrain
+    generator = None if terrain is None else terrain.cfg.terrain_generator
+    terms = (term for term in env.curriculum_manager._term_cfgs if isinstance(term.func, mdp.TerrainLevels))
+    params: dict[str, Any] | None = next((cast(Any, term.params) for term in terms), None)
+    if params is None or generator is None:
+        return None
+    length_s = env.max_episode_length_s
+    at_time_out = max(params.get("min_speed", 0.0), params.get("min_distance", 0.0) / length_s)
+    return min(at_time_out, 0.5 * min(generator.size) / length_s)
 
 
 def _concatenated(obs: VecEnvObs) -> Obs:
