@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import play
+import train
 from callbacks.faults import FaultDump
 from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.checkpoint.fault_file import FAULT_FORMAT, FaultFile, describe_fault
@@ -68,6 +69,26 @@ def rollout(break_env: Callable[[ToyEnv], None], breaks_action: bool) -> dict[st
     config = asdict(compose_train(["task=toy", f"num_envs={NUM_ENVS}", "env.episode_length_s=0.5"])[0])
     run = {"iteration": 2, "config": config, "num_envs": NUM_ENVS, "device": "cpu", "seed": 3}
     return describe_fault(**run, **recorder.recording())
+
+
+def test_a_fault_in_a_run_with_held_out_environments_is_found_again(command):
+    """Their levels do not change, which a replay must repeat."""
+    arguments = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=30", "trainer.max_epochs=2", "run.dir=run"]
+    quick = ["env.episode_length_s=0.5", "env.promote_error=10.0", "logger=[]", "evaluation.num_envs=4"]
+    with pytest.MonkeyPatch.context() as patch:
+        step = ToyEnv.step
+
+        def breaking(env: ToyEnv, actions: torch.Tensor) -> Any:
+            if bool((env.level == 4).any()) and env.episode_length[BROKEN] == 7:
+                env.velocity[BROKEN] = float("nan")
+            return step(env, actions)
+
+        patch.setattr(ToyEnv, "step", breaking)
+        assert command(train.main, *arguments, *quick, "faults.max_env_share=1.0")[0] == 0
+        found = sorted(Path("run/faults").glob("*.pt"))
+        assert found
+        code, out, _ = command(play.main, f"replay={found[-1]}")
+    assert (code, "as in the file" in out) == (0, True)
 
 
 @pytest.fixture

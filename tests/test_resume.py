@@ -47,6 +47,31 @@ def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.parametrize("stopped_at", [4, 6])
+def test_a_run_with_held_out_environments_goes_on_in_the_midst_of_a_window_and_after_it(command, tmp_path, stopped_at):
+    """A window is 6 iterations of 8 steps: two whole episodes."""
+    arguments = [*TOY, "task=toy", "evaluation.num_envs=3", "evaluation.every=6"]
+    assert command(train.main, *arguments, "trainer.max_epochs=12", "run.dir=straight")[0] == 0
+    assert command(train.main, *arguments, f"trainer.max_epochs={stopped_at}", "run.dir=parted")[0] == 0
+    code, out, err = command(train.main, "resume=parted", "trainer.max_epochs=12")
+    assert (code, err) == (0, "")
+    assert "iteration 12: evaluation: " in out
+    assert compare(tmp_path / "straight", tmp_path / "parted") == ""
+    evaluated = [row["step"] for row in curve(tmp_path / "parted") if row["evaluation/success"]]
+    assert evaluated == ["5", "11"]
+
+
+def test_a_resumed_run_may_hold_out_other_environments(command, tmp_path):
+    command(train.main, *TOY, "task=toy", "trainer.max_epochs=2", "run.dir=run")
+    code, out, err = command(
+        train.main, "resume=run", "trainer.max_epochs=12", "evaluation.num_envs=3", "evaluation.every=6"
+    )
+    assert (code, err) == (0, "")
+    assert "changed from here on (before | now): evaluation.num_envs: None | 3" in out
+    assert "iteration 12: evaluation: " in out
+    assert "iteration 6: evaluation: " not in out
+
+
 @pytest.mark.parametrize("name", ["ppo", "rma", "student", "gru", "finetune"])
 def test_a_run_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(command, tmp_path, origins, name):
     arguments = [*TOY, *stages(origins)[name]]

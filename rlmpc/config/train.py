@@ -79,7 +79,7 @@ class CheckpointCfg:
 
 @dataclass
 class EvaluationCfg:
-    """Environments that are held out of training to see how well the policy does: docs/agents.md."""
+    """Environments that are held out of training to see how well the policy does: docs/architecture.md."""
 
     num_envs: int | None = setting(None, least=0, largest=MAX_ENVS)
     """How many of each process's environments; 0 for none. Null: one in 64 on a GPU, none on the CPU."""
