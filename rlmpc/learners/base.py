@@ -59,6 +59,8 @@ class OnPolicyLearner(L.LightningModule):
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
         self.recorder = Recorder(self._capturable)
+        self.places: dict[str, Tensor] = {}
+        """Buffers for `GaussianPolicy.prepared`."""
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:

@@ -15,12 +15,14 @@ from torch.distributions import Normal
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.networks.distribution import GaussianHead
-from rlmpc.networks.mlp import mlp
+from rlmpc.networks.mlp import aligned_width, mlp
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.selection import select
 
 Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
+NORMALIZED = "normalized "
+"""Precedes a group's name among observations that `GaussianPolicy.prepared` gave."""
 Memory = Mapping[str, Tensor]
 """What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
 
@@ -137,8 +139,33 @@ class GaussianPolicy(nn.Module, ABC):
         log_prob = distribution.log_prob(action).sum(dim=-1)
         return Acted(action, log_prob, mean, std, inferred, memory)
 
+    @torch.no_grad()
+    def prepared(self, obs: Obs, places: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return `obs` (..., D_g) ready for many calls of the functions that take observations: normalised once.
+
+        Args:
+            obs: at least the groups of `groups`.
+            places: buffers that receive what is computed, by name; where they are missing, they are made. On a GPU,
+                rows are filled up with zeros for fast products.
+        """
+        return {NORMALIZED + group: self._normalized_at(obs[group], group, places) for group in self.groups}
+
+    def _normalized_at(self, x: Tensor, group: str, places: dict[str, Tensor]) -> Tensor:
+        if group not in self.normalizers:
+            return x
+        num_columns = x.shape[-1]
+        if group not in places or places[group].shape[:-1] != x.shape[:-1]:
+            places[group] = x.new_zeros(*x.shape[:-1], aligned_width(num_columns, x.device))
+        self.normalizers[group](x, out=places[group][..., :num_columns])
+        return places[group]
+
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
-        """Return one group (..., D_g), or only `columns` of it, as the networks see it."""
-        if group in self.normalizers:
+        """Return one group (..., D_g), or only `columns` of it, as the networks see it.
+
+        A whole group that `prepared` gave may be filled up with columns of zeros.
+        """
+        ready = obs.get(NORMALIZED + group)
+        if ready is None and group in self.normalizers:
             return self.normalizers[group](obs[group], columns)
-        return obs[group] if columns is None else select(obs[group], columns)
+        seen = obs[group] if ready is None else ready
+        return seen if columns is None else select(seen, columns)

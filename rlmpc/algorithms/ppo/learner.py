@@ -72,12 +72,12 @@ class PpoLearner(OnPolicyLearner):
         placed = self.recorder.place("rollout", replace(rollout, metrics={}))
         samples = self.recorder.place("samples", self.replay("samples", lambda: self.samples(placed)))
         metrics = rollout.metrics | self.update(samples)
-        self.replay("observe", lambda: self.observe(samples))
+        self.replay("observe", lambda: self.observe(placed))
         self.publish(metrics)
 
-    def observe(self, samples: PpoSamples) -> None:
+    def observe(self, rollout: Rollout) -> None:
         """Take the observations into the normalizers."""
-        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
+        self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
         """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""
@@ -95,7 +95,8 @@ class PpoLearner(OnPolicyLearner):
         advantage = self.normalize_over_ranks(advantage, weight)
         memory = start_of(rollout.memory)
         restarts = terminated | truncated
-        return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
+        obs = self.policy.prepared(rollout.obs, self.places)
+        return single_steps(PpoSamples(obs, weight, restarts, memory, acted, value, returns, advantage))
 
     def update(self, samples: PpoSamples) -> Metrics:
         """Take all optimizer steps on the samples of a rollout, from `Recorder.place`, and return their metrics."""

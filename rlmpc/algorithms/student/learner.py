@@ -140,7 +140,8 @@ class StudentLearner(OnPolicyLearner):
         weight = (rollout.valid & ~doomed).to(rollout.reward.dtype)
         std = filled(acted.teacher_std, weight, FILL_STD)
         memory = start_of(rollout.memory)
-        return single_steps(StudentSamples(rollout.obs, weight, done, memory, acted.teacher_mean, std, acted.targets))
+        obs = self.policy.prepared(rollout.obs, self.places)
+        return single_steps(StudentSamples(obs, weight, done, memory, acted.teacher_mean, std, acted.targets))
 
     def update(self, samples: StudentSamples) -> Metrics:
         """Take all optimizer steps on the samples of a rollout and return their metrics."""
