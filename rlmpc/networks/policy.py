@@ -18,6 +18,7 @@ from rlmpc.networks.distribution import GaussianHead
 from rlmpc.networks.mlp import aligned_width, mlp
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.selection import select
+from rlmpc.networks.tree import same_tensors
 
 Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
@@ -77,6 +78,8 @@ class GaussianPolicy(nn.Module, ABC):
         self.noise = GaussianHead(num_actions, settings.init_std, settings.min_std, settings.max_std)
         normalized = self.groups if settings.normalize_obs else ()
         self.normalizers = nn.ModuleDict({group: RunningNormalizer(dims[group]) for group in normalized})
+        self.first_equal = {group: group for group in self.groups}
+        """Maps each group to the first one that always looks the same when normalised; see `find_equal_groups`."""
 
     @abstractmethod
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
@@ -139,6 +142,20 @@ class GaussianPolicy(nn.Module, ABC):
         log_prob = distribution.log_prob(action).sum(dim=-1)
         return Acted(action, log_prob, mean, std, inferred, memory)
 
+    def find_equal_groups(self, obs: Obs) -> None:
+        """Find groups that are one tensor in `obs`, and in all that follow, and whose statistics are equal.
+
+        Such statistics stay equal, since they take in the same samples. It reads on the host.
+        """
+        first = same_tensors({group: obs[group] for group in self.groups})
+        stats = {group: normalizer.state_dict() for group, normalizer in self.normalizers.items()}
+
+        def is_equal(group: str) -> bool:
+            one, other = stats.get(group, {}), stats.get(first[group], {})
+            return all(torch.equal(one[name], other[name]) for name in one)
+
+        self.first_equal = {group: first[group] if is_equal(group) else group for group in self.groups}
+
     @torch.no_grad()
     def prepared(self, obs: Obs, places: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return `obs` (..., D_g) ready for many calls of the functions that take observations: normalised once.
@@ -148,7 +165,8 @@ class GaussianPolicy(nn.Module, ABC):
             places: buffers that receive what is computed, by name; where they are missing, they are made. On a GPU,
                 rows are filled up with zeros for fast products.
         """
-        return {NORMALIZED + group: self._normalized_at(obs[group], group, places) for group in self.groups}
+        ready = {group: self._normalized_at(obs[group], group, places) for group in {*self.first_equal.values()}}
+        return {NORMALIZED + group: ready[first] for group, first in self.first_equal.items()}
 
     def _normalized_at(self, x: Tensor, group: str, places: dict[str, Tensor]) -> Tensor:
         if group not in self.normalizers:

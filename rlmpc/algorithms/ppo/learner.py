@@ -77,7 +77,7 @@ class PpoLearner(OnPolicyLearner):
 
     def observe(self, rollout: Rollout) -> None:
         """Take the observations into the normalizers."""
-        self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
+        self.update_normalizers(rollout.obs, rollout.valid)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
         """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""

@@ -125,7 +125,7 @@ class StudentLearner(OnPolicyLearner):
         """Take the observations into the normalizers and return the samples, and which share of them is what."""
         # First, so that the very first update sees normalised observations; the loss does not depend on how the student
         # acted.
-        self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
+        self.update_normalizers(rollout.obs, rollout.valid)
         samples = self.samples(rollout)
         one = torch.ones((), device=self.device)
         return samples, {
