@@ -20,7 +20,6 @@ from rlmpc.networks.mlp import mlp
 from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
 from rlmpc.networks.selection import width
 
-
 VELOCITY = "true velocity"
 """Name of what `RmaActorCritic.true_velocity` returns among observations that `prepared` gave."""
 
