@@ -15,6 +15,7 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
+from rlmpc.learners.parallel import parallel
 from rlmpc.losses.gae import gae
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
 from rlmpc.losses.weighting import FILL_LOG_PROB, FILL_STD, explained_variance, filled, weighted_mean
@@ -111,10 +112,12 @@ class PpoLearner(OnPolicyLearner):
     def step(self, minibatch: PpoSamples) -> dict[str, Tensor]:
         """Adapt the learning rate, take one optimizer step and return what to report."""
         cfg, lr, weight = self.cfg, self.optimizer.param_groups[0]["lr"], minibatch.weight
-        value = self.policy.value(minibatch.obs)
-        clip_value = cfg.clip if cfg.clip_value_loss else None
-        critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
+        with parallel(self.device) as wait:
+            value = self.policy.value(minibatch.obs)
+            clip_value = cfg.clip if cfg.clip_value_loss else None
+            critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
         kl, surrogate, entropy = self._actor_losses(minibatch) if self.trains_actor else [torch.zeros_like(value)] * 3
+        wait()
         means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
         kl, surrogate, critic_loss, entropy = means.unbind()
         beside = self.losses_beside(minibatch)
