@@ -74,12 +74,19 @@ def rollout(break_env: Callable[[ToyEnv], None], breaks_action: bool) -> dict[st
 def test_a_fault_in_a_run_with_held_out_environments_is_found_again(command):
     """Their levels do not change, which a replay must repeat."""
     arguments = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=30", "trainer.max_epochs=2", "run.dir=run"]
-    quick = ["env.episode_length_s=0.5", "env.promote_error=10.0", "logger=[]", "evaluation.num_envs=4"]
+    quick = [
+        "env.episode_length_s=0.5",
+        "env.promote_error=10.0",
+        "env.demote_error=20.0",
+        "logger=[]",
+        "evaluation.num_envs=4",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         step = ToyEnv.step
 
         def breaking(env: ToyEnv, actions: torch.Tensor) -> Any:
-            if bool((env.level == 4).any()) and env.episode_length[BROKEN] == 7:
+            # Points are promoted after every episode; the first of those that are held out stays at level 0.
+            if env.level[BROKEN] == 4 and env.level[2] == 0 and env.episode_length[BROKEN] == 7:
                 env.velocity[BROKEN] = float("nan")
             return step(env, actions)
 

@@ -14,8 +14,8 @@ TAKEN_OVER = "the checkpoint holds all that was taken from there"
 """Why the checkpoint that a run started from cannot change on resume."""
 
 
-ENVS_PER_HELD_OUT = 64
-"""On a GPU, one of so many environments is held out by default: 1.6 % of the steps."""
+ENVS_PER_HELD_OUT = 80
+"""On a GPU, one of so many environments is held out by default: 1.25 % of the steps."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ class EvaluationCfg:
     """Environments that are held out of training to see how well the policy does: docs/architecture.md."""
 
     num_envs: int | None = setting(None, least=0, largest=MAX_ENVS)
-    """How many of each process's environments; 0 for none. Null: one in 64 on a GPU, none on the CPU."""
+    """How many of each process's environments; 0 for none. Null: one in 80 on a GPU, none on the CPU."""
     every: int = setting(100, least=1)
     """Iterations between results; a multiple of it if two whole episodes take longer."""
 
