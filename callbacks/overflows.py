@@ -11,21 +11,25 @@ from rlmpc.learners.report import Report, ReportCallback
 
 logger = logging.getLogger(__name__)
 
+GROWTH = 1.1
+"""A demand this many times that of the last warning is worth another one."""
+
 
 class SolverOverflows(ReportCallback):
-    """Warns of every limit of the solver once, after the first iteration in which it was exceeded.
+    """Warns of every limit of the simulation that was exceeded, and again if much more is needed.
 
     The metrics `sim/contacts_overflows` and `sim/constraints_overflows` go on counting.
     """
 
     def __init__(self) -> None:
-        self._warned: set[str] = set()
+        self._said: dict[str, float] = {}
 
     def on_report(self, trainer: L.Trainer, report: Report) -> None:
-        """Warn if a limit was exceeded for the first time."""
+        """Warn if a limit was exceeded for the first time, or if the demand has grown by a tenth since the warning."""
         if not trainer.is_global_zero:
             return
-        warnings = overflow_warnings(report.numbers)
-        for name in warnings.keys() - self._warned:
-            logger.warning("iteration %d: %s", report.iteration + 1, warnings[name])
-        self._warned |= warnings.keys()
+        for name, warning in overflow_warnings(report.numbers).items():
+            peak = report.numbers[f"sim/{name}_peak"]
+            if peak > GROWTH * self._said.get(name, 0.0):
+                logger.warning("iteration %d: %s", report.iteration + 1, warning)
+                self._said[name] = peak

@@ -39,6 +39,13 @@ def test_a_run_leaves_config_versions_git_state_metrics_events_and_checkpoints(c
     assert "7/7" in out
 
 
+def test_as_many_held_out_environments_as_there_are_end_at_once(command, tmp_path):
+    code, _, err = command(train.main, *TOY, "evaluation.num_envs=16", "run.dir=run")
+    assert code == 2
+    assert "evaluation.num_envs = 16 leaves none of num_envs = 16 to learn from; choose a smaller one" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_loads_without_running_code_and_holds_the_curriculum(command, tmp_path):
     command(train.main, *TOY, "trainer.max_epochs=2", "run.dir=run")
     checkpoint = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)

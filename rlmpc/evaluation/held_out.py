@@ -5,7 +5,7 @@ from __future__ import annotations
 from rlmpc.config.train import EvaluationCfg
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.vec_env import MeasurableEnv
-from rlmpc.evaluation.grid import make_trials
+from rlmpc.evaluation.grid import DEFAULT_COMMANDS, make_trials
 from rlmpc.rollout.held_out import HeldOut
 
 
@@ -16,7 +16,12 @@ def make_held_out(cfg: EvaluationCfg, env: MeasurableEnv, num_steps: int) -> Hel
         cfg: how many, and how often they give a result.
         env: the environments, which are not yet told.
         num_steps: steps of an iteration.
+
+    Raises:
+        UserError: if some are asked for, and there are no default commands for the environment.
     """
+    if cfg.num_envs is None and env.command_names not in DEFAULT_COMMANDS:
+        return None
     trials = held_out_trials(env, cfg.num_held_out(env.num_envs, env.device.type))
     return HeldOut(env, trials, cfg.every, num_steps) if trials else None
 

@@ -6,7 +6,7 @@ The class name starts with "Newton" because Isaac Lab derives the physics backen
 # Warp compiles its kernels from the source; as Python, their types do not fit.
 # pyright: reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import warp as wp
 from isaaclab.physics import PhysicsManager
@@ -16,7 +16,7 @@ from newton.geometry import BroadPhaseExplicit
 
 from rlmpc.tasks.ground_clearance import BroadPhaseAboveGround
 
-DEMAND = ("contacts_peak", "contacts_overflows", "constraints_peak", "constraints_overflows")
+DEMAND = tuple(f"{what}_{n}" for what in ("contacts", "constraints", "triangles") for n in ("peak", "overflows"))
 """Rows of `NewtonDemandManager.demand`: the largest number, and the physics steps in which it exceeded its limit."""
 
 
@@ -46,9 +46,10 @@ class NewtonDemandManager(NewtonMJWarpManager):
     """
 
     demand: ClassVar[wp.array]
-    """`DEMAND` since the last time that its reader set it to zero, (4, N) int on the device.
+    """`DEMAND` since the last time that its reader set it to zero, (6, N) int on the device.
 
-    Constraint rows are those of each environment, contacts those of all together, in the first column.
+    Constraint rows are those of each environment, contacts, and triangles of the ground near shapes, those of all
+    together, in the first column. Where triangles are dropped, contacts are missing that nobody counts.
     """
 
     @classmethod
@@ -80,6 +81,10 @@ class NewtonDemandManager(NewtonMJWarpManager):
         if contacts is not None:
             count = contacts.rigid_contact_count
             wp.launch(_note, dim=1, inputs=[data.naconmax, 0, count], outputs=[cls.demand], device=device)
+            narrow: Any = cast(Any, cls._collision_pipeline).narrow_phase
+            if narrow.triangle_pairs_count is not None:
+                inputs = [narrow.triangle_pairs.shape[0], 4, narrow.triangle_pairs_count]
+                wp.launch(_note, dim=1, inputs=inputs, outputs=[cls.demand], device=device)
             # Newton drops the same contacts, but prints a line about it.
             wp.launch(_clip, dim=1, inputs=[data.naconmax], outputs=[count], device=device)
         super()._step_solver(state_0, state_1, control, contacts, substep_dt)

@@ -26,6 +26,16 @@ def test_every_limit_is_warned_of_once_with_what_was_needed_and_what_to_raise(ca
     ]
 
 
+def test_a_demand_that_grows_much_is_warned_of_again(caplog):
+    reports = [numbers(constraints=1.0) for _ in range(4)]
+    for report, peak in zip(reports, (131.0, 140.0, 150.0, 151.0), strict=True):
+        report.numbers["sim/constraints_peak"] = peak
+    assert [line.split(" constraints")[0] for line in warnings(caplog, *reports)] == [
+        "iteration 1: the simulation needed 131",
+        "iteration 3: the simulation needed 150",
+    ]
+
+
 def test_within_the_limits_without_a_solver_and_on_other_ranks_nothing_is_said(caplog):
     assert warnings(caplog, numbers(contacts=0.0, constraints=0.0), SimpleNamespace(numbers={})) == []
     assert warnings(caplog, numbers(contacts=1.0), rank=1) == []

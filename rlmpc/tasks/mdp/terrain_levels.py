@@ -70,8 +70,8 @@ class TerrainLevels(ManagerTermBase):
             asset_cfg: Robot.
 
         Returns:
-            Mean level as `mean`, of every kind of ground as `on_<kind>`, and the share of robots whose last episode
-            had each outcome of `OUTCOMES`, scalars.
+            Of robots that are not held out of training: mean level as `mean`, of every kind of ground as `on_<kind>`,
+            and the share whose last episode had each outcome of `OUTCOMES`, scalars.
         """
         mask = mask_of(env, env_ids)
         terminations = env.termination_manager
@@ -119,11 +119,14 @@ class TerrainLevels(ManagerTermBase):
         write(terrain.env_origins, mask, terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
 
     def _report(self, levels: torch.Tensor) -> dict[str, torch.Tensor]:
-        kinds = _one_hot(self._kind_of_column[self._terrain.terrain_types], len(self._kinds))
-        of_kinds = (kinds * levels.unsqueeze(1)).sum(dim=0) / kinds.sum(dim=0).clamp(min=1.0)
-        outcomes = _one_hot(self._outcome, len(OUTCOMES)).mean(dim=0)
+        held_out = getattr(self._env, "held_out", None)
+        counts = (torch.ones_like(levels) if held_out is None else (~held_out.mask).float()).unsqueeze(1)
+        levels = levels.unsqueeze(1)
+        kinds = counts * _one_hot(self._kind_of_column[self._terrain.terrain_types], len(self._kinds))
+        of_kinds = (kinds * levels).sum(dim=0) / kinds.sum(dim=0).clamp(min=1.0)
+        outcomes = (counts * _one_hot(self._outcome, len(OUTCOMES))).sum(dim=0) / counts.sum()
         return {
-            "mean": levels.mean(),
+            "mean": (counts * levels).sum() / counts.sum(),
             **{f"on_{kind}": level for kind, level in zip(self._kinds, of_kinds, strict=True)},
             **dict(zip(OUTCOMES, outcomes, strict=True)),
         }
