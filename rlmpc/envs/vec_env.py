@@ -26,7 +26,7 @@ Observation groups:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any, Protocol
 
@@ -55,10 +55,11 @@ class Step:
 
     None when no episode ended in this step.
     """
-    velocity: Tensor | None = None
-    """How the robots move, as numbers of a command: vx, vy [m/s] in the heading's frame and yaw rate [rad/s], (N, 3).
+    motion: Mapping[str, Tensor] = field(default_factory=dict)
+    """How the robots move, while environments are held out that have commands; else empty.
 
-    Only while environments are held out that have commands; where `restarts`, it is the new episode's.
+    `velocity`: vx, vy [m/s] in the frame of the heading and yaw rate [rad/s], (N, 3); `position`: in the plane of the
+    world [m], (N, 2). Where `restarts`, both are the new episode's.
     """
 
     @cached_property

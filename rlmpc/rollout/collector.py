@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -172,8 +172,8 @@ class Collector:
             else:
                 assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
         terminal = () if step.terminal_obs is None else (step.terminal_obs,)
-        moved = {} if step.velocity is None else {"velocity": step.velocity}
-        self._conclude[bool(terminal)](step.reward, step.terminated, step.truncated, step.faulty, moved, *terminal)
+        ended = (step.terminated, step.truncated, step.faulty)
+        self._conclude[bool(terminal)](step.reward, *ended, step.motion, *terminal)
 
     def _chooser(self, policy: RolloutPolicy) -> Callable[[], tuple[Tensor, Tensor]]:
         choose, variant = partial(self._chosen, policy), policy.variant
@@ -207,11 +207,11 @@ class Collector:
         terminated: Tensor,
         truncated: Tensor,
         faulty: Tensor,
-        moved: dict[str, Tensor],
+        motion: Mapping[str, Tensor],
         terminal_obs: Obs | None = None,
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
-        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs, **moved)
+        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs, motion)
         samples = {
             "reward": reward,
             "terminated": terminated,

@@ -18,12 +18,17 @@ from rlmpc.contract.episode import Trial
 from rlmpc.envs.vec_env import MeasurableEnv, Step
 from rlmpc.rollout.rollout import Metrics
 
+STAY_RADIUS_M = 0.5
+"""Distance in the plane within which a robot must stay that is not told to walk."""
+
 MIN_FOLLOWED = 0.75
 """Share of the command that a successful episode follows, on average."""
 
 
 class HeldOut:
-    """Counts the episodes of held-out environments; an episode succeeds if it has no fall and follows its command.
+    """Counts the episodes of held-out environments.
+
+    An episode succeeds if it has no fall, follows its command and, if it is not to walk, stays where it is.
 
     Args:
         env: the environments; they are told when the first iteration begins, after all else that places them.
@@ -46,14 +51,16 @@ class HeldOut:
         """(N,) bool: the held-out environments."""
         self._rows = torch.tensor(sorted(trials), device=env.device)
         ordered = [trials[index] for index in sorted(trials)]
-        self._direction, self._asked = directions(torch.tensor([trial.command for trial in ordered], device=env.device))
+        commands = torch.tensor([trial.command for trial in ordered], device=env.device)
+        self._direction, self._asked = directions(commands)
+        self._stays = commands[:, :2].norm(dim=1) == 0.0
         kinds = list(dict.fromkeys(trial.terrain for trial in ordered))
         is_of_kind = [[float(trial.terrain == kind) for trial in ordered] for kind in kinds]
         self._kinds = dict(zip(kinds, torch.tensor(is_of_kind, device=env.device), strict=True))
         # One tensor, so that a checkpoint holds it as one.
-        self._state = torch.zeros(8, len(trials), device=env.device)
-        self._left, self._waits, self._along, self._steps = self._state[:4]
-        self._totals = self._state[4:]
+        self._state = torch.zeros(11, len(trials), device=env.device)
+        self._left, self._waits, self._along, self._steps, self._drift = self._state[:5]
+        self._start, self._totals = self._state[5:7], self._state[7:]
         self._is_last = torch.zeros((), device=env.device)
 
     def begin_iteration(self, iteration: int) -> None:
@@ -74,20 +81,26 @@ class HeldOut:
         terminated, faulty, restarts = (
             flags.index_select(0, self._rows) for flags in (step.terminated, step.faulty, step.restarts)
         )
-        if step.velocity is not None:
-            along = (step.velocity.index_select(0, self._rows) * self._direction).sum(dim=1)
-            # The last velocity is already the next episode's.
-            self._along += torch.where(restarts, 0.0, along)
+        if step.motion:
+            self._follow(restarts, **{name: rows.index_select(0, self._rows) for name, rows in step.motion.items()})
         self._steps += ~restarts
         followed = self._along / self._steps.clamp(min=1.0)
         share = torch.where(self._asked > 0.0, followed / self._asked, 1.0)
         fell = terminated | faulty
         ends = restarts & (self._waits == 0.0) & (self._left > 0.0)
-        succeeded = ~fell & (followed >= MIN_FOLLOWED * self._asked)
+        has_stayed = ~self._stays | (self._drift <= STAY_RADIUS_M)
+        succeeded = ~fell & has_stayed & (followed >= MIN_FOLLOWED * self._asked)
         self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, share, 0.0)])
         self._left -= ends.float()
-        for values in (self._waits, self._along, self._steps):
+        for values in (self._waits, self._along, self._steps, self._drift):
             values.masked_fill_(restarts, 0.0)
+
+    def _follow(self, restarts: Tensor, velocity: Tensor, position: Tensor) -> None:
+        """Add how held-out robots move; where an episode ended, that is already the next one's and does not count."""
+        self._along += torch.where(restarts, 0.0, (velocity * self._direction).sum(dim=1))
+        self._start.copy_(torch.where(self._steps == 0.0, position.T, self._start))
+        drift = (position.T - self._start).norm(dim=0)
+        self._drift.copy_(torch.where(restarts, self._drift, self._drift.maximum(drift)))
 
     def metrics(self) -> Metrics:
         """Return the results of a window after its last step; at other times their weights are 0."""
@@ -105,7 +118,7 @@ class HeldOut:
         }
 
     def state(self) -> Tensor:
-        """Return what has been counted in the current window, for a checkpoint, (8, M)."""
+        """Return what has been counted in the current window, for a checkpoint, (11, M)."""
         return self._state.clone()
 
     def load_state(self, state: Tensor) -> None:

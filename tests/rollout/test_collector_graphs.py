@@ -61,7 +61,8 @@ class HeldOutEnv(OneTensorEnv):
 
     def step(self, actions: torch.Tensor) -> Step:
         step = super().step(actions)
-        return replace(step, velocity=torch.nn.functional.pad(self.velocity, (0, 1)))
+        velocity = torch.nn.functional.pad(self.velocity, (0, 1))
+        return replace(step, motion={"velocity": velocity, "position": self.position.clone()})
 
 
 class OftenWithoutEndEnv(OneTensorEnv):

@@ -29,14 +29,19 @@ def mean(metrics: dict[str, tuple[Tensor, Tensor]], name: str) -> float | None:
     return None if weight == 0.0 else float(total / weight)
 
 
-def played(held_out: HeldOut, *ends: str, length: int = 3, velocity: Tensor | None = None) -> None:
-    """Plays episodes in all environments at once; `ends` says of each whether it is `cut`, `fell` or is `broken`."""
+def played(held_out: HeldOut, *ends: str, length: int = 3, velocity: Tensor | None = None, step_m: float = 0.0) -> None:
+    """Plays episodes in all environments at once; `ends` says of each whether it is `cut`, `fell` or is `broken`.
+
+    Robots that have a velocity move by `step_m` along x in every step, wherever they start.
+    """
     none = torch.zeros(16, dtype=torch.bool)
     for end in ends:
         for count in range(length):
             is_end = none | (count == length - 1)
             flags = {"fell": [is_end, none, none], "cut": [none, is_end, none], "broken": [none, none, is_end]}[end]
-            held_out.count(Step({}, torch.zeros(16), *flags, None, velocity))
+            position = torch.tensor([[7.0 + step_m * (count if count < length - 1 else 99), 1.0]]).repeat(16, 1)
+            motion = {} if velocity is None else {"velocity": velocity, "position": position}
+            held_out.count(Step({}, torch.zeros(16), *flags, None, motion))
 
 
 def test_they_act_with_means_and_the_others_as_if_there_were_none(toy_env: ToyEnv):
@@ -114,6 +119,17 @@ def test_success_needs_three_quarters_of_the_commanded_speed(toy_env: ToyEnv, sp
     held_out.begin_iteration(1)
     assert mean(held_out.metrics(), "evaluation/success") == success
     assert mean(held_out.metrics(), "evaluation/followed") == pytest.approx(speed / 0.5)
+
+
+@pytest.mark.parametrize(("step_m", "success"), [(0.2, 1.0), (0.3, 0.0)])
+@pytest.mark.parametrize("command", [(0.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
+def test_who_is_not_to_walk_must_stay(toy_env: ToyEnv, command: tuple[float, ...], step_m: float, success: float):
+    held_out = HeldOut(toy_env, {3: Trial("arena", 0, command)}, every=2, num_steps=100)
+    held_out.begin_iteration(0)
+    velocity = torch.tensor([[0.0, 0.0, 0.9]]).repeat(16, 1)
+    played(held_out, "cut", "cut", length=4, velocity=velocity, step_m=step_m)
+    held_out.begin_iteration(1)
+    assert mean(held_out.metrics(), "evaluation/success") == success
 
 
 def test_a_robot_that_is_to_turn_or_to_stand_has_a_direction_too():

@@ -107,8 +107,8 @@ class IsaacLabEnv:
         faulty = self._env.faulty
         terminated = terminated & ~faulty
         truncated = truncated & ~terminated & ~faulty
-        velocity = None if self._env.held_out is None else self._env.held_out.velocity()
-        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs, velocity)
+        motion = {} if self._env.held_out is None else self._env.held_out.motion()
+        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs, motion)
 
     def restart(self, mask: Tensor) -> None:
         """Start a new episode in the masked environments within the next step; see the contract."""
@@ -129,7 +129,7 @@ class IsaacLabEnv:
 
     def hold_out(self, trials: Mapping[int, Trial]) -> None:
         """Keep environments out of training; see the contract."""
-        self._env.hold_out(HeldOutEnvs(self._measuring.hold_out(trials), self._measuring.velocity))
+        self._env.hold_out(HeldOutEnvs(self._measuring.hold_out(trials), self._measuring.motion))
 
     def measure(self) -> dict[str, Tensor]:
         """Measure the robots, (N,) each; see the contract."""

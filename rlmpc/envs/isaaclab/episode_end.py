@@ -23,8 +23,8 @@ class HeldOutEnvs:
 
     mask: Tensor
     """(N,) bool."""
-    velocity: Callable[[], Tensor]
-    """Measures all robots for `Step.velocity`."""
+    motion: Callable[[], dict[str, Tensor]]
+    """Measures all robots for `Step.motion`."""
 
 
 class EpisodeEndEnv(ManagerBasedRLEnv):

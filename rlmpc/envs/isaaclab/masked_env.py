@@ -173,10 +173,10 @@ class MaskedEnv(EpisodeEndEnv):
             NewtonManager.kinematics_dirty = True
             NewtonManager.forward()
             obs = observer.observe(ending)
-            velocity = None if self.held_out is None else self.held_out.velocity()
+            motion = {} if self.held_out is None else self.held_out.motion()
         terminated = self.reset_terminated & ~self.faulty
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
-        return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, velocity), curricula
+        return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, motion), curricula
 
     def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
         """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""

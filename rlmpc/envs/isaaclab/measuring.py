@@ -82,11 +82,12 @@ class Measuring:
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
         return mask
 
-    def velocity(self) -> Tensor:
-        """Return vx, vy [m/s] in the frame of the heading and the yaw rate [rad/s], (N, 3)."""
+    def motion(self) -> dict[str, Tensor]:
+        """Measure how the robots move, as in `Step.motion`."""
         data = self._env.scene[ROBOT].data
         in_plane = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), data.root_lin_vel_w.torch)[:, :2]
-        return torch.cat([in_plane, data.root_ang_vel_w.torch[:, 2:]], dim=1)
+        velocity = torch.cat([in_plane, data.root_ang_vel_w.torch[:, 2:]], dim=1)
+        return {"velocity": velocity, "position": data.root_pos_w.torch[:, :2].clone()}
 
     def begin_step(self) -> None:
         """Forget the powers of the last step."""

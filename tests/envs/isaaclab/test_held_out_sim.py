@@ -49,7 +49,8 @@ def test_they_keep_level_and_command_and_count_nowhere(env: Any, by_masks: bool)
     for ending, episodes in ((torch.ones(NUM_ENVS, dtype=torch.bool), NUM_ENVS - NUM_HELD), (held, 0)):
         for _ in range(8):
             step = env.step(torch.zeros(NUM_ENVS, env.num_actions))
-            assert step.velocity.shape == (NUM_ENVS, 3)
+            assert step.motion["velocity"].shape == (NUM_ENVS, 3)
+            assert step.motion["position"].shape == (NUM_ENVS, 2)
         env.pop_metrics()
         env.unwrapped.episode_length_buf[ending] = env.max_episode_length - 1
         step = env.step(torch.zeros(NUM_ENVS, env.num_actions))
