@@ -47,7 +47,7 @@ class PlayCfg:
     seed: int = setting(1, least=0, most=MAX_PROCESS_SEED)
     device: str = "auto"
     num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
-    """Environments side by side; null takes 36 on the CPU and 1152 on a GPU."""
+    """Environments side by side; null takes 63 on the CPU and 2016 on a GPU."""
     run: RunCfg = field(default_factory=RunCfg)
     """`run.dir` takes the results; by default `play/<time>` in the folder of the checkpoint's run."""
     env: dict[str, Any] = setting({}, excludes="replay")

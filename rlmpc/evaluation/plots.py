@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from rlmpc.contract.episode import Episode
+from rlmpc.contract.episode import FOLLOWED, Episode
 from rlmpc.evaluation.metrics import totals
 
 # Names are text: a `$` in one starts no formula.
@@ -21,7 +21,7 @@ _INCHES_PER_GROUP = 0.9
 
 
 def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
-    """Plot the share of episodes without a fall by kind of ground and level, over all commands."""
+    """Plot the success rate by kind of ground and level, over all commands."""
     terrains = _unique(e.trial.terrain for e in episodes)
     levels = sorted({e.trial.level for e in episodes})
     figure = Figure(figsize=(2.5 + _INCHES_PER_GROUP * len(levels), 1.5 + 0.5 * len(terrains)), layout="constrained")
@@ -34,7 +34,7 @@ def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
     axes.set_xticks(range(len(levels)), [str(level) for level in levels])
     axes.set_yticks(range(len(terrains)), terrains)
     axes.set_xlabel("level")
-    axes.set_title("episodes without a fall")
+    axes.set_title(f"no fall, {FOLLOWED:.0%} of the command")
     figure.colorbar(image)
     figure.savefig(path, dpi=_DPI)
 

@@ -92,10 +92,11 @@ def _cells(row: Mapping[str, Any], metrics: Iterable[str]) -> list[str]:
 
 
 def _flat(episode: Episode) -> dict[str, Any]:
-    """Flatten an episode to one row of a table; its command becomes numbers separated by spaces."""
+    """Flatten an episode to one row of a table; its command and velocity become numbers separated by spaces."""
     row = asdict(episode)
     trial = row.pop("trial")
-    return {**trial, "command": _spaced(trial["command"]), **row}
+    spaced = {"command": _spaced(trial["command"]), "velocity": _spaced(episode.velocity)}
+    return {**trial, "success": episode.success, **row, **spaced, "followed": episode.followed}
 
 
 def _spaced(command: Iterable[float]) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
 from rlmpc.checkpoint.arrays import misfits
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import Motion, Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
 from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
@@ -118,8 +118,8 @@ class IsaacLabEnv:
         self.by_masks = False
         self._measuring.place(trials, round_number)
 
-    def measure(self) -> dict[str, Tensor]:
-        """Measure the robots, (N,) each; see the contract."""
+    def measure(self) -> Motion[Tensor]:
+        """Measure how the robots move; see the contract."""
         return self._measuring.measure()
 
     def ended_by(self) -> Tensor:
