@@ -17,7 +17,7 @@ from rlmpc.contract.episode import ACTIONS_NOT_FINITE, NON_FINITE_ACTION, Episod
 from rlmpc.errors import RunError
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
-from rlmpc.evaluation.report import table, write_report
+from rlmpc.evaluation.report import print_whole, table, write_report
 from rlmpc.run.folder import LOCK, check_new_folder, held, made_folder, new_folder, time_name
 
 FILM_STEPS = 250
@@ -61,7 +61,7 @@ def report_episodes(
         RunError: if the policy's actions were not finite in any episode, after the rest.
     """
     write_report(folder, episodes, {**header, "seed": cfg.seed, "backend": cfg.backend})
-    console.print(table(episodes, cfg.metrics or METRICS))
+    print_whole(console, table(episodes, cfg.metrics or METRICS))
     console.print(f"evaluation in {folder}")
     if senseless := sum(episode.reason == NON_FINITE_ACTION for episode in episodes):
         raise RunError(f"{ACTIONS_NOT_FINITE} in {senseless} of {len(episodes)} episodes")
