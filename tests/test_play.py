@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import FILES
+from rlmpc.networks.policy import GaussianPolicy
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +151,23 @@ def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, saved):
     first, again, other = (Path(name, "evaluation.csv").read_bytes() for name in ("first", "again", "other"))
     assert first == again
     assert first != other
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_policy_whose_actions_are_not_finite_is_reported_and_ends_with_a_sentence(command, saved, monkeypatch):
+    act = GaussianPolicy.act
+
+    def senseless(policy: GaussianPolicy, *arguments: Any, **options: Any) -> Any:
+        acted = act(policy, *arguments, **options)
+        return replace(acted, action=acted.action / 0.0)
+
+    monkeypatch.setattr(GaussianPolicy, "act", senseless)
+    code, out, err = command(play.main, f"ckpt={saved['ppo']}", *SHORT, "run.dir=results")
+    assert code == 1
+    assert err.endswith("the policy's actions are not finite: 3 of 3 episodes ended so\n")
+    assert "non_finite_action 3" in out
+    assert {(row["reason"], row["success"]) for row in rows("results")} == {("non_finite_action", "False")}
+    assert {path.name for path in Path("results").iterdir()} == {"evaluation.csv", "evaluation.json"}
 
 
 def test_nothing_is_measured_or_left_when_no_evaluation_is_wanted(command, here):

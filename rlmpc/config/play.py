@@ -35,7 +35,7 @@ class PlayCfg:
     levels: list[int] | None = setting(None, distinct=True, needs="ckpt")
     """Their levels; null takes the easiest, the middle and the hardest."""
     command: list[float] | None = setting(None, needs="ckpt")
-    """vx, vy [m/s] and yaw rate [rad/s]; null takes several that cover forward, sideways and turning."""
+    """vx, vy [m/s] and yaw rate [rad/s]; null takes seven: forward at 0.3 to 1.0 m/s, sideways, turning, standing."""
     episodes: int | None = setting(None, least=1, largest=10_000, needs="ckpt")
     """Episodes of each ground, level and command; null takes 1 on the CPU and 32 on a GPU."""
     metrics: list[str] | None = setting(None, needs="ckpt")

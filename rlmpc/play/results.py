@@ -64,7 +64,7 @@ def report_episodes(
     print_whole(console, table(episodes, cfg.metrics or METRICS))
     console.print(f"evaluation in {folder}")
     if senseless := sum(episode.reason == NON_FINITE_ACTION for episode in episodes):
-        raise RunError(f"{ACTIONS_NOT_FINITE} in {senseless} of {len(episodes)} episodes")
+        raise RunError(f"{ACTIONS_NOT_FINITE}: {senseless} of {len(episodes)} episodes ended so")
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

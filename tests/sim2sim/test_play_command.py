@@ -119,7 +119,7 @@ def test_a_policy_whose_actions_are_not_finite_ends_with_a_sentence(command, exp
     assert "the policy's actions are not finite" in err
     assert len(err.splitlines()) == 1
     if not asked:
-        assert "in 1 of 1 episodes" in err
+        assert "1 of 1 episodes ended so" in err
         assert "non_finite_action 1" in out
         assert [row["reason"] for row in episodes("results")] == ["non_finite_action"]
         assert not any(path.name.endswith("lock") for path in Path("results").iterdir())
