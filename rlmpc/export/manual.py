@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsTerm
-from rlmpc.contract.terms import TERMS
+from rlmpc.contract.terms import TERMS, Meaning
 from rlmpc.robots.table import ROBOTS
 
 VALUES = (
@@ -67,7 +67,7 @@ def _observed(contract: Contract, group: str, terms: Iterable[ObsTerm]) -> Itera
     for term in terms:
         columns = contract.observations.columns(group, term.name)
         known = TERMS.get(term.name)
-        told = dict.fromkeys(("unit", "frame", "meaning", "order")) if known is None else asdict(known)
+        told: dict[str, Any] = dict.fromkeys(Meaning.__dataclass_fields__) if known is None else asdict(known)
         yield {"name": term.name, "columns": [columns.start, columns.stop], "frames": term.history, **told}
 
 
