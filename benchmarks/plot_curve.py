@@ -16,7 +16,7 @@ PANELS = (
     ("episode/length", "episode length [steps]"),
     ("episode/fall_rate", "episodes that end in a fall"),
     ("command/error_vel_xy", "velocity error xy [m/s]"),
-    ("curriculum/terrain_levels", "mean terrain level"),
+    ("curriculum/terrain_levels/mean", "mean terrain level"),
     ("perf/steps_per_s", "environment steps/s"),
     ("estimator/rmse_x", "error of the estimated velocity, x [m/s]"),
     ("latent/cosine", "cosine of history and privileged latent"),

@@ -16,7 +16,7 @@ COLUMNS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("length", ("episode/length",), "7.0f"),
     ("falls/min", ("episode/falls_per_minute",), "9.2f"),
     ("v error", ("command/error_vel_xy", "command/target_error"), "8.3f"),
-    ("level", ("curriculum/terrain_levels", "curriculum/level"), "6.2f"),
+    ("level", ("curriculum/terrain_levels/mean", "curriculum/level"), "6.2f"),
     ("imitation", ("loss/imitation",), "9.4f"),
     ("KL", ("train/kl",), "7.4f"),
     ("lr", ("train/learning_rate",), "8.1e"),

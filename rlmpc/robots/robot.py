@@ -10,7 +10,7 @@ from pathlib import Path
 from rlmpc.errors import nearest
 from rlmpc.robots.description import RobotDescription, matching, read_description
 
-JOINT_GROUPS = ("arms", "waist", "hip_roll_yaw", "ankles", "ankle_pitch")
+JOINT_GROUPS = ("arms", "waist", "hip_roll_yaw", "ankles", "ankle_pitch", "yaw")
 """Fields of `Robot` that are groups of joints."""
 
 
@@ -39,6 +39,8 @@ class Robot:
     hip_roll_yaw: tuple[str, ...] = ()
     ankles: tuple[str, ...] = ()
     ankle_pitch: tuple[str, ...] = ()
+    yaw: tuple[str, ...] = ()
+    """Joints of the legs and the waist whose axis is vertical while the robot stands."""
 
     @cached_property
     def description(self) -> RobotDescription:

@@ -33,3 +33,10 @@ _SCAN_AGENT = f"{_SCAN}.rsl_rl_cfg:ScanPpoRunnerCfg"
 
 _register("RLMPC-Phase1-Scan-G1-v0", f"{_SCAN}.env_cfg:ScanEnvCfg", _SCAN_AGENT)
 _register("RLMPC-Phase1-Scan-G1-Play-v0", f"{_SCAN}.env_cfg:ScanPlayEnvCfg", _SCAN_AGENT)
+
+_REFERENCE = "rlmpc.tasks.reference"
+
+_register("RLMPC-Blind-Reference-G1-v0", f"{_REFERENCE}:BlindReferenceEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-Reference-G1-Play-v0", f"{_REFERENCE}:BlindReferencePlayEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Phase1-Scan-Reference-G1-v0", f"{_REFERENCE}:ScanReferenceEnvCfg", _SCAN_AGENT)
+_register("RLMPC-Phase1-Scan-Reference-G1-Play-v0", f"{_REFERENCE}:ScanReferencePlayEnvCfg", _SCAN_AGENT)

@@ -72,10 +72,10 @@ class EventsCfg:
     push: EventTermCfg | None = EventTermCfg(
         func=mdp.push_at_speed,
         mode="interval",
-        interval_range_s=(0.25, 12.0),
+        interval_range_s=(5.0, 12.0),
         params={
             "command_name": "base_velocity",
-            "min_lin_vel_x": 0.5,
+            "min_lin_vel_x": 1.0,
             "velocity_range": {"x": (-0.5, 0.5), "y": (-0.5, 0.5)},
         },
     )

@@ -3,6 +3,7 @@
 A task derives from `LocomotionEnvCfg`, sets a terrain and overrides what differs.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import MISSING
 
@@ -63,7 +64,7 @@ class ActionsCfg:
     joint_pos = mdp.JointPositionActionCfg(asset_name="robot", joint_names=[".*"], use_default_offset=True)
     """The scale is set from the robot."""
 
-    gait_cycle = mdp.GaitCycleActionCfg()
+    gait_cycle = mdp.GaitCycleActionCfg(offset_s=0.7, scale_s=0.1)
 
 
 @configclass
@@ -72,11 +73,19 @@ class CommandsCfg:
 
     base_velocity = mdp.WideningVelocityCommandCfg(
         asset_name="robot",
-        heading_command=False,
-        rel_standing_envs=0.05,
-        resampling_time_range=(2.0, 12.0),
+        heading_command=True,
+        rel_heading_envs=0.7,
+        heading_control_stiffness=0.5,
+        rel_forward_envs=0.3,
+        rel_sideways_envs=0.05,
+        rel_turning_envs=0.05,
+        rel_standing_envs=0.08,
+        resampling_time_range=(6.0, 12.0),
         ranges=mdp.WideningVelocityCommandCfg.Ranges(
-            lin_vel_x=(-0.1, 0.1), lin_vel_y=(-0.1, 0.1), ang_vel_z=(-0.1, 0.1)
+            lin_vel_x=(0.3, 0.8), lin_vel_y=(-0.1, 0.1), ang_vel_z=(-0.5, 0.5), heading=(-math.pi, math.pi)
+        ),
+        limits=mdp.WideningVelocityCommandCfg.Ranges(
+            lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-1.0, 1.0), heading=(-math.pi, math.pi)
         ),
     )
 
@@ -97,22 +106,28 @@ class CurriculumCfg:
     """What becomes harder during training."""
 
     terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
-        # Isaac Lab's annotation omits tensors, which its manager logs like floats.
-        func=mdp.terrain_levels,  # pyright: ignore[reportArgumentType]
+        # Isaac Lab's annotation omits classes, which its manager instantiates, and tensors, which it logs like floats.
+        func=mdp.TerrainLevels,  # pyright: ignore[reportArgumentType]
         params={
             "command_name": "base_velocity",
             "arrival_termination": "left_tile",
             "time_out_termination": "time_out",
             "fall_termination": "bad_orientation",
+            "min_speed": 0.2,
+            "min_distance": 2.0,
+            "up_share": 0.6,
+            "down_share": 0.3,
         },
     )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
-        # It also omits classes, which the manager instantiates.
         func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]
         params={
             "command_name": "base_velocity",
-            "lin_vel_reward": "track_lin_vel_xy",
+            "lin_vel_reward": "velocity_along_command",
             "ang_vel_reward": "track_ang_vel_z",
+            "threshold": 0.7,
+            "step": 0.1,
+            "by_own_length": True,
         },
     )
 
@@ -126,6 +141,12 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
 
     action_limit: float = 100.0
     """Bound of raw actions: far beyond those of a trained policy, it keeps a diverging one from overflowing."""
+
+    yaw_action_scale: float | None = 0.25
+    """Change of the target of yaw joints per unit of action [rad]; None: as of every joint, by its effort limit.
+
+    Exploration that twists legs and waist is the first reason for falls.
+    """
 
     cpu_graph: bool = True
     """Whether physics on the CPU is replayed as a recorded graph. No effect on CUDA, where Isaac Lab does it."""
@@ -155,6 +176,8 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """
         self.scene.robot = articulation_cfg(robot)
         self.actions.joint_pos.scale = dict(robot.description.action_scale)
+        if self.yaw_action_scale is not None:
+            self.actions.joint_pos.scale |= dict.fromkeys(robot.joints["yaw"], self.yaw_action_scale)
         use_parts(self, robot)
 
     def finalize(self) -> None:

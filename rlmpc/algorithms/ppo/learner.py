@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
+from rlmpc.learners.schedules import ramp
 from rlmpc.losses.gae import gae
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
 from rlmpc.losses.weighting import FILL_LOG_PROB, FILL_STD, explained_variance, filled, weighted_mean
@@ -45,6 +47,9 @@ class PpoLearner(OnPolicyLearner):
 
     cfg: PpoCfg
 
+    entropy_coef: Tensor
+    """Weight of the entropy in this iteration, a scalar."""
+
     def __init__(self, agent: dict[str, Any], contract: dict[str, Any]) -> None:
         super().__init__(agent, contract)
         algorithm = ALGORITHMS[agent["algorithm"]]
@@ -52,6 +57,7 @@ class PpoLearner(OnPolicyLearner):
         assert isinstance(settings, PpoCfg)
         self.cfg = settings
         self.policy = algorithm.policy()(settings, Contract.from_dict(contract))
+        self.register_buffer("entropy_coef", torch.tensor(settings.entropy_coef), persistent=False)
 
     @property
     def trains_actor(self) -> bool:
@@ -69,11 +75,22 @@ class PpoLearner(OnPolicyLearner):
 
     def training_step(self, rollout: Rollout, batch_idx: int) -> None:
         """Run one iteration."""
+        self._anneal()
         placed = self.recorder.place("rollout", replace(rollout, metrics={}))
         samples = self.recorder.place("samples", self.replay("samples", lambda: self.samples(placed)))
         metrics = rollout.metrics | self.update(samples)
         self.replay("observe", lambda: self.observe(samples))
         self.publish(metrics)
+
+    def _anneal(self) -> None:
+        """Set how much is explored in this iteration: the weight of the entropy and the bound of the noise."""
+        cfg = self.cfg
+        progress = ramp(self.current_epoch, cfg.anneal_start, cfg.anneal_iterations, 1.0)
+        if cfg.final_entropy_coef is not None:
+            self.entropy_coef.fill_(cfg.entropy_coef + progress * (cfg.final_entropy_coef - cfg.entropy_coef))
+        if cfg.final_max_std is not None:
+            first, last = math.log(cfg.max_std), math.log(cfg.final_max_std)
+            self.policy.noise.log_max.fill_(first + progress * (last - first))
 
     def observe(self, samples: PpoSamples) -> None:
         """Take the observations into the normalizers."""
@@ -117,7 +134,7 @@ class PpoLearner(OnPolicyLearner):
         means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
         kl, surrogate, critic_loss, entropy = means.unbind()
         beside = self.losses_beside(minibatch)
-        loss = surrogate + cfg.value_coef * critic_loss - cfg.entropy_coef * entropy
+        loss = surrogate + cfg.value_coef * critic_loss - self.entropy_coef * entropy
         loss = sum(beside.values(), loss)
 
         lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))

@@ -28,6 +28,14 @@ class PpoCfg(AgentCfg):
     gamma: float = setting(0.99, least=0, most=1)
     lam: float = setting(0.95, least=0, most=1)
     entropy_coef: float = setting(0.01, least=0)
+    final_entropy_coef: float | None = setting(None, least=0)
+    """What `entropy_coef` becomes after the annealing; null: it stays."""
+    final_max_std: float | None = setting(None, above=0, least="min_std", most="max_std")
+    """What `max_std` becomes after the annealing; null: it stays."""
+    anneal_start: int = setting(0, least=0)
+    """Iteration at which exploration begins to be annealed."""
+    anneal_iterations: int = setting(0, least=0)
+    """Iterations over which both then change linearly, the standard deviation in its logarithm."""
     value_coef: float = setting(1.0, least=0)
     clip_gradients: str = setting("apart", choices=("together", "apart"))
     """Whether the gradients of actor and critic are clipped to `max_grad_norm` together, as one vector, or each apart,

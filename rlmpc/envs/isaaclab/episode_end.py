@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rlmpc.envs.isaaclab.contract import nominal_gains
 from rlmpc.envs.vec_env import Obs
+from rlmpc.tasks import mdp
 
 NON_FINITE = "non_finite"
 """Name of the termination for a broken simulation. Other runners treat it as a fall; here the step is faulty."""
@@ -48,6 +49,10 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         self.episode_sums = torch.zeros(len(self.episode_names) + 1, device=self.device)
         self.restart_asked = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self.faulty = torch.zeros_like(self.restart_asked)
+        scales = [t.func for t in self.curriculum_manager._term_cfgs if isinstance(t.func, mdp.PenaltyScale)]
+        self._penalty_scale = scales[0] if scales else None
+        weights = [self.reward_manager.get_term_cfg(name).weight for name in self.reward_manager.active_terms]
+        self._is_penalty = torch.tensor([i for i, weight in enumerate(weights) if weight < 0.0], device=self.device)
         self._compute_rewards = self.reward_manager.compute
         # Between the rewards and the resets of a step, Isaac Lab calls no method that could be overridden.
         self.reward_manager.compute = self._rewards_and_faults
@@ -55,6 +60,9 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
     def _rewards_and_faults(self, dt: float) -> Tensor:
         """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
+        if self._penalty_scale is not None:
+            penalties = self.reward_manager._step_reward[:, self._is_penalty].sum(dim=1)
+            reward += (self._penalty_scale.scale - 1.0) * penalties * dt
         self.faulty = self.restart_asked | ~torch.isfinite(reward)
         if NON_FINITE in self.termination_manager.active_terms:
             self.faulty |= self.termination_manager.get_term(NON_FINITE)

@@ -89,8 +89,8 @@ class MaskedEnv(EpisodeEndEnv):
             if function not in STATE_EVENTS or waits:
                 unfit.append(f"events: {function.__name__}")
         for kind, terms in (("curriculum", self._curricula()), ("commands", self._commands())):
-            ours = (mdp.WidenCommandRanges, mdp.WideningVelocityCommand)
-            unfit += [f"{kind}: {t}" for t in terms if t is not mdp.terrain_levels and not isinstance(t, ours)]
+            ours = (mdp.PenaltyScale, mdp.TerrainLevels, mdp.WidenCommandRanges, mdp.WideningVelocityCommand)
+            unfit += [f"{kind}: {term}" for term in terms if not isinstance(term, ours)]
         return unfit
 
     def use_masks(self) -> None:

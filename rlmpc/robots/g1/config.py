@@ -16,5 +16,6 @@ G1 = Robot(
     hip_roll_yaw=(".*_hip_roll_joint", ".*_hip_yaw_joint"),
     ankles=(".*_ankle_pitch_joint", ".*_ankle_roll_joint"),
     ankle_pitch=(".*_ankle_pitch_joint",),
+    yaw=(".*_hip_yaw_joint", "waist_yaw_joint"),
 )
 """The JSON file names the source of its numbers."""

@@ -12,7 +12,7 @@ from isaaclab_tasks.core.velocity.mdp import (
 
 from rlmpc.tasks.mdp.actions import GaitCycleAction, GaitCycleActionCfg
 from rlmpc.tasks.mdp.commands import WideningVelocityCommand, WideningVelocityCommandCfg
-from rlmpc.tasks.mdp.curriculums import WidenCommandRanges, terrain_levels
+from rlmpc.tasks.mdp.curriculums import WidenCommandRanges
 from rlmpc.tasks.mdp.events import push_at_speed, reset_root_four_headings
 from rlmpc.tasks.mdp.height_scan import height_scan
 from rlmpc.tasks.mdp.observations import (
@@ -25,11 +25,15 @@ from rlmpc.tasks.mdp.observations import (
     foot_contact,
     gait_phase,
 )
+from rlmpc.tasks.mdp.penalty_scale import PenaltyScale
 from rlmpc.tasks.mdp.rewards import (
     downward_velocity_l2,
     gait_period_exp,
     gait_phase_agreement,
     joint_power,
     joint_torques_mean_l2,
+    swing_clearance,
+    velocity_along_command,
 )
 from rlmpc.tasks.mdp.terminations import left_tile, non_finite_state
+from rlmpc.tasks.mdp.terrain_levels import TerrainLevels

@@ -8,6 +8,7 @@ from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 from isaaclab.utils.math import wrap_to_pi
 
+from rlmpc.tasks.mdp.progress import Progress
 from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
 AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
@@ -29,6 +30,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._held: torch.Tensor | None = None
         self._ranges = self._on_device(cfg.ranges)
         self._limits = self._on_device(cfg.limits)
+        self.progress = Progress(self.num_envs, self.device, cfg.averaging_time_s)
 
     @property
     def upper_ends(self) -> dict[str, torch.Tensor]:
@@ -57,6 +59,8 @@ class WideningVelocityCommand(UniformVelocityCommand):
     def compute(self, dt: float) -> None:
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_metrics()
+        data = self.robot.data
+        self.progress.add(self.vel_command_b[:, :2], data.root_quat_w.torch, data.root_lin_vel_w.torch, dt)
         self.time_left -= dt
         self._resample(self.time_left <= 0.0)
         self._update_command()
@@ -68,8 +72,14 @@ class WideningVelocityCommand(UniformVelocityCommand):
         is_near = (error_xy < self.cfg.vel_xy_success_threshold) & (error_yaw < self.cfg.vel_yaw_success_threshold)
         return {"error_vel_xy": error_xy, "error_vel_yaw": error_yaw, "success_rate": is_near.float()}
 
+    def reset(self, env_ids: Selected = None) -> dict[str, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Start episodes and return the metrics of those that ended."""
+        self.progress.begin(mask_of(self._env, env_ids))
+        return super().reset(cast(Any, env_ids))
+
     def begin_episodes(self, mask: torch.Tensor) -> None:
         """Start the episodes of a mask (N,) as `reset` does, but report nothing."""
+        self.progress.begin(mask)
         for values in (*self.metrics.values(), self._error_xy_sum, self._error_yaw_sum, self._step_count):
             write(values, mask, 0.0)
         self.command_counter.masked_fill_(mask, 0)
@@ -94,7 +104,25 @@ class WideningVelocityCommand(UniformVelocityCommand):
             write(self.heading_target, mask, uniform(self._env, mask, *cast(Any, self.cfg.ranges.heading)))
             is_heading = uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_heading_envs
             write(self.is_heading_env, mask, is_heading)
+        self._draw_kinds(mask)
         write(self.is_standing_env, mask, uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_standing_envs)
+
+    def _draw_kinds(self, mask: torch.Tensor) -> None:
+        """Let some commands ask for one axis alone."""
+        kinds = (self.cfg.rel_forward_envs, self.cfg.rel_sideways_envs, self.cfg.rel_turning_envs)
+        if not any(kinds):
+            return
+        kind = uniform(self._env, mask, 0.0, 1.0)
+        end = 0.0
+        for axis, share in enumerate(kinds):
+            is_kind = mask & (kind >= end) & (kind < end + share)
+            end += share
+            for other in range(len(AXES)):
+                if other != axis:
+                    write(self.vel_command_b[:, other], is_kind, 0.0)
+            # Who walks forward alone may still turn towards a heading; the others would walk in a curve.
+            if axis != 0:
+                self.is_heading_env &= ~is_kind
 
     def _update_command(self) -> None:
         """Turn towards the heading, as fast as the current range allows, and let who stands stand."""
@@ -136,6 +164,19 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
         lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-2.0, 2.0)
     )
     """Ranges at the end of training [m/s, m/s, rad/s]."""
+
+    rel_forward_envs: float = 0.0
+    """Share of commands that ask for vx alone, and for a heading where one is commanded. `rel_standing_envs` is drawn
+    after these kinds, from all."""
+
+    rel_sideways_envs: float = 0.0
+    """Share of commands that ask for vy alone."""
+
+    rel_turning_envs: float = 0.0
+    """Share of commands that ask for a yaw rate alone."""
+
+    averaging_time_s: float = 0.35
+    """Time constant of the average velocity in `Progress` [s]: half a gait cycle."""
 
     min_lin_vel_x_at_limit: float | None = None
     """Lower end of the vx range once its upper end has reached the limit [m/s]; None: it widens like the others.

@@ -136,12 +136,17 @@ def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: fl
         asset_cfg: Robot, with the foot bodies selected.
         sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
     """
+    root_height = env.scene[asset_cfg.name].data.root_pos_w.torch[:, 2:3]
+    return root_height - sole_heights(env, asset_cfg, sole_offset).amin(dim=1, keepdim=True)
+
+
+def sole_heights(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:
+    """Return the height of each sole in the world [m], (N, F); the arguments are those of `base_height`."""
     data = env.scene[asset_cfg.name].data
     quat = data.body_quat_w.torch[:, asset_cfg.body_ids]
     # Vertical component of the foot's z axis, from the quaternion (XYZW).
     upright = 1.0 - 2.0 * quat[..., :2].square().sum(dim=-1)
-    sole_height = data.body_pos_w.torch[:, asset_cfg.body_ids, 2] - sole_offset * upright
-    return data.root_pos_w.torch[:, 2:3] - sole_height.amin(dim=1, keepdim=True)
+    return data.body_pos_w.torch[:, asset_cfg.body_ids, 2] - sole_offset * upright
 
 
 def foot_contact(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg, threshold: float = 1.0) -> torch.Tensor:

@@ -7,7 +7,8 @@ from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import SceneEntityCfg
 
 from rlmpc.tasks.mdp.actions import GaitCycleAction
-from rlmpc.tasks.mdp.observations import foot_contact
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand
+from rlmpc.tasks.mdp.observations import foot_contact, sole_heights
 
 
 def downward_velocity_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityCfg("robot")) -> torch.Tensor:
@@ -25,6 +26,51 @@ def joint_power(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEntityC
 def joint_torques_mean_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg) -> torch.Tensor:
     """Return the mean of the selected joints' squared torques [N^2 m^2]."""
     return env.scene[asset_cfg.name].actuators.applied_effort.torch[:, asset_cfg.joint_ids].square().mean(dim=1)
+
+
+def velocity_along_command(
+    env: ManagerBasedRLEnv, command_name: str, min_speed: float = 0.1, stand_speed: float = 0.3
+) -> torch.Tensor:
+    """Return how well the average velocity in the plane follows the command, from -2 to 1.
+
+    It rises in proportion to the velocity along the command, v.c / |c|^2, up to 1 at the commanded velocity, and falls
+    beyond; speed across the command [m/s] is taken off, up to 1. A kernel of the velocity at an instant hardly
+    tells half the commanded speed from the whole, because a walking body sways.
+
+    Args:
+        env: The environment.
+        command_name: Name of the velocity command, whose `Progress` has the average.
+        min_speed: Commands up to this speed in the plane mean standing [m/s].
+        stand_speed: Speed at which standing earns nothing [m/s].
+    """
+    term = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
+    velocity, command = term.progress.velocity, term.command[:, :2]
+    speed = command.norm(dim=1)
+    direction = command / speed.clamp(min=min_speed).unsqueeze(1)
+    along = (velocity * direction).sum(dim=1) / speed.clamp(min=min_speed)
+    across = (velocity[:, 1] * direction[:, 0] - velocity[:, 0] * direction[:, 1]).abs()
+    walking = (1.0 - (1.0 - along).abs()).clamp(min=-1.0) - across.clamp(max=1.0)
+    standing = (1.0 - (velocity - command).norm(dim=1) / stand_speed).clamp(min=-1.0)
+    return torch.where(speed > min_speed, walking, standing)
+
+
+def swing_clearance(
+    env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg, sole_offset: float, height: float
+) -> torch.Tensor:
+    """Return by how much moving feet are too low above the standing sole, times their speed, summed [m^2/s].
+
+    The standing sole is the lower one. Height above the world's or the ground's zero means nothing on stairs.
+
+    Args:
+        env: The environment.
+        asset_cfg: Robot, with the foot bodies selected.
+        sole_offset: Distance of the sole below the foot body's origin, along the foot's own z axis [m].
+        height: Height at which a foot may move freely [m].
+    """
+    soles = sole_heights(env, asset_cfg, sole_offset)
+    missing = (height - (soles - soles.amin(dim=1, keepdim=True))).clamp(min=0.0)
+    speed = env.scene[asset_cfg.name].data.body_lin_vel_w.torch[:, asset_cfg.body_ids, :2].norm(dim=-1)
+    return (missing * speed).sum(dim=1)
 
 
 def gait_period_exp(env: ManagerBasedRLEnv, action_name: str, period_s: float, rate: float) -> torch.Tensor:

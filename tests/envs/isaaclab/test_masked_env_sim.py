@@ -26,13 +26,18 @@ UNREAD = ("_num_pushes", "_reset_mask", "step_id.0", "step_id.1")
 
 @pytest.fixture(scope="module", params=TASKS)
 def env(request: pytest.FixtureRequest) -> Iterator[Any]:
+    from isaaclab.managers import CurriculumTermCfg
+
     from rlmpc.envs.isaaclab.env import IsaacLabEnv, load_env_cfg
+    from rlmpc.tasks import mdp
 
     cfg = load_env_cfg(TASKS[request.param])
     cfg.scene.terrain.terrain_generator.num_rows = 3
     # Isaac Lab draws these itself, only for the environments concerned; without a range, both ways draw the same.
     cfg.events.push.interval_range_s = (0.5, 0.5)
     cfg.events.push.params["min_lin_vel_x"] = 0.1
+    params = {"start": 0.1, "full_share": 0.9}
+    cfg.curriculum.penalty_scale = CurriculumTermCfg(func=mdp.PenaltyScale, params=params)
     env = IsaacLabEnv(cfg, NUM_ENVS, torch.device("cpu"), seed=3)
     env.reset()
     yield env
@@ -43,7 +48,7 @@ def env(request: pytest.FixtureRequest) -> Iterator[Any]:
 def same_draws(monkeypatch: pytest.MonkeyPatch, env: Any) -> None:
     """Give each environment its own random numbers, whichever environments draw with it."""
     from rlmpc.envs.isaaclab import frames, masked_env
-    from rlmpc.tasks.mdp import actions, commands, curriculums, events
+    from rlmpc.tasks.mdp import actions, commands, events, terrain_levels
     from rlmpc.tasks.mdp.selected import mask_of
 
     def uniform(_: Any, selected: Any, low: float, high: float, *shape: int) -> Tensor:
@@ -54,7 +59,7 @@ def same_draws(monkeypatch: pytest.MonkeyPatch, env: Any) -> None:
         is_mask = isinstance(selected, Tensor) and selected.dtype == torch.bool
         return rows if is_mask or selected is None else rows[mask_of(env.unwrapped, selected)]
 
-    for module in (actions, commands, curriculums, events, masked_env):
+    for module in (actions, commands, events, masked_env, terrain_levels):
         monkeypatch.setattr(module, "uniform", uniform)
     # Noise on observations is drawn for all, but from a generator that resets draw from, too.
     manager = env.unwrapped.observation_manager
@@ -106,7 +111,8 @@ def test_steps_by_masks_are_isaac_labs(env: Any, same_draws: None) -> None:
     env.step(torch.zeros(NUM_ENVS, env.num_actions))
     start = env.state()
     expected = walk(env)
-    metrics = env.pop_metrics()
+    # What curricula report is state, which is loaded in place.
+    metrics = {name: torch.stack(pair) for name, pair in env.pop_metrics().items()}
     after = env.state()
 
     env.load_state(start)
@@ -124,7 +130,7 @@ def test_steps_by_masks_are_isaac_labs(env: Any, same_draws: None) -> None:
     by_masks = env.pop_metrics()
     assert metrics.keys() == by_masks.keys()
     for name in metrics:
-        torch.testing.assert_close(torch.stack(by_masks[name]), torch.stack(metrics[name]), equal_nan=True, **TOLERANCE)
+        torch.testing.assert_close(torch.stack(by_masks[name]), metrics[name], equal_nan=True, **TOLERANCE)
     now = env.state()
     env.by_masks = False
     differing = [path for path, value in after.items() if isinstance(value, Tensor) and not same(value, now[path])]

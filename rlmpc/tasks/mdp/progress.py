@@ -1,0 +1,53 @@
+"""How far and how fast robots walk where they are told to."""
+
+import torch
+from isaaclab.utils.math import quat_apply_inverse, yaw_quat
+
+from rlmpc.tasks.mdp.selected import write
+
+
+class Progress:
+    """Averages velocities over about a step of the gait, and adds up distances of the current episodes.
+
+    A walking body sways with every step by as much as slow commands differ, so the velocity of an instant says little.
+
+    Args:
+        num_envs: N.
+        device: where the numbers live.
+        time_constant_s: of the average [s]: the velocity is passed through a first-order low-pass filter.
+    """
+
+    def __init__(self, num_envs: int, device: str, time_constant_s: float) -> None:
+        self._time_constant_s = time_constant_s
+        self.velocity = torch.zeros(num_envs, 2, device=device)
+        """Average velocity in the plane, in the frame that turns with the root's yaw [m/s]. Shape is (N, 2)."""
+        self.commanded_m = torch.zeros(num_envs, device=device)
+        """Distance that commands asked for in this episode [m]. Shape is (N,)."""
+        self.followed_m = torch.zeros(num_envs, device=device)
+        """Distance along the commands in this episode [m], negative backwards. Shape is (N,)."""
+
+    @property
+    def followed_share(self) -> torch.Tensor:
+        """Share of the commanded distance that was walked, at least 0; 1 if none was commanded. Shape is (N,)."""
+        share = self.followed_m / self.commanded_m.clamp(min=1e-3)
+        return torch.where(self.commanded_m > 1e-3, share.clamp(min=0.0), 1.0)
+
+    def add(self, command: torch.Tensor, quat_w: torch.Tensor, lin_vel_w: torch.Tensor, dt: float) -> None:
+        """Add a step.
+
+        Args:
+            command: Commanded velocity in the plane [m/s]. Shape is (N, 2).
+            quat_w: Orientation of the root, XYZW. Shape is (N, 4).
+            lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
+            dt: Length of the step [s].
+        """
+        velocity = quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2]
+        self.velocity.lerp_(velocity, dt / (self._time_constant_s + dt))
+        speed = command.norm(dim=1)
+        self.commanded_m.add_(speed * dt)
+        self.followed_m.add_((velocity * command).sum(dim=1) / speed.clamp(min=1e-6) * dt)
+
+    def begin(self, mask: torch.Tensor) -> None:
+        """Begin the episodes of a mask (N,)."""
+        for values in (self.velocity, self.commanded_m, self.followed_m):
+            write(values, mask, 0.0)
