@@ -75,6 +75,16 @@ def test_the_noise_is_what_it_had_come_to_unless_another_is_asked_for(command, s
     assert noise.exp().tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
+def test_bounds_of_the_noise_are_those_of_the_new_run(command, saved):  # noqa: F811
+    path = edited(saved["ppo"], lambda c: c["hyper_parameters"]["agent"].update(min_std=0.01, max_std=9.0))
+    agent = compose_train([f"init_ckpt={path}"])[0].agent
+    assert (agent.min_std, agent.max_std) == (0.05, 2.0)
+    code, _, _ = command(train.main, *TEACHER, *STILL, f"init_ckpt={path}", "agent.max_std=0.5", "run.dir=run")
+    assert code == 0
+    noise = load_checkpoint(Path("run/checkpoints/last.ckpt")).state_dict["policy.noise.log_std"]
+    assert noise.exp().tolist() == pytest.approx([0.5, 0.5], abs=1e-4)
+
+
 def test_a_fine_tuned_student_goes_on_in_a_new_run_with_its_value_function(command, tuned):
     code, _, _ = command(
         train.main, *FINETUNE, "task=toy", *STILL, "agent.critic_lr=1e-12", f"init_ckpt={tuned}", "run.dir=run"

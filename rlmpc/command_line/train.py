@@ -82,7 +82,9 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
     policy = next((each for each in (init, origin) if each is not None and _has_policy_of(each, algorithm)), None)
     if policy is not None:
         saved = {**policy.hyperparameters["agent"], "init_std": policy.noise_std}
-        kept["agent"] = inherited(algorithm.settings(), saved)
+        # The weights are taken into a run that explores within its own bounds; a later stage keeps those there.
+        own = ("min_std", "max_std") if policy is init else ()
+        kept["agent"] = {key: v for key, v in inherited(algorithm.settings(), saved).items() if key not in own}
     layers = [base, stage, task, adjusted, agent, kept]
     config = TrainCfg(agent=algorithm.settings())
     cfg = finish(config, layers, overrides, SOURCE, taken_over=flatten(kept))
