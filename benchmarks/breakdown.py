@@ -68,8 +68,8 @@ class Inspection(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """Wrap the parts."""
         for part, owner, name in parts_of(self.env, trainer, pl_module):
-            # Absent where the environment has no simulation, or nothing is recorded.
-            if hasattr(owner, name):
+            # None where the environment has no simulation, or nothing is recorded.
+            if owner is not None:
                 self._wrapped.enter_context(patch.object(owner, name, self.timeline.timed(part, getattr(owner, name))))
 
         replay = pl_module.replay
@@ -119,7 +119,7 @@ def parts_of(env: VecEnv, trainer: L.Trainer, learner: OnPolicyLearner) -> Itera
         ("physics", simulation, "step"),
         *(("env tail", env, name) for name in ("step", "restart", "pop_metrics")),
         *(("policy", policy, name) for name in ("act", "value")),
-        *(("storage", collector, name) for name in ("_write", "_count_episodes")),
+        ("storage", collector, "_count_episodes"),
         *(("storage", storage, name) for name in ("start", "write", "next_row")),
         *(("fault recorder", collector.recorder, name) for name in ("begin", "add", "finish")),
         ("rest of rollout", collector, "collect"),

@@ -28,7 +28,7 @@ from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.collector import RolloutPolicy
-from rlmpc.rollout.rollout import Metrics
+from rlmpc.rollout.rollout import Metrics, Rollout
 
 SKIPPED = "skipped_updates"
 """Key in a checkpoint of `SkippedUpdates.state_dict`."""
@@ -56,9 +56,12 @@ class OnPolicyLearner(L.LightningModule):
         self.automatic_optimization = False
         self._report: Report | None = None
         self._is_delivered = True
+        self._knows_groups = False
         self._means: IterationMeans | None = None
         self._skipped = SkippedUpdates()
         self.recorder = Recorder(self._capturable)
+        self.places: dict[str, Tensor] = {}
+        """Buffers for `GaussianPolicy.prepared`."""
 
     @classmethod
     def start(cls, settings: AgentCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
@@ -168,8 +171,9 @@ class OnPolicyLearner(L.LightningModule):
         return means_of_updates(names, table)
 
     def on_fit_start(self) -> None:
-        """Forget what was recorded with another optimizer."""
+        """Forget what was recorded with another optimizer and found out about another environment."""
         self.recorder = Recorder(self._capturable)
+        self._knows_groups = False
 
     def _count_step(self) -> None:
         """Count an optimizer step as Lightning does for its wrapped optimizers, in `trainer.global_step`."""
@@ -243,9 +247,12 @@ class OnPolicyLearner(L.LightningModule):
         for logger in self.loggers:
             logger.log_metrics(report.numbers, step=report.iteration)
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Rollout, batch_idx: int) -> None:
         """Deliver the numbers of the iteration before: a GPU has begun with this one's rollout."""
         self.deliver()
+        if not self._knows_groups:
+            self.policy.find_equal_groups(batch.obs)
+            self._knows_groups = True
 
     def on_train_epoch_end(self) -> None:
         """Deliver the numbers, unless a GPU would wait meanwhile."""
@@ -312,12 +319,16 @@ class OnPolicyLearner(L.LightningModule):
         return ((x - mean) / (std + 1e-8)).to(x.dtype)
 
     @torch.no_grad()
-    def update_normalizers(self, normalizers: torch.nn.ModuleDict, obs: Mapping[str, Tensor], valid: Tensor) -> None:
-        """Merge the moments over all ranks of groups `obs` (..., D_g) into their `RunningNormalizer`s.
+    def update_normalizers(self, obs: Mapping[str, Tensor], valid: Tensor) -> None:
+        """Merge the moments over all ranks of groups `obs` (..., D_g) into the policy's `RunningNormalizer`s.
 
         Where `valid` (...,) is 0, observations must be zeros and do not count.
         """
         num_invalid = valid.numel() - valid.sum()
-        for group, normalizer in normalizers.items():
+        sums: dict[str, Tensor] = {}
+        for group, normalizer in self.policy.normalizers.items():
             assert isinstance(normalizer, RunningNormalizer)
-            normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid)))
+            first = self.policy.first_equal[group]
+            if first not in sums:
+                sums[first] = self.sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid))
+            normalizer.merge(sums[first])

@@ -20,7 +20,7 @@ class Samples:
     """
 
     obs: dict[str, Tensor]
-    """Groups (..., D_g)."""
+    """What `GaussianPolicy.prepared` gave, (..., D) each."""
     weight: Tensor
     """(...,): 1, or 0 for a sample of which only `obs` and `restarts` may be used."""
     restarts: Tensor

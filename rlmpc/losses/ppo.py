@@ -19,7 +19,10 @@ def surrogate_loss(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, cl
         (...,) losses.
     """
     ratio = (log_prob - old_log_prob).exp()
-    return -torch.min(ratio * advantage, ratio.clamp(1.0 - clip, 1.0 + clip) * advantage)
+    unclipped = ratio * advantage
+    # Without a gradient: where this is the smaller one, the ratio is beyond its bounds. So `min` would do, but slower.
+    clipped = ratio.detach().clamp(1.0 - clip, 1.0 + clip) * advantage
+    return -torch.where(clipped < unclipped, clipped, unclipped)
 
 
 def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | None) -> Tensor:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, device, nn
 
 ALIGNED = 8
 """Columns, of 4 bytes each, to whose multiple a matrix is filled up for tensor cores."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": nn.ELU, "relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+def aligned_width(num_columns: int, device: device) -> int:
+    """Return to how many columns a matrix is filled up with zeros for fast products; only on a GPU to more."""
+    return num_columns + (-num_columns % ALIGNED if device.type == "cuda" else 0)
 
 
 class AlignedLinear(nn.Linear):
@@ -20,11 +25,14 @@ class AlignedLinear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the product with the weights, plus the bias."""
+        """Return the product of the weights with `input` (..., D), which may be filled up already, plus the bias."""
         missing = -self.in_features % ALIGNED
-        if missing == 0 or not input.is_cuda:
-            return super().forward(input)
-        return F.linear(F.pad(input, (0, missing)), F.pad(self.weight, (0, missing)), self.bias)
+        is_filled = missing > 0 and input.shape[-1] == self.in_features + missing
+        if not is_filled:
+            if aligned_width(self.in_features, input.device) == self.in_features:
+                return super().forward(input)
+            input = F.pad(input, (0, missing))
+        return F.linear(input, F.pad(self.weight, (0, missing)), self.bias)
 
 
 def mlp(

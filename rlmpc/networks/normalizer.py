@@ -33,12 +33,14 @@ class RunningNormalizer(nn.Module):
         self.register_buffer("var", torch.ones(num_features))
         self.register_buffer("count", torch.zeros((), dtype=torch.float64))
 
-    def forward(self, x: Tensor, columns: Sequence[slice] | None = None) -> Tensor:
-        """Normalise `x` (..., D), or only `columns` of it, and clip to +-`clip` standard deviations."""
+    def forward(self, x: Tensor, columns: Sequence[slice] | None = None, out: Tensor | None = None) -> Tensor:
+        """Normalise `x` (..., D), or only `columns` of it, and clip to +-`clip` standard deviations; write to `out`."""
         mean, var = self.mean, self.var
         if columns is not None:
             x, mean, var = (select(values, columns) for values in (x, mean, var))
-        return ((x - mean) / (var + self.eps).sqrt()).clamp(-self.clip, self.clip)
+        shifted = torch.sub(x, mean, out=out)
+        scaled = torch.div(shifted, (var + self.eps).sqrt(), out=out)
+        return torch.clamp(scaled, -self.clip, self.clip, out=out)
 
     @torch.no_grad()
     def centred_sums(self, x: Tensor, num_invalid: Tensor | float = 0.0) -> Tensor:

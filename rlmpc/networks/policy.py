@@ -15,12 +15,15 @@ from torch.distributions import Normal
 from rlmpc.config.agent import AgentCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.networks.distribution import GaussianHead
-from rlmpc.networks.mlp import mlp
+from rlmpc.networks.mlp import aligned_width, mlp
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.selection import select
+from rlmpc.networks.tree import same_tensors
 
 Obs = Mapping[str, Tensor]
 Inferred = Mapping[str, Tensor]
+NORMALIZED = "normalized "
+"""Precedes a group's name among observations that `GaussianPolicy.prepared` gave."""
 Memory = Mapping[str, Tensor]
 """What a policy remembers of N environments, (N, ...) each; zeros at the start of an episode."""
 
@@ -75,6 +78,8 @@ class GaussianPolicy(nn.Module, ABC):
         self.noise = GaussianHead(num_actions, settings.init_std, settings.min_std, settings.max_std)
         normalized = self.groups if settings.normalize_obs else ()
         self.normalizers = nn.ModuleDict({group: RunningNormalizer(dims[group]) for group in normalized})
+        self.first_equal = {group: group for group in self.groups}
+        """Maps each group to the first one that always looks the same when normalised; see `find_equal_groups`."""
 
     @abstractmethod
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
@@ -137,8 +142,48 @@ class GaussianPolicy(nn.Module, ABC):
         log_prob = distribution.log_prob(action).sum(dim=-1)
         return Acted(action, log_prob, mean, std, inferred, memory)
 
+    def find_equal_groups(self, obs: Obs) -> None:
+        """Find groups that are one tensor in `obs`, and in all that follow, and whose statistics are equal.
+
+        Such statistics stay equal, since they take in the same samples. It reads on the host.
+        """
+        first = same_tensors({group: obs[group] for group in self.groups})
+        stats = {group: normalizer.state_dict() for group, normalizer in self.normalizers.items()}
+
+        def is_equal(group: str) -> bool:
+            one, other = stats.get(group, {}), stats.get(first[group], {})
+            return all(torch.equal(one[name], other[name]) for name in one)
+
+        self.first_equal = {group: first[group] if is_equal(group) else group for group in self.groups}
+
+    @torch.no_grad()
+    def prepared(self, obs: Obs, places: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return `obs` (..., D_g) ready for many calls of the functions that take observations: normalised once.
+
+        Args:
+            obs: at least the groups of `groups`.
+            places: buffers that receive what is computed, by name; where they are missing, they are made. On a GPU,
+                rows are filled up with zeros for fast products.
+        """
+        ready = {group: self._normalized_at(obs[group], group, places) for group in {*self.first_equal.values()}}
+        return {NORMALIZED + group: ready[first] for group, first in self.first_equal.items()}
+
+    def _normalized_at(self, x: Tensor, group: str, places: dict[str, Tensor]) -> Tensor:
+        if group not in self.normalizers:
+            return x
+        num_columns = x.shape[-1]
+        if group not in places or places[group].shape[:-1] != x.shape[:-1]:
+            places[group] = x.new_zeros(*x.shape[:-1], aligned_width(num_columns, x.device))
+        self.normalizers[group](x, out=places[group][..., :num_columns])
+        return places[group]
+
     def normalized(self, obs: Obs, group: str, columns: Sequence[slice] | None = None) -> Tensor:
-        """Return one group (..., D_g), or only `columns` of it, as the networks see it."""
-        if group in self.normalizers:
+        """Return one group (..., D_g), or only `columns` of it, as the networks see it.
+
+        A whole group that `prepared` gave may be filled up with columns of zeros.
+        """
+        ready = obs.get(NORMALIZED + group)
+        if ready is None and group in self.normalizers:
             return self.normalizers[group](obs[group], columns)
-        return obs[group] if columns is None else select(obs[group], columns)
+        seen = obs[group] if ready is None else ready
+        return seen if columns is None else select(seen, columns)

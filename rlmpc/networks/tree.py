@@ -37,6 +37,12 @@ def leaves(tree: Any) -> Iterator[Tensor]:
         yield tree
 
 
+def same_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Map each name to the first one that is the same tensor: observation groups may be one tensor."""
+    first: dict[tuple[int, int], str] = {}
+    return {name: first.setdefault((values.data_ptr(), values.numel()), name) for name, values in tensors.items()}
+
+
 def like_rows(mask: Tensor, values: Tensor) -> Tensor:
     """Give a mask of the leading dimensions of `values` as many dimensions as `values` has."""
     return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))

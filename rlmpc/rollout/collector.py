@@ -14,11 +14,11 @@ from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
 from rlmpc.graphs import Replayed
-from rlmpc.networks.tree import like_rows, tree_map
+from rlmpc.networks.tree import like_rows, same_tensors, tree_map
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.interaction import Choice, Memory, is_broken, is_forgotten
 from rlmpc.rollout.rollout import Metrics, Rollout
-from rlmpc.rollout.storage import Storage, copies, same_tensors
+from rlmpc.rollout.storage import Storage, copies
 
 
 class RolloutPolicy(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlmpc.networks.tree import leaves, tree_map
+from rlmpc.networks.tree import leaves, same_tensors, tree_map
 
 
 class Storage:
@@ -47,12 +47,6 @@ class Storage:
     def next_row(self) -> None:
         """Go to the next row."""
         self._row += 1
-
-
-def same_tensors(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """Map each name to the first one that is the same tensor: observation groups may be one tensor."""
-    first: dict[tuple[int, int], str] = {}
-    return {name: first.setdefault((values.data_ptr(), values.numel()), name) for name, values in tensors.items()}
 
 
 def copies(tensors: Mapping[str, Tensor], device: torch.device | None = None) -> dict[str, Tensor]:

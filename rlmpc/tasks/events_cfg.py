@@ -61,7 +61,7 @@ class EventsCfg:
     reset_root = EventTermCfg(
         func=mdp.reset_root_four_headings,
         mode="reset",
-        params={"heading_noise_rad": math.radians(10.0), "max_velocity": 0.1},
+        params={"heading_noise_rad": math.radians(10.0), "max_velocity": 0.1, "forward_velocity": (0.0, 0.0)},
     )
     reset_joints = EventTermCfg(
         func=mdp.reset_joints_by_scale,

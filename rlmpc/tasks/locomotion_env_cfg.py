@@ -119,6 +119,10 @@ class CurriculumCfg:
             "down_share": 0.3,
         },
     )
+    penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(
+        func=mdp.PenaltyScale,  # pyright: ignore[reportArgumentType]
+        params={"start": 0.1, "full_share": 0.8},
+    )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
         func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]
         params={

@@ -9,7 +9,7 @@ import torch
 
 import rlmpc.algorithms.ppo.learner as gae_of
 from benchmarks import throughput
-from benchmarks.breakdown import HostReads, Timeline, union_ns
+from benchmarks.breakdown import HostReads, Inspection, Timeline, union_ns
 from benchmarks.rsl_rl_env import AdaptedEnv
 from benchmarks.sides import make_sides, runner_config
 from rlmpc.errors import UserError
@@ -106,6 +106,12 @@ def test_time_within_a_part_does_not_count_in_the_part_around_it(cpu, monkeypatc
     outer()
     timeline.stop()
     assert timeline.seconds() == {"outer": 3.0, "inner": 2.0, "rest of iteration": 2.0}
+
+
+def test_a_part_whose_function_is_gone_is_not_passed_over(monkeypatch, toy_env):
+    monkeypatch.setattr("benchmarks.breakdown.parts_of", lambda *_: [("absent", None, "step"), ("gone", toy_env, "go")])
+    with pytest.raises(AttributeError, match="go"):
+        Inspection(toy_env, 0, 1).on_train_start(None, None)  # type: ignore[arg-type]
 
 
 def test_overlapping_kernels_count_once():

@@ -64,6 +64,14 @@ def test_some_columns_are_normalized_as_they_are_among_all():
     assert torch.equal(chosen, normalizer(x)[:, [4, 5, 0]])
 
 
+def test_what_is_written_to_a_place_is_what_is_returned_otherwise():
+    normalizer, x = trained(6), torch.randn(4, 6)
+    place = torch.full((4, 8), 7.0)
+    assert torch.equal(normalizer(x, out=place[:, :6]), normalizer(x))
+    assert torch.equal(place[:, :6], normalizer(x))
+    assert (place[:, 6:] == 7.0).all()
+
+
 def trained(num_features: int) -> RunningNormalizer:
     normalizer = RunningNormalizer(num_features)
     normalizer.merge(normalizer.centred_sums(3.0 + 2.0 * torch.randn(50, num_features)))

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlmpc.networks.tree import leaves, like_rows, tree_map
+from rlmpc.networks.tree import leaves, like_rows, same_tensors, tree_map
 
 
 @dataclass
@@ -24,3 +24,8 @@ def test_a_mask_of_rows_fits_values_of_any_width():
     mask = torch.tensor([[True, False], [False, True]])
     values = torch.ones(2, 2, 3, 4)
     assert values.masked_fill(like_rows(mask, values), 0.0).sum() == 24.0
+
+
+def test_names_of_the_same_tensor_are_found():
+    one, other = torch.ones(2), torch.ones(2)
+    assert same_tensors({"a": one, "b": other, "c": one}) == {"a": "a", "b": "b", "c": "a"}

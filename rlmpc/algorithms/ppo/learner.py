@@ -16,6 +16,7 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
+from rlmpc.learners.parallel import parallel
 from rlmpc.learners.schedules import ramp
 from rlmpc.losses.gae import gae
 from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
@@ -79,7 +80,7 @@ class PpoLearner(OnPolicyLearner):
         placed = self.recorder.place("rollout", replace(rollout, metrics={}))
         samples = self.recorder.place("samples", self.replay("samples", lambda: self.samples(placed)))
         metrics = rollout.metrics | self.update(samples)
-        self.replay("observe", lambda: self.observe(samples))
+        self.replay("observe", lambda: self.observe(placed))
         self.publish(metrics)
 
     def _anneal(self) -> None:
@@ -92,9 +93,9 @@ class PpoLearner(OnPolicyLearner):
             first, last = math.log(cfg.max_std), math.log(cfg.final_max_std)
             self.policy.noise.log_max.fill_(first + progress * (last - first))
 
-    def observe(self, samples: PpoSamples) -> None:
+    def observe(self, rollout: Rollout) -> None:
         """Take the observations into the normalizers."""
-        self.update_normalizers(self.policy.normalizers, samples.obs, samples.weight)
+        self.update_normalizers(rollout.obs, rollout.valid)
 
     def samples(self, rollout: Rollout) -> PpoSamples:
         """Turn a rollout into samples: single steps, or sequences for a policy with a memory."""
@@ -112,7 +113,8 @@ class PpoLearner(OnPolicyLearner):
         advantage = self.normalize_over_ranks(advantage, weight)
         memory = start_of(rollout.memory)
         restarts = terminated | truncated
-        return single_steps(PpoSamples(rollout.obs, weight, restarts, memory, acted, value, returns, advantage))
+        obs = self.policy.prepared(rollout.obs, self.places)
+        return single_steps(PpoSamples(obs, weight, restarts, memory, acted, value, returns, advantage))
 
     def update(self, samples: PpoSamples) -> Metrics:
         """Take all optimizer steps on the samples of a rollout, from `Recorder.place`, and return their metrics."""
@@ -127,10 +129,12 @@ class PpoLearner(OnPolicyLearner):
     def step(self, minibatch: PpoSamples) -> dict[str, Tensor]:
         """Adapt the learning rate, take one optimizer step and return what to report."""
         cfg, lr, weight = self.cfg, self.optimizer.param_groups[0]["lr"], minibatch.weight
-        value = self.policy.value(minibatch.obs)
-        clip_value = cfg.clip if cfg.clip_value_loss else None
-        critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
+        with parallel(self.device) as wait:
+            value = self.policy.value(minibatch.obs)
+            clip_value = cfg.clip if cfg.clip_value_loss else None
+            critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
         kl, surrogate, entropy = self._actor_losses(minibatch) if self.trains_actor else [torch.zeros_like(value)] * 3
+        wait()
         means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
         kl, surrogate, critic_loss, entropy = means.unbind()
         beside = self.losses_beside(minibatch)

@@ -19,6 +19,7 @@ from rlmpc.learners.minibatches import Samples
 from rlmpc.learners.schedules import is_nth, ramp
 from rlmpc.losses.adaptation import latent_distance
 from rlmpc.losses.weighting import weighted_mean
+from rlmpc.networks.policy import NORMALIZED
 from rlmpc.rollout.rollout import Metrics
 
 
@@ -117,8 +118,8 @@ class RmaLearner(PpoLearner):
             return {"loss/history": (nothing, nothing)}
         with torch.no_grad():
             target = policy.privileged_latent(obs)
-        sensed = {policy.actor_group: obs[policy.actor_group]}
-        needed = HistorySamples(sensed, samples.weight, samples.restarts, {}, target)
+        sensed = NORMALIZED + policy.actor_group
+        needed = HistorySamples({sensed: obs[sensed]}, samples.weight, samples.restarts, {}, target)
         needed = self.recorder.place("history_samples", needed)
         return {"loss/history": self.take_steps(self.history_step, needed)["loss/history"]}
 

@@ -20,6 +20,9 @@ from rlmpc.networks.mlp import mlp
 from rlmpc.networks.policy import GaussianPolicy, Inferred, Memory, Obs
 from rlmpc.networks.selection import width
 
+VELOCITY = "true velocity"
+"""Name of what `RmaActorCritic.true_velocity` returns among observations that `prepared` gave."""
+
 
 class RmaActorCritic(GaussianPolicy):
     """The actor takes [scan latent | estimated velocity | latent | recent proprioception | all other terms].
@@ -109,7 +112,11 @@ class RmaActorCritic(GaussianPolicy):
 
     def true_velocity(self, obs: Obs) -> Tensor:
         """Return the true base linear velocity (..., 3) [m/s], which only the simulation knows."""
-        return obs[self.privileged_group][..., self._velocity]
+        return obs[VELOCITY] if VELOCITY in obs else obs[self.privileged_group][..., self._velocity]
+
+    def prepared(self, obs: Obs, places: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return `obs` (..., D_g) as every policy does, and the true velocity as it is, (..., 3)."""
+        return super().prepared(obs, places) | {VELOCITY: self.true_velocity(obs)}
 
     def privileged_latent(self, obs: Obs) -> Tensor:
         """Encode the privileged terms to a latent (..., latent_dim)."""

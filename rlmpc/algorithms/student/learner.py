@@ -125,7 +125,7 @@ class StudentLearner(OnPolicyLearner):
         """Take the observations into the normalizers and return the samples, and which share of them is what."""
         # First, so that the very first update sees normalised observations; the loss does not depend on how the student
         # acted.
-        self.update_normalizers(self.policy.normalizers, rollout.obs, rollout.valid)
+        self.update_normalizers(rollout.obs, rollout.valid)
         samples = self.samples(rollout)
         one = torch.ones((), device=self.device)
         return samples, {
@@ -140,7 +140,8 @@ class StudentLearner(OnPolicyLearner):
         weight = (rollout.valid & ~doomed).to(rollout.reward.dtype)
         std = filled(acted.teacher_std, weight, FILL_STD)
         memory = start_of(rollout.memory)
-        return single_steps(StudentSamples(rollout.obs, weight, done, memory, acted.teacher_mean, std, acted.targets))
+        obs = self.policy.prepared(rollout.obs, self.places)
+        return single_steps(StudentSamples(obs, weight, done, memory, acted.teacher_mean, std, acted.targets))
 
     def update(self, samples: StudentSamples) -> Metrics:
         """Take all optimizer steps on the samples of a rollout and return their metrics."""

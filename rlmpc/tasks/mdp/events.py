@@ -48,6 +48,7 @@ def reset_root_four_headings(
     env_ids: Selected,
     heading_noise_rad: float,
     max_velocity: float,
+    forward_velocity: tuple[float, float] = (0.0, 0.0),
     asset_cfg: SceneEntityCfg = SceneEntityCfg("robot"),
 ) -> None:
     """Put robots at the centre of their tile, facing roughly along one of the four axes.
@@ -59,6 +60,7 @@ def reset_root_four_headings(
         env_ids: Environments to reset.
         heading_noise_rad: Largest deviation from the axis [rad].
         max_velocity: Largest root velocity in each of the six components, world frame [m/s, rad/s].
+        forward_velocity: Range of a further velocity straight ahead [m/s]: a robot that moves learns to step sooner.
         asset_cfg: Robot.
     """
     robot = env.scene[asset_cfg.name]
@@ -72,6 +74,8 @@ def reset_root_four_headings(
     position = default_pose[:, :3] + env.scene.env_origins[env_ids]
     rotation = quat_mul(quat_from_euler_xyz(level, level, yaw), default_pose[:, 3:7])
     velocity = uniform(env, env_ids, -max_velocity, max_velocity, 6)
+    ahead = torch.stack([yaw.cos(), yaw.sin()], dim=1)
+    velocity[:, :2] += ahead * uniform(env, env_ids, *forward_velocity, 1)
 
     robot.write_root_pose_to_sim_index(root_pose=torch.cat([position, rotation], dim=1), env_ids=env_ids)
     robot.write_root_velocity_to_sim_index(root_velocity=velocity, env_ids=env_ids)

@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 
@@ -27,6 +29,23 @@ def test_normalizers_have_seen_every_sample_once(run_toy):
     learner, _, _ = run_toy(3, num_envs=32)
     for normalizer in learner.policy.normalizers.values():
         assert normalizer.count == 3 * 32 * 24
+
+
+def test_groups_that_are_one_tensor_teach_the_normalizers_as_any_others(run_toy):
+    learner, datamodule, _ = run_toy(2, num_envs=16)
+    policy, rollout = learner.policy, datamodule.collect()
+    obs = {"teacher": rollout.obs["teacher"], "critic": rollout.obs["teacher"]}
+    policy.normalizers["critic"].load_state_dict(policy.normalizers["teacher"].state_dict())
+    before = deepcopy(policy.normalizers)
+    policy.find_equal_groups(obs)
+    assert policy.first_equal == {"teacher": "teacher", "critic": "teacher"}
+    learner.update_normalizers(obs, rollout.valid)
+    policy.find_equal_groups(rollout.obs)
+    assert policy.first_equal["critic"] == "critic"
+    together, policy.normalizers = policy.normalizers, before
+    learner.update_normalizers(obs, rollout.valid)
+    for name, values in policy.normalizers.state_dict().items():
+        assert torch.equal(values, together.state_dict()[name])
 
 
 def test_the_numbers_have_stable_names_and_leaves_out_what_was_not_observed(run_toy):

@@ -7,8 +7,10 @@ from rlmpc.algorithms.ppo.policy import ActorCritic
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.networks import policy as policy_module
 from rlmpc.networks.distribution import GaussianHead
 from rlmpc.networks.mlp import mlp
+from rlmpc.networks.policy import NORMALIZED
 
 
 def actor_critic(dims: dict[str, int], actor_group: str, critic_group: str) -> ActorCritic:
@@ -50,6 +52,64 @@ def test_actor_and_critic_see_only_their_groups(policy: ActorCritic):
     mean = policy.distribution(obs, {}).mean
     assert torch.equal(policy.value(obs | {"teacher": torch.randn(4, 7)}), value)
     assert torch.equal(policy.distribution(obs | {"critic": torch.randn(4, 9)}, {}).mean, mean)
+
+
+def observed(policy: ActorCritic, seed: int, *shape: int) -> dict[str, torch.Tensor]:
+    """Take samples into the normalizers and return others, (*shape, D_g) each."""
+    torch.manual_seed(seed)
+    for normalizer in policy.normalizers.values():
+        normalizer.merge(normalizer.centred_sums(3.0 + 2.0 * torch.randn(50, normalizer.mean.numel())))
+    return {group: 5.0 * torch.randn(*shape, n.mean.numel()) for group, n in policy.normalizers.items()}
+
+
+def test_prepared_observations_give_the_same_actions_and_values(policy: ActorCritic):
+    obs = observed(policy, 1, 4, 5)
+    ready = policy.prepared(obs, {})
+    assert torch.equal(policy.distribution(ready, {}).mean, policy.distribution(obs, {}).mean)
+    assert torch.equal(policy.value(ready), policy.value(obs))
+
+
+def test_rows_that_are_filled_up_for_a_gpu_give_the_same_actions_and_values(policy: ActorCritic, monkeypatch):
+    monkeypatch.setattr(policy_module, "aligned_width", lambda num_columns, device: num_columns + -num_columns % 8)
+    obs = observed(policy, 1, 4, 5)
+    ready = policy.prepared(obs, {})
+    assert [values.shape for values in ready.values()] == [(4, 5, 8), (4, 5, 16)]
+    assert (ready[f"{NORMALIZED}critic"][..., 9:] == 0.0).all()
+    torch.testing.assert_close(policy.distribution(ready, {}).mean, policy.distribution(obs, {}).mean)
+    torch.testing.assert_close(policy.value(ready), policy.value(obs))
+
+
+def test_observations_are_prepared_at_the_same_place_every_time(policy: ActorCritic):
+    places: dict[str, torch.Tensor] = {}
+    first = policy.prepared(observed(policy, 1, 4, 5), places)
+    obs = observed(policy, 2, 4, 5)
+    again = policy.prepared(obs, places)
+    assert [values.data_ptr() for values in first.values()] == [values.data_ptr() for values in again.values()]
+    assert torch.equal(policy.value(again), policy.value(obs))
+
+
+def test_groups_that_are_one_tensor_are_prepared_once_if_their_statistics_are_equal():
+    policy = actor_critic({"teacher": 7, "critic": 7}, "teacher", "critic")
+    x = torch.randn(4, 5, 7)
+    obs = {"teacher": x, "critic": x}
+    policy.find_equal_groups(obs)
+    ready = policy.prepared(obs, {})
+    assert ready[f"{NORMALIZED}critic"] is ready[f"{NORMALIZED}teacher"]
+    assert torch.equal(policy.value(ready), policy.value(obs))
+
+
+@pytest.mark.parametrize("differs", ["tensor", "statistics"])
+def test_groups_that_differ_are_prepared_apart(differs: str):
+    policy = actor_critic({"teacher": 7, "critic": 7}, "teacher", "critic")
+    x = torch.randn(4, 5, 7)
+    obs = {"teacher": x, "critic": x.clone() if differs == "tensor" else x}
+    if differs == "statistics":
+        observed(policy, 1, 1)
+    policy.find_equal_groups(obs)
+    ready = policy.prepared(obs, {})
+    assert torch.equal(policy.value(ready), policy.value(obs))
+    assert torch.equal(policy.distribution(ready, {}).mean, policy.distribution(obs, {}).mean)
+    assert ready[f"{NORMALIZED}critic"] is not ready[f"{NORMALIZED}teacher"]
 
 
 def test_a_shared_group_has_one_normalizer():

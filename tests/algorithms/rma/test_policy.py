@@ -10,6 +10,7 @@ from rlmpc.algorithms.rma.settings import RmaCfg
 from rlmpc.command_line.train import compose_train
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.networks import policy as policy_module
 
 JOINTS = (ObsTerm("joint_pos", 29, 10), ObsTerm("joint_vel", 29, 10))
 FIVE_FRAMES = (
@@ -169,6 +170,17 @@ def outputs(rma: RmaActorCritic, obs: dict[str, torch.Tensor]) -> dict[str, torc
         "action": rma.distribution_given(obs, torch.zeros(3, 3), torch.zeros(3, 32)).mean,
         "value": rma.value(obs),
     }
+
+
+def test_every_part_sees_the_same_of_prepared_observations_also_where_a_gpu_fills_rows_up(monkeypatch):
+    monkeypatch.setattr(policy_module, "aligned_width", lambda num_columns, device: num_columns + -num_columns % 8)
+    rma = policy("phase_1_scan_rl", True)
+    for normalizer in rma.normalizers.values():
+        normalizer.mean.fill_(0.5)
+    obs = observe(rma)
+    ready = rma.prepared(obs, {})
+    assert torch.equal(rma.true_velocity(ready), rma.true_velocity(obs))
+    torch.testing.assert_close(outputs(rma, ready), outputs(rma, obs))
 
 
 def test_a_scans_latent_is_bounded():

@@ -6,6 +6,7 @@ from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
+from rlmpc.networks import policy as policy_module
 from rlmpc.networks.memory import forget
 from rlmpc.networks.policy import Acted
 
@@ -51,6 +52,17 @@ def test_a_rollout_is_recalled_as_it_was_acted(memory: str):
         torch.testing.assert_close(distribution.mean[t], acted[t].mean, rtol=0.0, atol=1e-13)
         log_prob = distribution.log_prob(torch.stack([a.action for a in acted]))[t].sum(dim=-1)
         torch.testing.assert_close(log_prob, acted[t].log_prob, rtol=0.0, atol=1e-11)
+
+
+@pytest.mark.parametrize("memory", KINDS)
+def test_prepared_observations_are_recalled_the_same_also_where_a_gpu_fills_rows_up(memory: str, monkeypatch):
+    monkeypatch.setattr(policy_module, "aligned_width", lambda num_columns, device: num_columns + -num_columns % 8)
+    policy, obs, never = student(memory), observations(), torch.zeros(STEPS, ENVS, dtype=torch.bool)
+    ready = policy.prepared(obs, {})
+    means = [
+        policy.distribution(seen, policy.recall(seen, policy.initial_memory(ENVS), never)).mean for seen in (ready, obs)
+    ]
+    torch.testing.assert_close(*means)
 
 
 @pytest.mark.parametrize("memory", ["gru", "lstm"])

@@ -98,7 +98,9 @@ def test_metrics_are_means_over_the_episodes_that_ended(env):
     metrics = env.pop_metrics()
     assert list(metrics) == names
     assert {"reward/track_lin_vel_xy", "termination/left_tile", "command/error_vel_xy"} <= set(names)
-    assert {"curriculum/terrain_levels/mean", "curriculum/command_ranges/lin_vel_x", "sim/constraints_peak"} <= set(names)
+    assert {"curriculum/terrain_levels/mean", "curriculum/command_ranges/lin_vel_x", "sim/constraints_peak"} <= set(
+        names
+    )
     assert metrics["termination/time_out"] == (3.0, 3.0)
     assert metrics["termination/bad_orientation"] == (0.0, 3.0)
     total, count = metrics["reward/alive"]

@@ -18,7 +18,7 @@ STEPS = 200
 TASKS = {"blind_rl": "RLMPC-Blind-G1-v0", "phase_1_scan_rl": "RLMPC-Phase1-Scan-G1-v0"}
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 """Sums over the environments that ended are taken in another order."""
-COMPUTED = ("_processed_actions", "env.reset_buf", "env.reward_buf", "env.faulty", "_state.terrain_levels")
+COMPUTED = ("_processed_actions", "env.reset_buf", "env.reward_buf", "env.faulty")
 """What every step computes before it reads it."""
 UNREAD = ("_num_pushes", "_reset_mask", "step_id.0", "step_id.1")
 """What nobody reads: counts of frames beyond the first, a buffer, the steps of resets without a shortest distance."""
@@ -156,7 +156,9 @@ def test_what_a_recorded_step_reads_stays_where_it_is(env: Any) -> None:
     env.load_state(state)
     after = addresses()
     env.by_masks = False
-    assert [path for path in before if before[path] != after[path] and not path.endswith(COMPUTED)] == []
+    moved = [path for path in before if before[path] != after[path] and not path.endswith(COMPUTED)]
+    # What curricula report is made anew in every step.
+    assert [path for path in moved if "._curriculum_state." not in path] == []
 
 
 def test_equal_groups_are_one_tensor(env: Any) -> None:
