@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 import train
 from rlmpc.checkpoint.file import load_checkpoint
+from rlmpc.command_line.again import goes_on
 from rlmpc.command_line.train import Opened, compose_train
 from tests.test_distill_command import CONTRACT_EDITS, DISTILL, FINETUNE, SMALL, edited, refused, saved  # noqa: F401
 
@@ -170,3 +171,11 @@ def test_a_run_that_was_started_so_is_resumed_like_any_other(command, saved):  #
     one, two = (load_checkpoint(Path(f"{name}/checkpoints/epoch=1.ckpt")) for name in ("whole", "run"))
     assert two.config["init_ckpt"] == str(saved["ppo"])
     assert all(torch.equal(values, two.state_dict[name]) for name, values in one.state_dict.items())
+
+
+def test_a_job_that_slurm_requeues_goes_on_with_its_run_and_not_with_the_policy_again(command, saved, monkeypatch):  # noqa: F811
+    arguments = [*TEACHER, f"init_ckpt={saved['ppo']}", "run.dir=run"]
+    assert command(train.main, *arguments)[0] == 0
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert goes_on(arguments) == [*TEACHER, "resume=run"]

@@ -78,13 +78,10 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
             f"'{init.path}' holds the policy of agent '{init.algorithm}', but with agent '{algorithm.name}' init_ckpt "
             f"takes one of {accepted}"
         )
-    kept = {} if origin is None else {"env": origin.config["env"]}
     policy = next((each for each in (init, origin) if each is not None and _has_policy_of(each, algorithm)), None)
+    kept = {} if origin is None else {"env": origin.config["env"]}
     if policy is not None:
-        saved = {**policy.hyperparameters["agent"], "init_std": policy.noise_std}
-        # The weights are taken into a run that explores within its own bounds; a later stage keeps those there.
-        own = ("min_std", "max_std") if policy is init else ()
-        kept["agent"] = {key: v for key, v in inherited(algorithm.settings(), saved).items() if key not in own}
+        kept["agent"] = _taken_over(policy, algorithm.settings(), ("min_std", "max_std") if policy is init else ())
     layers = [base, stage, task, adjusted, agent, kept]
     config = TrainCfg(agent=algorithm.settings())
     cfg = finish(config, layers, overrides, SOURCE, taken_over=flatten(kept))
@@ -136,6 +133,19 @@ def _has_policy_of(checkpoint: Checkpoint, algorithm: Algorithm) -> bool:
     """Return whether a checkpoint's policy is of the class that an algorithm trains."""
     there = ALGORITHMS.get(checkpoint.algorithm)
     return there is not None and there.policy() is algorithm.policy()
+
+
+def _taken_over(policy: Checkpoint, settings: AgentCfg, own: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that a run takes over with a policy; the noise at the start is what that had come to.
+
+    Args:
+        policy: the checkpoint that holds it.
+        settings: of the run's agent.
+        own: names of settings that stay the run's own.
+    """
+    noise = {} if policy.noise_std is None else {"init_std": policy.noise_std}
+    saved = inherited(settings, policy.hyperparameters["agent"] | noise)
+    return {name: value for name, value in saved.items() if name not in own}
 
 
 def _check_network(checkpoint: Checkpoint, settings: AgentCfg) -> None:
