@@ -108,8 +108,9 @@ def test_a_student_imitates_a_new_teacher_from_the_weights_of_one_that_was_fine_
 def test_the_task_is_that_of_the_policy_unless_another_is_given(saved, tmp_path, monkeypatch):  # noqa: F811
     path = saved["ppo"]
     cfg, opened = compose_train([f"init_ckpt={path}"])
-    assert (cfg.task.name, cfg.env, cfg.init_ckpt, opened.init.path) == ("toy", {}, str(path), path)
+    assert (cfg.task.name, cfg.env, cfg.init_ckpt) == ("toy", {}, str(path))
     assert opened == Opened(init=opened.init)
+    assert opened.init is not None and opened.init.path == path
     cfg = compose_train(["task=blind_rl", f"init_ckpt={path}"])[0]
     assert (cfg.task.name, cfg.agent.actor_hidden) == ("blind_rl", [64, 64])
     root = tmp_path / "logs/toy/teacher/checkpoints"

@@ -20,16 +20,25 @@ HISTORY = (
     "A term's columns are its frames one after the other, the oldest first and the newest last, each frame with all "
     "entries. At the start of an episode the first frame is repeated until the history is full."
 )
-START = "last_action, action 0 of all terms, and every state.<name> begin with zeros; next_state.<name> is fed back."
-TARGETS = "target position of a joint: offset + scale x action, held until the next action; joints: as listed there"
-PERIOD = "period of the gait clock: offset_s + scale_s x action, kept within period_range_s"
+START = (
+    "At the start of an episode last_action and every input state.<name> are zeros; from then on state.<name> is the "
+    "output next_state.<name> of the step before."
+)
+TARGETS = (
+    "target positions of the term's joints, in their order: offset + scale x action, held until the next action; the "
+    "numbers are those of this term in contract.actions"
+)
+PERIOD = (
+    "period of the gait clock: offset_s + scale_s x action, kept within period_range_s; the numbers are those of this "
+    "term in contract.actions"
+)
 CLIP = "Actions are clipped to these bounds before anything uses them; one that is not finite counts as 0."
 TORQUE = (
     "torque = stiffness x (target position - position) - damping x velocity, clipped to +-effort_limit; "
     "stiffness, damping and effort_limit are those of contract.joints. A joint that no action moves keeps default_pos."
 )
 CLOCK = {
-    "start": "any phase in [0, 1): training draws it at random for every episode; the first observation sees it",
+    "start": "any phase in [0, 1), which the first observation sees; training draws it at random for every episode",
     "advance": "after every action, phase = (phase + control_dt / period) mod 1, with the period that this action sets",
     "legs": "phase of a leg = (phase + leg_offset) mod 1, left then right",
 }
@@ -84,11 +93,7 @@ def _robot(contract: Contract) -> dict[str, Any] | None:
     if not contract.robot:
         return None
     robot, revision = ROBOTS.get(contract.robot), contract.robot_revision or None
-    is_same = robot is not None and robot.revision == revision
-    about = robot.description_file if robot is not None and is_same else None
-    return {
-        "name": contract.robot,
-        "sha256": revision,
-        "file": None if about is None else about.name,
-        "source": None if robot is None or not is_same else robot.source,
-    }
+    told = {"name": contract.robot, "sha256": revision}
+    if robot is None or robot.revision != revision:
+        return told | dict.fromkeys(("file", "source", "root"))
+    return told | {"file": robot.description_file.name, "source": robot.source, "root": robot.root}

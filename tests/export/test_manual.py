@@ -45,6 +45,7 @@ def test_actions_clip_law_and_clock_are_told():
 def test_the_robots_model_and_its_revision_are_told():
     robot = manual(CONTRACT)["robot"]
     assert (robot["name"], robot["file"], robot["sha256"]) == ("g1_29dof", "g1_29dof.json", G1.revision)
+    assert robot["root"] == "pelvis"
     assert robot["source"].startswith("Unitree G1, 29 joints, revision 1.0; Unitree's published")
 
 
@@ -52,7 +53,8 @@ def test_the_robots_model_and_its_revision_are_told():
 def test_of_a_policy_whose_robot_is_unknown_or_was_another_no_source_is_claimed(revision: str):
     """Checkpoints that are older than the revision lack it."""
     robot = manual(replace(CONTRACT, robot_revision=revision))["robot"]
-    assert (robot["sha256"], robot["file"], robot["source"]) == (revision or None, None, None)
+    unknown = {"file": None, "source": None, "root": None}
+    assert robot == {"name": "g1_29dof", "sha256": revision or None, **unknown}
 
 
 def test_what_the_contract_does_not_tell_is_null():
