@@ -14,6 +14,7 @@ import play
 import train
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.export.deployment import load_deployment
+from rlmpc.robots.table import ROBOTS
 
 pytestmark = pytest.mark.sim
 
@@ -81,6 +82,8 @@ def test_a_student_walks_in_mujoco(command, student: Path):
     ]
     described = json.loads(Path("results/export/policy.json").read_text())
     assert described["checkpoint_sha256"] == load_checkpoint(student).sha256
+    assert described["manual"]["robot"]["sha256"] == ROBOTS["g1_29dof"].revision
+    assert all(text is not None for term in described["manual"]["observations"]["policy"] for text in term.values())
 
 
 def test_a_teacher_that_knows_what_no_robot_senses_does_not_walk_in_mujoco(command, teacher: Path):
