@@ -15,7 +15,7 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.command_line.again import goes_on
 from rlmpc.command_line.resume import FinishedError, changes
-from rlmpc.command_line.train import compose_train
+from rlmpc.command_line.train import Opened, compose_train
 from rlmpc.command_line.usage import answer
 from rlmpc.config.compare import Change, config_changes
 from rlmpc.config.seeds import process_seed
@@ -30,6 +30,7 @@ from rlmpc.run.stopping import StopSignals, end_stopped_run
 if TYPE_CHECKING:
     import torch
 
+    from rlmpc.envs.vec_env import VecEnv
     from rlmpc.learners.base import OnPolicyLearner
     from rlmpc.rollout.datamodule import RolloutDataModule
 
@@ -56,9 +57,7 @@ def main(arguments: list[str]) -> None:
         train(cfg, arguments, opened, console, signals)
 
 
-def train(
-    cfg: TrainCfg, arguments: list[str], opened: Checkpoint | None, console: PlainConsole, signals: StopSignals
-) -> None:
+def train(cfg: TrainCfg, arguments: list[str], opened: Opened, console: PlainConsole, signals: StopSignals) -> None:
     """Start the environment and learn in it; all results go to the run's folder."""
     # These imports (torch, Lightning) take seconds; by now the arguments are known to be good.
     import lightning as L
@@ -77,12 +76,12 @@ def train(
     quiet_lightning()
     device = resolve_device(cfg.device, cfg.trainer.devices, local_rank())
     num_envs = num_envs_for(cfg.task, cfg.num_envs, device)
-    saved, env_cfg = env_configs(cfg, opened)
+    resumed = opened.resumed
+    saved, env_cfg = env_configs(cfg, resumed or opened.origin)
     check_sizes(cfg, env_cfg, num_envs, device)
 
     rank, say = global_rank(cfg.trainer.devices), console.print
     seed = process_seed(cfg.seed, rank, num_processes(cfg.trainer))
-    resumed = None if cfg.resume is None else opened
     env_changes = [] if resumed is None else config_changes(saved, env_cfg)
     hidden = hidden_changes(env_changes, env_cfg)
     with ExitStack() as stack:
@@ -102,7 +101,7 @@ def train(
         collector = Collector(env, cfg.agent.num_steps, cfg.agent.stagger_episodes, recorder, held_out)
         datamodule = RolloutDataModule(env, collector, cfg.checkpoint.env_state == "full")
         if resumed is None:
-            learner = ALGORITHMS[cfg.agent.algorithm].learner().start(cfg.agent, env, opened, say)
+            learner = start(cfg, opened, env, say)
         else:
             learner = resume(cfg, resumed, datamodule, rank, env_changes, hidden, say)
         callbacks = make_callbacks(cfg, env, folder, console, collector, signals, seed)
@@ -126,6 +125,18 @@ def check_sizes(cfg: TrainCfg, env_cfg: Any, num_envs: int, device: torch.device
     check_memory(cfg.agent, terms, num_envs, device, cfg.trainer.devices)
 
 
+def start(cfg: TrainCfg, opened: Opened, env: VecEnv, say: Callable[[str], None]) -> OnPolicyLearner:
+    """Make the learner of a new run, and say with whose weights it starts."""
+    from rlmpc.algorithms.restore import take_over_policy
+
+    learner = ALGORITHMS[cfg.agent.algorithm].learner().start(cfg.agent, env, opened.origin, say)
+    if (init := opened.init) is not None:
+        take_over_policy(learner, init, env.contract)
+        task = init.config["task"]["name"]
+        say(f"starts with the weights of '{init.path}': {init.algorithm} on {task}, iteration {init.iteration}")
+    return learner
+
+
 def choose_kernels(cfg: TrainCfg, env_cfg: Any) -> None:
     """Set up how a GPU computes: how precisely, in recorded graphs or not, and whether the same in every run."""
     import torch
@@ -139,13 +150,13 @@ def choose_kernels(cfg: TrainCfg, env_cfg: Any) -> None:
         make_deterministic(env_cfg)
 
 
-def env_configs(cfg: TrainCfg, opened: Checkpoint | None) -> tuple[Any, Any]:
+def env_configs(cfg: TrainCfg, checkpoint: Checkpoint | None) -> tuple[Any, Any]:
     """Return the config objects of the environment that a checkpoint was saved with, and of the one to be started."""
     from rlmpc.envs.make import env_config
 
     # First the saved one, so that a message names the file if its overrides are what does not fit.
-    saved = {} if opened is None else opened.config["env"]
-    there = env_config(cfg.task, saved, source=None if opened is None else opened.path)
+    saved = {} if checkpoint is None else checkpoint.config["env"]
+    there = env_config(cfg.task, saved, source=None if checkpoint is None else checkpoint.path)
     return there, env_config(cfg.task, cfg.env)
 
 

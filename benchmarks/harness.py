@@ -104,7 +104,7 @@ class UpdateTimes(L.Callback):
 
     Args:
         clock: runs during updates only; may be paused within one.
-        after_step: called after every step of the optimizer.
+        after_step: called after every step of the optimizer, outside of what a GPU records.
     """
 
     def __init__(self, clock: Clock, after_step: Callable[[], None] = lambda: None) -> None:
@@ -113,8 +113,15 @@ class UpdateTimes(L.Callback):
         self.seconds: list[float] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Watch the optimizer."""
-        trainer.optimizers[0].register_step_post_hook(lambda *_: self.after_step())
+        """Watch the learner count its steps; a hook of the optimizer would be called while a step is recorded."""
+        assert isinstance(pl_module, OnPolicyLearner)
+        count_step = pl_module._count_step
+
+        def count_and_look() -> None:
+            count_step()
+            self.after_step()
+
+        pl_module._count_step = count_and_look
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Start the clock: the rollout is complete."""

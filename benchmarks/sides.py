@@ -22,7 +22,7 @@ from benchmarks.rsl_rl_env import AdaptedEnv, stepped_by_managers, stock_env
 from callbacks.throughput import Moment
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.command_line.arguments import split_override
-from rlmpc.command_line.train import compose_train
+from rlmpc.command_line.train import Opened, compose_train
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError, nearest
@@ -58,8 +58,8 @@ def make_sides(names: Sequence[str], arguments: Sequence[str]) -> tuple[TrainCfg
         UserError: if they mean no run that starts from nothing, or a side does not exist, cannot learn the task, or
             asks for another environment.
     """
-    cfg, origin = compose_train(arguments)
-    if origin is not None:
+    cfg, opened = compose_train(arguments)
+    if opened != Opened():
         raise UserError("what is compared starts from nothing; leave checkpoints out")
     sides = []
     for name in names:
@@ -132,7 +132,7 @@ def train_ours(cfg: TrainCfg, env: VecEnv, iterations: int, folder: Path, watche
         patch("callbacks.make.make_callbacks", lambda *given: [*make_callbacks(*given), *watchers]),
         StopSignals(cfg.trainer.stop_timeout_s, lambda _: None) as signals,
     ):
-        train.train(cfg, [], None, PlainConsole(), signals)
+        train.train(cfg, [], Opened(), PlainConsole(), signals)
 
 
 class _Watcher(L.Callback):

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = re.compile(r"python (train\.py|play\.py|benchmarks/\w+\.py)((?: +[\w.]+=(?:\[[^\]]*\]|[^\s`\]]+))*)")
-ORIGINS = {"student_ckpt": "student", "resume": "run", "ckpt": "teacher", "teacher_ckpt": "teacher"}
+ORIGINS = {"student_ckpt": "student", "resume": "run", "ckpt": "teacher", "teacher_ckpt": "teacher",
+           "init_ckpt": "teacher"}  # fmt: skip
 """What is put in for a path in the documentation."""
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rlmpc.envs.toy import ToyEnv
 from rlmpc.evaluation import report
 from rlmpc.evaluation.metrics import METRICS
 from rlmpc.evaluation.report import FILES
+from rlmpc.networks.policy import GaussianPolicy
 
 pytestmark = pytest.mark.slow
 
@@ -113,7 +115,9 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
     ]
     for name in ("success.png", "tracking.png", "falls.png"):
         assert Path("results", name).read_bytes().startswith(b"\x89PNG")
-    assert all(name in out for name in (*METRICS, "arena", "time_out 3", "evaluation in results"))
+    # A column's name takes several lines.
+    words = [word for name in METRICS for word in name.split("_")]
+    assert all(name in out for name in (*words, "arena", "time_out 3", "evaluation in results"))
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -135,7 +139,7 @@ def test_the_grid_and_its_pace_are_what_the_arguments_say(command, saved):
     assert code == 0
     assert "round 1 of 2: 4 episodes\nround 2 of 2: 2 episodes\n" in out
     assert [(row["level"], row["length_s"]) for row in rows("results")] == [("1", "0.25")] * 3 + [("3", "0.25")] * 3
-    shown = {name for name in METRICS if name in out}
+    shown = {name for name in METRICS if name.split("_")[0] in out}
     assert shown == {"distance_m", "length_s"}
     assert set(json.loads(Path("results/evaluation.json").read_text())["rows"][0]) > set(METRICS)
 
@@ -147,6 +151,23 @@ def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, saved):
     first, again, other = (Path(name, "evaluation.csv").read_bytes() for name in ("first", "again", "other"))
     assert first == again
     assert first != other
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_policy_whose_actions_are_not_finite_is_reported_and_ends_with_a_sentence(command, saved, monkeypatch):
+    act = GaussianPolicy.act
+
+    def senseless(policy: GaussianPolicy, *arguments: Any, **options: Any) -> Any:
+        acted = act(policy, *arguments, **options)
+        return replace(acted, action=acted.action / 0.0)
+
+    monkeypatch.setattr(GaussianPolicy, "act", senseless)
+    code, out, err = command(play.main, f"ckpt={saved['ppo']}", *SHORT, "run.dir=results")
+    assert code == 1
+    assert err.endswith("the policy's actions are not finite: 3 of 3 episodes ended so\n")
+    assert "non_finite_action 3" in out
+    assert {(row["reason"], row["success"]) for row in rows("results")} == {("non_finite_action", "False")}
+    assert {path.name for path in Path("results").iterdir()} == {"evaluation.csv", "evaluation.json"}
 
 
 def test_nothing_is_measured_or_left_when_no_evaluation_is_wanted(command, here):

@@ -14,11 +14,12 @@ import play
 import train
 from rlmpc.checkpoint.file import load_checkpoint
 from rlmpc.export.deployment import load_deployment
+from rlmpc.robots.table import ROBOTS
 
 pytestmark = pytest.mark.sim
 
 TINY = ["device=cpu", "num_envs=4", "agent.num_steps=4", "logger=[]", "checkpoint.export=false"]
-PLACE = ["terrains=[stairs_up]", "levels=[1]", "command=[0.5,0,0]"]
+PLACE = ["terrains=[stairs_up]", "levels=[1]", "command=[1,0,0]"]
 PLAYED = ["evaluation.csv", "evaluation.json", "export", "falls.png", "success.png", "tracking.png", "video.mp4"]
 
 
@@ -51,7 +52,7 @@ def test_a_teacher_is_measured_filmed_and_exported_from_its_file_alone(command, 
     assert code == 0
     assert sorted(path.name for path in Path("results").iterdir()) == PLAYED
     assert [(row["terrain"], row["level"], row["command"]) for row in episodes("results")] == [
-        ("stairs_up", "1", "0.5 0 0")
+        ("stairs_up", "1", "1 0 0")
     ] * 3
     assert all(0.0 < float(row["length_s"]) <= 0.4 + 1e-6 for row in episodes("results"))
     header = json.loads(Path("results/evaluation.json").read_text())["header"]
@@ -59,8 +60,8 @@ def test_a_teacher_is_measured_filmed_and_exported_from_its_file_alone(command, 
     for line in (
         "events.push: on in training, off here",
         "round 2 of 2: 1 episodes",
-        "lin_vel_x = 0.5 lies outside the range in which the policy was trained last: -0.1 to 0.1",
-        "video of stairs_up at level 1, command [0.5, 0.0, 0.0]",
+        "lin_vel_x = 1 lies outside the range in which the policy was trained last: 0.3 to 0.8",
+        "video of stairs_up at level 1, command [1.0, 0.0, 0.0]",
     ):
         assert line in out
     frames = iio.imread("results/video.mp4", plugin="pyav").astype(int)
@@ -81,6 +82,8 @@ def test_a_student_walks_in_mujoco(command, student: Path):
     ]
     described = json.loads(Path("results/export/policy.json").read_text())
     assert described["checkpoint_sha256"] == load_checkpoint(student).sha256
+    assert described["manual"]["robot"]["sha256"] == ROBOTS["g1_29dof"].revision
+    assert all(text is not None for term in described["manual"]["observations"]["policy"] for text in term.values())
 
 
 def test_a_teacher_that_knows_what_no_robot_senses_does_not_walk_in_mujoco(command, teacher: Path):

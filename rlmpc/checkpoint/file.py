@@ -68,6 +68,12 @@ class Checkpoint:
         return self.hyperparameters["agent"]["algorithm"]
 
     @property
+    def noise_std(self) -> float | None:
+        """Standard deviation of the actions that training had come to, mean over them; None if there is none."""
+        log_std = self.state_dict.get("policy.noise.log_std")
+        return None if log_std is None else float(f"{float(log_std.double().exp().mean()):.6g}")
+
+    @property
     def command_ranges(self) -> dict[str, list[float]] | None:
         """Ranges of the velocity command that training had reached, by axis [m/s, rad/s]; None without a command."""
         return command_ranges(self.curriculum or {})

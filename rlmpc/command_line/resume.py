@@ -38,6 +38,8 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     where = overrides.pop("resume")
     if where is None:
         raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
+    if overrides.get("init_ckpt") is not None:
+        raise UserError("'init_ckpt' starts a new run and 'resume' goes on with one that there is; give one of them")
     root = Path(overrides.get("run.root", RunCfg().root))
     checkpoint = find_checkpoint(where, root)
     path = checkpoint.path

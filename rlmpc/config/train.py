@@ -149,6 +149,9 @@ class TrainCfg:
     """Teacher to distil from (`stage=distill`): a file, a run's folder, `latest` or `best`."""
     student_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """Student to fine-tune with PPO (`stage=finetune`)."""
+    init_ckpt: str | None = setting(None, path=True, fixed=TAKEN_OVER)
+    """Policy whose weights a new run of any stage starts with, of another task or an older one. Nothing else is taken
+    over: docs/agents.md."""
     task: TaskCfg = field(default_factory=TaskCfg)
     agent: AgentCfg = field(default_factory=AgentCfg)
     seed: int = setting(1, least=0, most=MAX_SEED, fixed="the random generators go on from where they were")

@@ -41,6 +41,9 @@ class Contract:
     """Bound of raw actions; None if there is none."""
     world: World | None = None
     """Where the policy was trained. Not compared: a policy may be played elsewhere."""
+    robot_revision: Text = ""
+    """SHA-256 of the robot's description that it was trained with; empty if unknown. Not compared: what of it a policy
+    depends on is in `joints`."""
 
     @property
     def num_actions(self) -> int:
@@ -73,6 +76,7 @@ class Contract:
             "actions": list(self.actions),
             "joints": self.joints,
             "robot": self.robot,
+            "robot_revision": self.robot_revision,
             "action_limit": self.action_limit,
             "world": None if self.world is None else self.world.to_dict(),
         }
@@ -99,5 +103,5 @@ def check_contract(policy: Contract, world: Contract, groups: Iterable[str], sou
 
 def _relevant(contract: Contract, groups: Iterable[str]) -> dict[str, Plain]:
     data = contract.to_dict()
-    del data["world"]
+    del data["world"], data["robot_revision"]
     return {**data, "observations": {g: data["observations"][g] for g in groups if g in data["observations"]}}

@@ -19,7 +19,7 @@ from torch import Tensor
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.contract import Contract
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import Motion, Trial
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
 from rlmpc.errors import UserError
@@ -106,9 +106,7 @@ class ToyEnv:
             return torch.zeros(num_envs, *shape, device=self.device)
 
         self.position, self.velocity, self.target = zeros(2), zeros(2), zeros(2)
-        self.gain = self._uniform(*cfg.gain_range, num_envs, 1)
-        self.drag = self._uniform(*cfg.drag_range, num_envs, 1)
-        self.wind = self._uniform(-cfg.max_wind, cfg.max_wind, num_envs, 2)
+        self._draw_hidden()
         self.level = zeros().long()
         # In a tuple, because it is no state.
         self._held_out: tuple[Tensor, ...] = ()
@@ -170,10 +168,11 @@ class ToyEnv:
         self.episode_length.copy_(ages.long())
 
     def place(self, trials: list[Trial], round_number: int = 0) -> None:
-        """Set the levels of the next episodes; see the contract. Targets are drawn anew, hidden parameters stay."""
+        """Set the levels of the next episodes; see the contract. Hidden parameters and targets are drawn anew."""
         assert len(trials) == self.num_envs
         self.level.copy_(torch.tensor([trial.level for trial in trials]))
         self._rng.manual_seed(round_seed(self._seed, round_number))
+        self._draw_hidden()
 
     def grounds(self) -> list[str]:
         """Return the only kind of ground for every environment."""
@@ -185,15 +184,16 @@ class ToyEnv:
         for index, trial in trials.items():
             self.level[index] = trial.level
 
-    def measure(self) -> dict[str, Tensor]:
-        """Measure as in the contract, but `error_xy` is the distance to the target [m], `error_yaw` 0, mass 1 kg."""
+    def measure(self) -> Motion[Tensor]:
+        """Measure as in the contract, but the error is the way to the target [m], and the mass 1 kg."""
         force = self.cfg.max_accel * self.gain * self._action_history[:, -1]
-        return {
-            "error_xy": (self.target - self.position).norm(dim=1),
-            "error_yaw": torch.zeros(self.num_envs, device=self.device),
-            "speed": self.velocity.norm(dim=1),
-            "power": (force * self.velocity).abs().sum(dim=1),
-        }
+        no_turn = torch.zeros(self.num_envs, 1, device=self.device)
+        return Motion(
+            velocity=torch.cat([self.velocity, no_turn], dim=1),
+            error=torch.cat([self.position - self.target, no_turn], dim=1),
+            position=self.position,
+            power=(force * self.velocity).abs().sum(dim=1),
+        )
 
     def ended_by(self) -> Tensor:
         """Return which of `reasons` ended episodes in the last step, (N, 2) bool."""
@@ -252,6 +252,12 @@ class ToyEnv:
 
     def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(*shape, generator=self._rng, device=self.device)
+
+    def _draw_hidden(self) -> None:
+        """Draw the parameters that only privileged observations show."""
+        self.gain = self._uniform(*self.cfg.gain_range, self.num_envs, 1)
+        self.drag = self._uniform(*self.cfg.drag_range, self.num_envs, 1)
+        self.wind = self._uniform(-self.cfg.max_wind, self.cfg.max_wind, self.num_envs, 2)
 
     def _empty_metrics(self) -> dict[str, Tensor]:
         """Return zeros: name -> weighted sum and weight, (2,)."""

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from rlmpc.contract.contract import Contract
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import Motion, Trial
 from rlmpc.contract.observations import ObsSchema
 
 Obs = dict[str, Tensor]
@@ -179,12 +179,12 @@ class MeasurableEnv(VecEnv, Protocol):
     def place(self, trials: list[Trial], round_number: int = 0) -> None:
         """Set up the next episodes: from the next `reset` on, environment i plays trial i.
 
-        Its command stays the trial's. How the episodes start is drawn from the environment's seed and `round_number`
-        alone, so it does not depend on earlier episodes.
+        Its command stays the trial's. The robots' physics and how the episodes start are drawn from the environment's
+        seed and `round_number` alone, so they do not depend on earlier episodes.
 
         Args:
             trials: N of them, of `terrains`, `num_levels` and `command_names`.
-            round_number: different numbers give different starts.
+            round_number: different numbers give different robots and starts.
         """
         ...
 
@@ -202,15 +202,10 @@ class MeasurableEnv(VecEnv, Protocol):
         """
         ...
 
-    def measure(self) -> dict[str, Tensor]:
-        """Measure the robots after `place` and a step, (N,) each.
+    def measure(self) -> Motion[Tensor]:
+        """Measure how the robots move, after `place` and a step.
 
         Where an episode ended in the step, the numbers mean nothing.
-
-        `error_xy`: distance between velocity and command in the plane [m/s], in the frame of the heading;
-        `error_yaw`: the same for the yaw rate [rad/s]; `speed`: in the plane [m/s]; `power`: sum over the joints of
-        |torque x velocity|, the torque at the start of a physics step and the velocity at its end, as a mean over the
-        physics steps of the step [W].
         """
         ...
 

@@ -13,12 +13,15 @@ from rlmpc.errors import UserError, nearest
 Command = tuple[float, ...]
 
 DEFAULT_COMMANDS: dict[tuple[str, ...], tuple[Command, ...]] = {
-    ("lin_vel_x", "lin_vel_y", "ang_vel_z"): ((1.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.5, 0.3, 0.0), (0.5, 0.0, 1.0)),
+    ("lin_vel_x", "lin_vel_y", "ang_vel_z"): (
+        *((vx, 0.0, 0.0) for vx in (0.5, 0.3, 0.8, 1.0)),
+        *((0.0, 0.3, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)),
+    ),
     (): ((),),
 }
-"""Default commands by the names of a command's numbers: fast, slow, oblique and in a curve.
+"""Default commands by the names of a command's numbers: forward at four speeds, sideways, turning and standing.
 
-All are in the final ranges of every task; the scan task's vx [m/s] never falls below 0.5 once it has reached 1.0.
+The first one is what a video shows.
 """
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from rlmpc.contract.episode import Episode
+from rlmpc.contract.episode import FOLLOWED, Episode
 from rlmpc.evaluation.metrics import totals
 
 # Names are text: a `$` in one starts no formula.
@@ -21,7 +21,7 @@ _INCHES_PER_GROUP = 0.9
 
 
 def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
-    """Plot the share of episodes without a fall by kind of ground and level, over all commands."""
+    """Plot the success rate by kind of ground and level, over all commands."""
     terrains = _unique(e.trial.terrain for e in episodes)
     levels = sorted({e.trial.level for e in episodes})
     figure = Figure(figsize=(2.5 + _INCHES_PER_GROUP * len(levels), 1.5 + 0.5 * len(terrains)), layout="constrained")
@@ -34,23 +34,28 @@ def plot_success(path: Path, episodes: Sequence[Episode]) -> None:
     axes.set_xticks(range(len(levels)), [str(level) for level in levels])
     axes.set_yticks(range(len(terrains)), terrains)
     axes.set_xlabel("level")
-    axes.set_title("episodes without a fall")
+    axes.set_title(f"no fall, {FOLLOWED:.0%} of the command")
     figure.colorbar(image)
     figure.savefig(path, dpi=_DPI)
 
 
 def plot_tracking(path: Path, episodes: Sequence[Episode]) -> None:
-    """Plot velocity errors by kind of ground and command, over all levels."""
+    """Plot how commands are followed, and velocity errors, by kind of ground and command, over all levels."""
     terrains = _unique(e.trial.terrain for e in episodes)
     commands = _unique(e.trial.command for e in episodes)
-    figure = Figure(figsize=(4.0 + _INCHES_PER_GROUP * len(terrains) * 2, 3.5), layout="constrained")
-    labels = {"rmse_xy": "RMSE in the plane [m/s]", "rmse_yaw": "RMSE of the yaw rate [rad/s]"}
-    for axes, (key, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
+    figure = Figure(figsize=(4.0 + _INCHES_PER_GROUP * len(terrains) * 3, 3.5), layout="constrained")
+    labels = {
+        "followed": "velocity along the command / commanded",
+        "rmse_xy": "RMSE in the plane [m/s]",
+        "rmse_yaw": "RMSE of the yaw rate [rad/s]",
+    }
+    for axes, (key, label) in zip(figure.subplots(1, 3), labels.items(), strict=True):
         width = 0.8 / len(commands)
         for index, command in enumerate(commands):
             groups = [[e for e in episodes if e.trial.terrain == t and e.trial.command == command] for t in terrains]
             places = [i + (index - (len(commands) - 1) / 2) * width for i in range(len(terrains))]
-            heights = [totals(group)[key] if group else 0.0 for group in groups]
+            # Where there is nothing to follow, there is no bar.
+            heights = [(totals(group)[key] or 0.0) if group else 0.0 for group in groups]
             axes.bar(places, heights, width, label=" ".join(f"{number:g}" for number in command) or "no command")
         axes.set_xticks(range(len(terrains)), terrains, rotation=20)
         axes.set_ylabel(label)

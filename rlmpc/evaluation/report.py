@@ -11,6 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from rlmpc.contract.episode import Episode
@@ -20,6 +23,9 @@ from rlmpc.evaluation.plots import plot_falls, plot_success, plot_tracking
 
 PLOTS = {"success.png": plot_success, "tracking.png": plot_tracking, "falls.png": plot_falls}
 FILES = ("evaluation.json", "evaluation.csv", *PLOTS)
+
+_UNLIMITED = 10_000
+"""Width that no table has."""
 
 
 def check_folder(folder: Path) -> None:
@@ -75,9 +81,10 @@ def table(episodes: Sequence[Episode], metrics: Iterable[str] = METRICS) -> Tabl
     """
     metrics = list(metrics)
     check_metrics(metrics)
-    shown = Table()
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("terrain", "level", "command", "episodes", *metrics, "ended by"):
-        shown.add_column(name, justify="left" if name in ("terrain", "command", "ended by") else "right")
+        justify = "left" if name in ("terrain", "command", "ended by") else "right"
+        shown.add_column(name.replace("_", "\n"), justify=justify)
     for row in summarise(episodes):
         place = (row["terrain"], str(row["level"]), _spaced(row["command"]))
         shown.add_row(*place, *_cells(row, metrics))
@@ -86,16 +93,23 @@ def table(episodes: Sequence[Episode], metrics: Iterable[str] = METRICS) -> Tabl
     return shown
 
 
+def print_whole(console: Console, shown: Table) -> None:
+    """Print a table, wider than the terminal if need be, which rich would shorten."""
+    shown.width = Measurement.get(console, console.options.update(max_width=_UNLIMITED), shown).maximum
+    console.print(shown, soft_wrap=True)
+
+
 def _cells(row: Mapping[str, Any], metrics: Iterable[str]) -> list[str]:
     numbers = ["-" if row[name] is None else f"{row[name]:.3g}" for name in metrics]
     return [str(row["episodes"]), *numbers, ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())]
 
 
 def _flat(episode: Episode) -> dict[str, Any]:
-    """Flatten an episode to one row of a table; its command becomes numbers separated by spaces."""
+    """Flatten an episode to one row of a table; its command and velocity become numbers separated by spaces."""
     row = asdict(episode)
     trial = row.pop("trial")
-    return {**trial, "command": _spaced(trial["command"]), **row}
+    spaced = {"command": _spaced(trial["command"]), "velocity": _spaced(episode.velocity)}
+    return {**trial, "success": episode.success, **row, **spaced, "followed": episode.followed}
 
 
 def _spaced(command: Iterable[float]) -> str:

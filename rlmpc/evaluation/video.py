@@ -9,8 +9,10 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 
+from rlmpc.contract.episode import ACTIONS_NOT_FINITE
 from rlmpc.envs.vec_env import FilmableEnv
-from rlmpc.rollout.interaction import ActingPolicy, interact, noiseless
+from rlmpc.errors import RunError
+from rlmpc.rollout.interaction import ActingPolicy, interact, is_senseless, noiseless
 
 STEPS_PER_FRAME = 2
 """Control steps per frame: 25 frames a second of a robot that is controlled 50 times a second."""
@@ -30,6 +32,7 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
 
     Raises:
         UserError: if there is nothing to see or no way to film.
+        RunError: if an action of the policy is not finite.
     """
     obs = env.reset()
     # Before the file is made, so that an environment that cannot be filmed leaves no file.
@@ -38,7 +41,9 @@ def film(env: FilmableEnv, policy: ActingPolicy, path: Path, steps: int) -> Path
     with iio.imopen(path, "w", plugin="pyav") as video:
         video.init_video_stream("libx264", fps=round(1.0 / (STEPS_PER_FRAME * env.step_dt)))
         transitions = interact(env, noiseless(policy), obs, policy.initial_memory(env.num_envs))
-        for count, _ in enumerate(islice(transitions, steps), 1):
+        for count, transition in enumerate(islice(transitions, steps), 1):
+            if bool(is_senseless(transition).any()):
+                raise RunError(ACTIONS_NOT_FINITE)
             if count % STEPS_PER_FRAME == 0:
                 video.write_frame(tiled(env.pictures().numpy()))
     return path

@@ -53,6 +53,8 @@ class Description:
     outputs: list[Port]
     command_ranges: dict[Name, Range] | None
     versions: dict[Name, Text] = field(default_factory=dict)
+    manual: Annotated[dict[str, Any], Field(strict=True)] = field(default_factory=dict)
+    """For people: what `rlmpc.export.manual` says. Older exports have none."""
 
 
 @dataclass(frozen=True)

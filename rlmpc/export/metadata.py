@@ -12,6 +12,7 @@ import rlmpc
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema
 from rlmpc.export.deployment import ACTION, DEPLOYMENT_FORMAT, NEXT_STATE, STATE
+from rlmpc.export.manual import manual
 from rlmpc.networks.policy import GaussianPolicy
 
 EXPORTERS = ("torch", "onnx", "onnxscript", "onnxruntime")
@@ -38,6 +39,7 @@ def metadata(policy: GaussianPolicy, description: Mapping[str, Any]) -> dict[str
             {ACTION: contract.num_actions} | {NEXT_STATE + name: width for name, width in memories.items()}
         ),
         "command_ranges": description["command_ranges"],
+        "manual": manual(sensed),
         "versions": {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
         | {package: version(package) for package in EXPORTERS},
     }

@@ -13,10 +13,11 @@ from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.contract import Contract
-from rlmpc.contract.episode import Episode, Trial
+from rlmpc.contract.episode import ACTIONS_NOT_FINITE, NON_FINITE_ACTION, Episode, Trial
+from rlmpc.errors import RunError
 from rlmpc.evaluation.grid import DEFAULT_COMMANDS, Grounds
 from rlmpc.evaluation.metrics import METRICS
-from rlmpc.evaluation.report import table, write_report
+from rlmpc.evaluation.report import print_whole, table, write_report
 from rlmpc.run.folder import LOCK, check_new_folder, held, made_folder, new_folder, time_name
 
 FILM_STEPS = 250
@@ -45,17 +46,25 @@ def results_folder(cfg: PlayCfg, policy: Path) -> Iterator[Path]:
         with held(folder):
             # Again, as another process may have written there meanwhile.
             check_new_folder(folder)
-            yield folder
-            (folder / LOCK).unlink()
+            try:
+                yield folder
+            finally:
+                (folder / LOCK).unlink()
 
 
 def report_episodes(
     cfg: PlayCfg, folder: Path, episodes: Sequence[Episode], header: dict[str, Any], console: Console
 ) -> None:
-    """Write the evaluation's files and print its table."""
+    """Write the evaluation's files and print its table.
+
+    Raises:
+        RunError: if the policy's actions were not finite in any episode, after the rest.
+    """
     write_report(folder, episodes, {**header, "seed": cfg.seed, "backend": cfg.backend})
-    console.print(table(episodes, cfg.metrics or METRICS))
+    print_whole(console, table(episodes, cfg.metrics or METRICS))
     console.print(f"evaluation in {folder}")
+    if senseless := sum(episode.reason == NON_FINITE_ACTION for episode in episodes):
+        raise RunError(f"{ACTIONS_NOT_FINITE}: {senseless} of {len(episodes)} episodes ended so")
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _play(cfg: PlayCfg, checkpoint: Checkpoint, folder: Path, console: Console) 
     for line in config_differences(env_config(cfg.task, checkpoint.config["env"]), env_cfg):
         console.print(f"  {line}")
     if cfg.evaluate or cfg.export:
-        num_envs = cfg.num_envs or (1152 if device.type == "cuda" else 36)
+        num_envs = cfg.num_envs or (2016 if device.type == "cuda" else 63)
         env = make_measurable_env(cfg.task, env_cfg, num_envs, device, cfg.seed, console.print)
         try:
             check_checkpoint(checkpoint, env.contract, policy.acting_groups)

@@ -1,5 +1,7 @@
 """What tasks and simulators need to know about a robot: its description, and the roles of its parts in walking."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +46,17 @@ class Robot:
     def description(self) -> RobotDescription:
         """Bodies, joints, drives and default pose."""
         return read_description(self.description_file)
+
+    @cached_property
+    def revision(self) -> str:
+        """SHA-256 of the description file, by which a policy knows what it was trained with."""
+        return hashlib.sha256(self.description_file.read_bytes()).hexdigest()
+
+    @property
+    def source(self) -> str:
+        """What the description file says about itself: model and where its numbers come from; empty if nothing."""
+        said = json.loads(self.description_file.read_text())
+        return "; ".join(said[key] for key in ("robot", "source", "changes") if key in said)
 
     @property
     def root(self) -> str:

@@ -14,21 +14,15 @@ import torch
 from torch import Tensor
 
 from rlmpc.checkpoint.summary import SUCCESS
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import FOLLOWED, STAY_RADIUS_M, Trial
 from rlmpc.envs.vec_env import MeasurableEnv, Step
 from rlmpc.rollout.rollout import Metrics
-
-STAY_RADIUS_M = 0.5
-"""Distance in the plane within which a robot must stay that is not told to walk."""
-
-MIN_FOLLOWED = 0.75
-"""Share of the command that a successful episode follows, on average."""
 
 
 class HeldOut:
     """Counts the episodes of held-out environments.
 
-    An episode succeeds if it has no fall, follows its command and, if it is not to walk, stays where it is.
+    An episode succeeds as in `rlmpc.contract.episode.Episode`.
 
     Args:
         env: the environments; they are told when the first iteration begins, after all else that places them.
@@ -89,7 +83,7 @@ class HeldOut:
         fell = terminated | faulty
         ends = restarts & (self._waits == 0.0) & (self._left > 0.0)
         has_stayed = ~self._stays | (self._drift <= STAY_RADIUS_M)
-        succeeded = ~fell & has_stayed & (followed >= MIN_FOLLOWED * self._asked)
+        succeeded = ~fell & has_stayed & (followed >= FOLLOWED * self._asked)
         self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, share, 0.0)])
         self._left -= ends.float()
         for values in (self._waits, self._along, self._steps, self._drift):

@@ -109,6 +109,11 @@ def is_broken(obs_is_finite: Tensor, action: Tensor) -> Tensor:
     return ~(obs_is_finite & finite_rows({"action": action}))
 
 
+def is_senseless(transition: Transition) -> Tensor:
+    """Return where a policy answered a finite observation with an action that is not, (N,) bool."""
+    return transition.obs_is_finite & ~finite_rows({"action": transition.acted.action})
+
+
 def is_forgotten(step: Step) -> Tensor:
     """Return where a policy starts from an empty memory after a step, (N,) bool."""
     return step.restarts | ~step.valid

@@ -74,10 +74,13 @@ class Actions:
                 )
         self.raw = np.zeros(start)
         """Raw actions (A,) of the last step, clipped."""
+        self.are_finite = True
+        """Whether the last raw actions were finite before they were clipped."""
 
     def reset(self, rng: np.random.Generator) -> None:
         """Forget the last actions and draw a phase of the gait clock."""
         self.raw = np.zeros_like(self.raw)
+        self.are_finite = True
         if self.clock is not None:
             self.clock.phase = rng.uniform()
 
@@ -86,6 +89,7 @@ class Actions:
 
         Entries that are not finite count as 0.
         """
+        self.are_finite = bool(np.isfinite(raw).all())
         self.raw = np.clip(np.where(np.isfinite(raw), raw, 0.0), -self._limit, self._limit)
         targets = self._default_pos.copy()
         for columns, joint_ids, scale, offset in self._joint_terms:

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
-from rlmpc.contract.episode import Episode, Trial
+from rlmpc.contract.episode import NON_FINITE, NON_FINITE_ACTION, Episode, Motion, Trial
+from rlmpc.evaluation.tally import Tally
 from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.simulation import Simulation, world_of
 from rlmpc.sim2sim.walker import Walker, check_trial
 
-FALLS = ("non_finite", "bad_orientation", "fell_below")
+FALLS = (NON_FINITE, NON_FINITE_ACTION, "bad_orientation", "fell_below")
 """Reasons for an episode's end that count as falls."""
 
 
@@ -28,7 +29,7 @@ def evaluate_in_mujoco(
         deployment: the exported policy.
         trials: grounds and commands.
         seed: seed of the starts, which differ from trial to trial and from episode to episode.
-        episode_length_s: time after which an episode is a success; None takes the training's.
+        episode_length_s: time after which an episode ends by itself; None takes the training's.
         episodes_per_trial: episodes of each trial; they differ in heading, velocity and gait phase at the start.
 
     Returns:
@@ -57,31 +58,15 @@ def run_episode(walker: Walker, trial: Trial, rng: np.random.Generator, num_step
     The last step is not measured, because Isaac Lab cannot measure it either: there, the robot is already at the start
     of the next episode.
     """
+    simulation, tally, counts = walker.simulation, Tally(np, 1), np.ones(1, dtype=bool)
     walker.start(rng)
-    simulation, dt = walker.simulation, walker.simulation.control_dt
-    errors_xy: list[float] = []
-    errors_yaw: list[float] = []
-    distance_m = energy_j = 0.0
     steps = 1
     walker.step()
     while (reason := end_reason(simulation, is_time_out=steps >= num_steps)) is None:
-        distance_m += dt * float(np.linalg.norm(simulation.root_lin_vel_w[:2]))
-        energy_j += dt * simulation.joint_power
-        error_xy, error_yaw = velocity_errors(simulation)
-        errors_xy.append(error_xy)
-        errors_yaw.append(error_yaw)
+        tally.add(motion_of(simulation), counts)
         walker.step()
         steps += 1
-    return Episode(
-        trial=trial,
-        reason=reason,
-        fell=reason in FALLS,
-        length_s=steps * dt,
-        distance_m=distance_m,
-        rmse_xy=_root_mean_square(errors_xy),
-        rmse_yaw=_root_mean_square(errors_yaw),
-        energy_j=energy_j,
-    )
+    return tally.episodes([trial], [reason], [reason in FALLS], simulation.control_dt)[0]
 
 
 def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
@@ -89,7 +74,9 @@ def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
     world = simulation.world
     tilt = math.acos(min(max(-simulation.gravity_b[2], -1.0), 1.0))
     if not simulation.is_finite:
-        return "non_finite"
+        return NON_FINITE
+    if not simulation.actions.are_finite:
+        return NON_FINITE_ACTION
     if world.max_tilt_rad is not None and tilt > world.max_tilt_rad:
         return "bad_orientation"
     if world.min_height_m is not None and simulation.root_pos[2] < world.min_height_m:
@@ -99,15 +86,11 @@ def end_reason(simulation: Simulation, is_time_out: bool) -> str | None:
     return "time_out" if is_time_out else None
 
 
-def velocity_errors(simulation: Simulation) -> tuple[float, float]:
-    """Return the errors of the planar velocity in the heading frame [m/s] and of the world's yaw rate [rad/s]."""
+def motion_of(simulation: Simulation) -> Motion[np.ndarray]:
+    """Return how the robot moves, as the only one of a row."""
     yaw = simulation.root_yaw
     turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
-    velocity = turn @ simulation.root_lin_vel_w[:2]
-    error_xy = float(np.linalg.norm(velocity - simulation.command[:2]))
-    return error_xy, abs(float(simulation.root_ang_vel_w[2] - simulation.command[2]))
-
-
-def _root_mean_square(errors: list[float]) -> float:
-    """Return the root mean square; 0 for an episode that ended in its first step, where nothing was measured."""
-    return math.sqrt(sum(error**2 for error in errors) / len(errors)) if errors else 0.0
+    velocity = np.append(turn @ simulation.root_lin_vel_w[:2], simulation.root_ang_vel_w[2])
+    error = velocity - simulation.command
+    power = np.array([simulation.joint_power])
+    return Motion(velocity[None], error[None], simulation.root_pos[None, :2], power)

@@ -31,7 +31,7 @@ SENSORS: dict[str, Callable[[Simulation], np.ndarray]] = {
 }
 """Sensors by the name of the observation term; each gives one frame (D,) before clip and scale.
 
-The terms mean the same as in `rlmpc/tasks/observations_cfg.py`.
+The terms mean what `rlmpc/contract/terms.py` says.
 """
 
 

@@ -14,8 +14,8 @@ import mujoco
 import numpy as np
 from mujoco.rendering.classic import gl_context
 
-from rlmpc.contract.episode import Trial
-from rlmpc.errors import UserError
+from rlmpc.contract.episode import ACTIONS_NOT_FINITE, NON_FINITE_ACTION, Trial
+from rlmpc.errors import RunError, UserError
 from rlmpc.export.deployment import Deployment
 from rlmpc.sim2sim.evaluate import end_reason
 from rlmpc.sim2sim.simulation import Simulation
@@ -43,6 +43,7 @@ def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int,
 
     Raises:
         UserError: if this machine cannot render, or for a trial or policy that MuJoCo does not serve.
+        RunError: if an action of the policy is not finite.
     """
     walker = Walker(deployment, trial)
     rng = np.random.default_rng(seed)
@@ -53,7 +54,10 @@ def film_in_mujoco(deployment: Deployment, trial: Trial, path: Path, steps: int,
         for _ in range(steps):
             walker.step()
             video.write_frame(picture(renderer, walker.simulation))
-            if end_reason(walker.simulation, is_time_out=False) is not None:
+            reason = end_reason(walker.simulation, is_time_out=False)
+            if reason == NON_FINITE_ACTION:
+                raise RunError(ACTIONS_NOT_FINITE)
+            if reason is not None:
                 walker.start(rng)
     return path
 

@@ -14,7 +14,7 @@ from rlmpc.tasks.robot_parts import RobotPartCfg
 
 @configclass
 class EventsCfg:
-    """Physics is randomised once, at start-up; the privileged observations rely on that."""
+    """Physics is randomised at start-up, and anew before a round of an evaluation, when all environments are reset."""
 
     friction = EventTermCfg(
         func=mdp.randomize_rigid_body_material,

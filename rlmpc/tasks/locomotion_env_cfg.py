@@ -121,7 +121,7 @@ class CurriculumCfg:
     )
     penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(
         func=mdp.PenaltyScale,  # pyright: ignore[reportArgumentType]
-        params={"start": 0.1, "full_share": 0.8},
+        params={"command_name": "base_velocity", "start": 0.1, "full_share": 0.6},
     )
     command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
         func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]

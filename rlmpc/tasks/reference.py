@@ -15,13 +15,6 @@ from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
 
 _LEVELS = {"min_speed": 0.5, "up_share": 0.0, "down_share": 0.0}
 _RANGES = {"lin_vel_reward": "track_lin_vel_xy", "threshold": 0.8, "by_own_length": False}
-_WEIGHTS = {
-    "alive": 0.15,
-    "track_lin_vel_xy": 3.0,
-    "action_rate": -0.15,
-    "flat_orientation": -15.0,
-    "waist_deviation": -1.0,
-}
 _TRACKING_STD = math.sqrt(0.25)
 """Width of both tracking kernels [m/s, rad/s]."""
 
@@ -46,6 +39,7 @@ def use_reference_numbers(cfg: LocomotionEnvCfg) -> None:
     cfg.events.push.interval_range_s = (0.25, 12.0)
     cfg.events.push.params["min_lin_vel_x"] = 0.5
     assert cfg.curriculum.terrain_levels is not None and cfg.curriculum.command_ranges is not None
+    cfg.curriculum.penalty_scale = None
     cfg.curriculum.terrain_levels.params |= _LEVELS
     cfg.curriculum.command_ranges.params |= _RANGES
 
@@ -53,8 +47,7 @@ def use_reference_numbers(cfg: LocomotionEnvCfg) -> None:
 def _use_rewards(cfg: LocomotionEnvCfg) -> None:
     rewards = cfg.rewards
     rewards.velocity_along_command = rewards.swing_clearance = None
-    for name, weight in _WEIGHTS.items():
-        getattr(rewards, name).weight = weight
+    rewards.track_lin_vel_xy.weight = 3.0
     for name in ("track_lin_vel_xy", "track_ang_vel_z"):
         getattr(rewards, name).params["std"] = _TRACKING_STD
     rewards.gait_period.params["period_s"] = 0.5

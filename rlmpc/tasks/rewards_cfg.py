@@ -19,7 +19,7 @@ def _deviation(part: str, weight: float) -> RewardTermCfg:
 class RewardsCfg:
     """Rewards in four groups: task, smoothness, posture and gait."""
 
-    alive = RewardTermCfg(func=mdp.is_alive, weight=2.0)
+    alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
     velocity_along_command = RewardTermCfg(
         func=mdp.velocity_along_command, weight=3.0, params={"command_name": "base_velocity"}
     )
@@ -39,7 +39,7 @@ class RewardsCfg:
     downward_velocity = RewardTermCfg(func=mdp.downward_velocity_l2, weight=-3.0)
     joint_vel = RewardTermCfg(func=mdp.joint_vel_l2, weight=-1.0e-3)
     joint_acc = RewardTermCfg(func=mdp.joint_acc_l2, weight=-2.5e-7)
-    action_rate = RewardTermCfg(func=mdp.action_rate_l2, weight=-0.05)
+    action_rate = RewardTermCfg(func=mdp.action_rate_l2, weight=-0.15)
     joint_pos_limits = RewardTermCfg(func=mdp.joint_pos_limits, weight=-5.0)
     joint_vel_limits = RewardTermCfg(func=mdp.joint_vel_limits, weight=-5.0, params={"soft_ratio": 0.9})
     energy = RewardTermCfg(func=mdp.joint_power, weight=-2.0e-5)
@@ -49,9 +49,9 @@ class RewardsCfg:
         params={"asset_cfg": RobotPartCfg(part="ankles")},
     )
 
-    flat_orientation = RewardTermCfg(func=mdp.flat_orientation_l2, weight=-5.0)
+    flat_orientation = RewardTermCfg(func=mdp.flat_orientation_l2, weight=-15.0)
     arm_deviation = _deviation("arms", -0.45)
-    waist_deviation = _deviation("waist", -0.3)
+    waist_deviation = _deviation("waist", -1.0)
     hip_deviation = _deviation("hip_roll_yaw", -1.1)
     ankle_pitch_deviation = _deviation("ankle_pitch", -0.05)
 
@@ -75,7 +75,7 @@ class RewardsCfg:
     swing_clearance = RewardTermCfg(
         func=mdp.swing_clearance,
         weight=-2.0,
-        params={"asset_cfg": RobotPartCfg(part="feet"), "sole_offset": MISSING, "height": 0.12},  # m
+        params={"asset_cfg": RobotPartCfg(part="feet"), "sole_offset": MISSING, "height": 0.15},  # m
     )
     feet_slide = RewardTermCfg(
         func=mdp.feet_slide,

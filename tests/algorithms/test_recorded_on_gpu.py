@@ -164,4 +164,5 @@ def test_a_checkpoint_of_a_recorded_run_is_that_of_any_other(train, tmp_path, de
     optimizer = again.configure_optimizers()
     optimizer.load_state_dict(saved)
     for kept, state in zip(learner.optimizers().state.values(), optimizer.state.values(), strict=True):
-        torch.testing.assert_close(kept, state)
+        # Lightning takes the optimizer of a finished run off the GPU.
+        torch.testing.assert_close(kept, state, check_device=False)

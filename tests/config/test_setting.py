@@ -132,4 +132,4 @@ def test_algorithms_of_one_stage_start_from_the_same_and_the_checkpoint_has_a_ke
     for algorithm in ALGORITHMS.values():
         assert {a.starts_from for a in ALGORITHMS.values() if a.stage == algorithm.stage} == {algorithm.starts_from}
         assert algorithm.starts_from is None or hasattr(TrainCfg(), f"{algorithm.starts_from}_ckpt")
-    assert train.compose_train([])[1] is None
+    assert train.compose_train([])[1] == train.Opened()

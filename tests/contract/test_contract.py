@@ -209,3 +209,10 @@ def test_actions_and_joints_are_compared_whatever_the_groups():
         edit(data)
         with pytest.raises(UserError):
             check_contract(CONTRACT, Contract.from_dict(data), [], "a")
+
+
+def test_a_contract_from_before_the_robots_revision_was_kept_is_read_and_fits():
+    older = plain()
+    del older["robot_revision"]
+    assert Contract.from_dict(older).to_dict() == CONTRACT.to_dict()
+    check_contract(CONTRACT, replace(CONTRACT, robot_revision="0" * 64), ("policy",), "a policy")

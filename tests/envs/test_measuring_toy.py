@@ -44,12 +44,13 @@ def test_what_is_measured_is_the_state_after_the_step(toy_env: ToyEnv):
     toy_env.reset()
     toy_env.step(torch.full((16, 2), 0.5))
     measured = toy_env.measure()
-    assert torch.equal(measured["error_xy"], (toy_env.target - toy_env.position).norm(dim=1))
-    assert torch.equal(measured["speed"], toy_env.velocity.norm(dim=1))
+    assert torch.equal(measured.error[:, :2], toy_env.position - toy_env.target)
+    assert torch.equal(measured.velocity[:, :2], toy_env.velocity)
+    assert torch.equal(measured.position, toy_env.position)
     force = 4.0 * toy_env.gain[:, 0] * 0.5
-    torch.testing.assert_close(measured["power"], force * toy_env.velocity.sum(dim=1))
-    assert (measured["power"] > 0.0).all()
-    assert (measured["error_yaw"] == 0.0).all()
+    torch.testing.assert_close(measured.power, force * toy_env.velocity.sum(dim=1))
+    assert (measured.power > 0.0).all()
+    assert (measured.error[:, 2] == 0.0).all()
 
 
 def test_reasons_are_those_of_the_last_step(toy_env: ToyEnv):

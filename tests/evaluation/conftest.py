@@ -42,11 +42,11 @@ def steering() -> type[Steering]:
 
 @pytest.fixture
 def episodes() -> list[Episode]:
-    """Two on the stairs, of which one fell, and one that stood still on flat ground."""
+    """Two on the stairs, of which one fell, and one that was to turn on flat ground, but stood still."""
     up = Trial("stairs_up", 3, (1.0, 0.0, 0.0))
     flat = Trial("flat", 0, (0.0, 0.0, 0.5))
     return [
-        Episode(up, "time_out", False, 12.0, 10.0, 0.1, 0.2, 4000.0),
-        Episode(up, "bad_orientation", True, 4.0, 2.0, 0.3, 0.6, 2000.0),
-        Episode(flat, "time_out", False, 12.0, 0.05, 0.0, 0.5, 100.0),
+        Episode(up, "time_out", False, 12.0, 10.0, 9.9, (0.9, 0.0, 0.0), 0.08, 0.1, 0.2, 4000.0),
+        Episode(up, "bad_orientation", True, 4.0, 2.0, 1.0, (0.5, 0.1, 0.0), 0.24, 0.3, 0.6, 2000.0),
+        Episode(flat, "time_out", False, 12.0, 0.05, 0.03, (0.0, 0.0, 0.0), 0.0, 0.0, 0.5, 100.0),
     ]

@@ -27,11 +27,10 @@ def test_without_wishes_the_grid_holds_every_terrain_three_levels_and_the_defaul
     assert {trial.command for trial in trials} == set(commands)
 
 
-def test_default_commands_lie_in_the_narrower_final_ranges_of_the_scan_task():
-    for vx, vy, yaw in DEFAULT_COMMANDS[AXES]:
-        assert 0.5 <= vx <= 1.0
-        assert abs(vy) <= 0.5
-        assert abs(yaw) <= 2.0
+def test_default_commands_are_four_speeds_sideways_turning_and_standing():
+    commands = DEFAULT_COMMANDS[AXES]
+    assert sorted(vx for vx, vy, yaw in commands if (vy, yaw) == (0.0, 0.0)) == [0.0, 0.3, 0.5, 0.8, 1.0]
+    assert {(vx, bool(vy), bool(yaw)) for vx, vy, yaw in commands if vy or yaw} == {(0, True, False), (0, False, True)}
 
 
 @pytest.mark.parametrize(("num_levels", "levels"), [(1, {0}), (2, {0, 1}), (3, {0, 1, 2})])

@@ -32,12 +32,12 @@ def env(
 
 
 def test_they_are_spread_over_kinds_levels_and_commands():
-    trials = held_out_trials(env(4096), 72)
+    trials = held_out_trials(env(4096), 126)
     grounds = env(4096).grounds()
     assert all(grounds[index] == trial.terrain for index, trial in trials.items())
-    # 12 cells of level and command on each kind, each twice.
+    # 3 levels and 7 commands on each kind, each twice.
     assert set(Counter(trials.values()).values()) == {2}
-    assert len(set(trials.values())) == 3 * 12
+    assert len(set(trials.values())) == 3 * 3 * 7
 
 
 def test_a_few_are_spread_too_and_always_the_same():

@@ -7,8 +7,10 @@ import math
 import pytest
 import torch
 
+from rlmpc.contract.episode import GOES_ON, NON_FINITE, NON_FINITE_ACTION, Motion
 from rlmpc.evaluation.grid import make_trials
-from rlmpc.evaluation.run import GOES_ON, NON_FINITE, evaluate
+from rlmpc.evaluation.run import evaluate
+from rlmpc.rollout.interaction import Action
 
 
 def test_every_trial_has_its_episode_in_order_whatever_the_number_of_environments(make_toy, steering):
@@ -74,9 +76,9 @@ def test_means_leave_out_the_last_step_and_what_follows(make_toy, steering):
     for _ in range(env.max_episode_length - 1):
         env.step(policy.act({}, policy.initial_memory(1), deterministic=True).action)
         measured = env.measure()
-        errors.append(measured["error_xy"].item())
-        speeds.append(measured["speed"].item())
-        powers.append(measured["power"].item())
+        errors.append(measured.error.norm().item())
+        speeds.append(measured.velocity.norm().item())
+        powers.append(measured.power.item())
     assert episode.rmse_xy == pytest.approx(math.sqrt(sum(e**2 for e in errors) / len(errors)), rel=1e-4)
     assert episode.distance_m == pytest.approx(sum(speeds) * env.step_dt, rel=1e-4)
     assert episode.energy_j == pytest.approx(sum(powers) * env.step_dt, rel=1e-4)
@@ -88,7 +90,10 @@ def test_a_measure_that_is_not_finite_after_the_end_spoils_nothing(make_toy, ste
     measure = env.measure
 
     def broken_after_the_end():
-        return {name: torch.where(env.episode_length == 0, torch.nan, values) for name, values in measure().items()}
+        is_over = env.episode_length == 0
+        return Motion(
+            *(values.clone().index_fill_(0, is_over.nonzero()[:, 0], torch.nan) for values in vars(measure()).values())
+        )
 
     monkeypatch.setattr(env, "measure", broken_after_the_end)
     for episode in evaluate(env, steering(env, -9.0), make_trials(env)):
@@ -133,9 +138,10 @@ def test_an_episode_that_becomes_non_finite_has_failed(make_toy, steering):
     act = policy.act
 
     def breaking(obs: dict, memory: dict, deterministic: bool = False) -> dict:
-        if len(policy.memories) == 10:
+        acted = act(obs, memory, deterministic)
+        if len(policy.memories) == 11:
             env.velocity[1] = float("nan")
-        return act(obs, memory, deterministic)
+        return acted
 
     policy.act = breaking
     whole, broken = evaluate(env, policy, make_trials(env, levels=[0, 1]))
@@ -143,3 +149,39 @@ def test_an_episode_that_becomes_non_finite_has_failed(make_toy, steering):
     assert (broken.reason, broken.fell) == (NON_FINITE, True)
     assert broken.length_s == pytest.approx(11 * env.step_dt)
     assert math.isfinite(broken.rmse_xy + broken.distance_m + broken.energy_j)
+
+
+def test_a_policy_whose_action_is_not_finite_has_failed_for_that_reason(make_toy, steering):
+    env = make_toy(2)
+    policy = steering(env, 2.0)
+    act = policy.act
+
+    def senseless(obs: dict, memory: dict, deterministic: bool = False) -> Action:
+        acted = act(obs, memory, deterministic)
+        acted.action[1] = float("inf")
+        return acted
+
+    policy.act = senseless
+    whole, broken = evaluate(env, policy, make_trials(env, levels=[0, 1]))
+    assert (whole.reason, whole.fell) == ("time_out", False)
+    assert (broken.reason, broken.fell) == (NON_FINITE_ACTION, True)
+    assert broken.length_s == pytest.approx(env.step_dt)
+
+
+def test_every_round_is_of_other_bodies_and_all_policies_get_the_same_ones(make_toy, steering, monkeypatch):
+    env = make_toy(1)
+    bodies: list[tuple[float, ...]] = []
+    reset = env.reset
+
+    def recording_reset():
+        bodies.append((env.gain.item(), env.drag.item(), *env.wind[0].tolist()))
+        return reset()
+
+    monkeypatch.setattr(env, "reset", recording_reset)
+    trials = make_trials(env, levels=[4], episodes=10)
+    for strength in (2.0, -9.0):
+        evaluate(env, steering(env, strength), trials)
+    assert len(set(bodies)) == 10
+    assert bodies[:10] == bodies[10:]
+    lowest, highest = env.cfg.gain_range
+    assert all(lowest <= gain <= highest for gain, *_ in bodies)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from rlmpc.errors import UserError
+from rlmpc.errors import RunError, UserError
 from rlmpc.evaluation.video import film, tiled
 
 
@@ -23,3 +24,12 @@ def test_the_toy_is_not_filmed_and_leaves_no_file(make_toy, steering, tmp_path):
     with pytest.raises(UserError, match="nothing to film"):
         film(env, steering(env, 2.0), tmp_path / "videos" / "toy.mp4", 4)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_whose_actions_are_not_finite_is_not_filmed_further(make_toy, steering, tmp_path, monkeypatch):
+    env = make_toy()
+    monkeypatch.setattr(env, "pictures", lambda: torch.zeros(4, 32, 32, 3, dtype=torch.uint8))
+    policy = steering(env, float("inf"))
+    with pytest.raises(RunError, match="the policy's actions are not finite"):
+        film(env, policy, tmp_path / "toy.mp4", 4)
+    assert len(policy.memories) == 1

@@ -138,6 +138,14 @@ def still_graph(width: int, num_actions: int) -> onnx.ModelProto:
     return _model([node], {"policy": width}, {"action": num_actions}, [zeros])
 
 
+def senseless_graph(width: int, num_actions: int) -> onnx.ModelProto:
+    """Answers numbers of which none is finite, as a policy that diverged does."""
+    ratio = helper.make_node("Div", ["silence", "silence"], ["action"])
+    silence = helper.make_node("MatMul", ["policy", "zeros"], ["silence"])
+    zeros = numpy_helper.from_array(np.zeros((width, num_actions), np.float32), "zeros")
+    return _model([silence, ratio], {"policy": width}, {"action": num_actions}, [zeros])
+
+
 def counting_graph(width: int, num_actions: int) -> onnx.ModelProto:
     """Answers how many steps it has seen before, which it keeps in a memory."""
     one = numpy_helper.from_array(np.ones((1, num_actions), np.float32), "one")
@@ -189,3 +197,8 @@ def export(tmp_path, contract_data) -> Callable[..., Path]:
 @pytest.fixture
 def counting() -> Callable[[int, int], onnx.ModelProto]:
     return counting_graph
+
+
+@pytest.fixture
+def senseless() -> Callable[[int, int], onnx.ModelProto]:
+    return senseless_graph

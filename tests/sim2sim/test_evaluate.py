@@ -13,7 +13,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import load_deployment
-from rlmpc.sim2sim.evaluate import end_reason, evaluate_in_mujoco, velocity_errors
+from rlmpc.sim2sim.evaluate import end_reason, evaluate_in_mujoco, motion_of
 from rlmpc.sim2sim.policy import Policy
 from rlmpc.sim2sim.simulation import Simulation
 from rlmpc.sim2sim.walker import Walker
@@ -38,10 +38,12 @@ def test_a_policy_of_another_robot_of_the_table_plays(export, biped_contract):
     assert episode.fell and episode.length_s > 0.3
 
 
-def test_an_episode_that_lasts_is_a_success(export):
-    (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0, episode_length_s=0.3)
-    assert (episode.reason, episode.fell) == ("time_out", False)
-    assert episode.length_s == pytest.approx(0.3)
+def test_an_episode_that_lasts_is_no_fall_and_a_success_if_the_command_is_followed(export):
+    trials = [STAND, FORWARD]
+    stand, forward = evaluate_in_mujoco(load_deployment(export()), trials, seed=0, episode_length_s=0.3)
+    assert (stand.reason, stand.fell, stand.success) == ("time_out", False, True)
+    assert (forward.reason, forward.fell, forward.success) == ("time_out", False, False)
+    assert stand.length_s == pytest.approx(0.3)
 
 
 def test_episodes_come_in_the_order_of_trials_and_differ_within_one(export):
@@ -94,11 +96,13 @@ def test_measures_of_an_episode_are_those_of_all_steps_but_the_last(export):
     for _ in range(2):
         walker.step()
         metres += 0.02 * math.hypot(*walker.simulation.root_lin_vel_w[:2])
-        errors.append(velocity_errors(walker.simulation))
+        errors.append(motion_of(walker.simulation).error[0])
         joules += 0.02 * walker.simulation.joint_power
     assert episode.length_s == pytest.approx(0.06)
     assert episode.distance_m == pytest.approx(metres)
-    assert (episode.rmse_xy, episode.rmse_yaw) == pytest.approx(np.sqrt(np.mean(np.square(errors), axis=0)))
+    assert episode.rmse_xy == pytest.approx(math.sqrt(np.mean([vx**2 + vy**2 for vx, vy, _ in errors])))
+    assert episode.rmse_yaw == pytest.approx(math.sqrt(np.mean([yaw**2 for *_, yaw in errors])))
+    np.testing.assert_allclose(episode.velocity, np.mean(errors, axis=0) + FORWARD.command)
     assert episode.energy_j == pytest.approx(joules)
 
 
@@ -135,7 +139,7 @@ def test_a_tilt_just_below_the_limit_is_no_fall(simulation):
     assert end_reason(simulation, is_time_out=False) is None
 
 
-def test_leaving_the_tile_is_a_success(export, contract_data):
+def test_leaving_the_tile_is_no_fall(export, contract_data):
     contract_data["world"]["terrain"]["tile_size_m"] = [0.02, 0.02]
     (episode,) = evaluate_in_mujoco(load_deployment(export()), [STAND], seed=0)
     assert (episode.reason, episode.fell) == ("left_tile", False)
@@ -152,12 +156,20 @@ def test_an_episode_that_breaks_down_is_a_fall_with_finite_numbers(export, monke
     assert all(math.isfinite(n) for n in (episode.distance_m, episode.rmse_xy, episode.rmse_yaw, episode.energy_j))
 
 
-def test_velocity_errors_are_in_the_frame_of_the_heading(simulation):
+def test_velocities_and_their_errors_are_in_the_frame_of_the_heading(simulation):
     simulation.data.qpos[3:7] = (math.cos(0.25 * math.pi), 0.0, 0.0, math.sin(0.25 * math.pi))
     simulation.data.qvel[:6] = (0.0, 0.9, 0.0, 0.0, 0.0, 0.7)
     simulation.command = np.array([0.5, 0.3, 0.2])
-    # Facing +y, the robot moves forward at 0.9 m/s: 0.4 too fast, and 0.3 short to the left.
-    assert velocity_errors(simulation) == pytest.approx((0.5, 0.5))
+    motion = motion_of(simulation)
+    # Facing +y, the robot moves forward at 0.9 m/s, and its centre of mass hardly otherwise: 0.4 too fast, 0.3 short.
+    np.testing.assert_allclose(motion.velocity, [[0.9, 0.0, 0.7]], atol=0.01)
+    np.testing.assert_allclose(motion.error, motion.velocity - simulation.command)
+
+
+def test_a_policy_whose_actions_are_not_finite_has_failed_for_that_reason(export, senseless):
+    (episode,) = evaluate_in_mujoco(load_deployment(export(senseless)), [STAND], seed=0)
+    assert (episode.reason, episode.fell, episode.success) == ("non_finite_action", True, False)
+    assert episode.length_s == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_an_exported_policy_plays(command, export, name: str):
     assert (header["task"], header["algorithm"], header["iteration"]) == ("blind_rl", "ppo", 7)
     assert header["policy"] == "exported/policy.onnx"
     assert "1 episodes of 0.4 s in MuJoCo" in out
-    assert "energy_j_per_m" in out
+    assert "energy" in out and "followed" in out
     assert "outside the range" not in out
 
 
@@ -110,6 +110,19 @@ def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, export)
     first, again, other = (Path(name, "evaluation.csv").read_bytes() for name in ("first", "again", "other"))
     assert first == again
     assert first != other
+
+
+@pytest.mark.parametrize("asked", [[], ["evaluate=false", "video=true"]])
+def test_a_policy_whose_actions_are_not_finite_ends_with_a_sentence(command, export, senseless, asked: list[str]):
+    code, out, err = command(play.main, f"ckpt={export(senseless)}", *SHORT, *asked)
+    assert code == 1
+    assert "the policy's actions are not finite" in err
+    assert len(err.splitlines()) == 1
+    if not asked:
+        assert "1 of 1 episodes ended so" in err
+        assert "non_finite_action 1" in out
+        assert [row["reason"] for row in episodes("results")] == ["non_finite_action"]
+        assert not any(path.name.endswith("lock") for path in Path("results").iterdir())
 
 
 def test_a_video_shows_every_control_step(command, export):

@@ -10,11 +10,10 @@ from torch.distributions import Normal
 
 from rlmpc.algorithms.finetune.settings import FinetuneCfg
 from rlmpc.algorithms.ppo.learner import PpoLearner, PpoSamples
-from rlmpc.algorithms.restore import check_checkpoint, weights_of
+from rlmpc.algorithms.restore import take_over_policy
 from rlmpc.algorithms.student.policy import StudentPolicy
 from rlmpc.algorithms.student.teacher_check import take_over_curriculum
 from rlmpc.checkpoint.file import Checkpoint
-from rlmpc.checkpoint.weights import load_weights
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.learners.minibatches import memory_of
 
@@ -31,20 +30,15 @@ class FinetuneLearner(PpoLearner):
 
     @classmethod
     def start(cls, settings: FinetuneCfg, env: VecEnv, origin: Checkpoint | None, say: Callable[[str], None]) -> Self:
-        """Start from a student's actor, memory, normalizer, curriculum and, unless `init_std` differs, noise.
+        """Start from a student's policy and curriculum; without a student (`init_ckpt`), from nothing.
 
         Raises:
             UserError: if the student does not fit the environment, or its weights do not fit the network settings.
         """
-        assert origin is not None
-        check_checkpoint(origin, env.contract, (settings.actor_group,))
-        take_over_curriculum(env, origin)
         learner = super().start(settings, env, origin, say)
-        fresh = {name: v for name, v in learner.policy.state_dict().items() if _is_critics(name, settings)}
-        learned = {name: v for name, v in weights_of(origin, "policy").items() if not name.startswith("predictors.")}
-        load_weights(learner.policy, fresh | learned, str(origin.path))
-        if settings.init_std != origin.hyperparameters["agent"]["init_std"]:
-            learner.policy.noise.reset(settings.init_std)
+        if origin is not None:
+            take_over_policy(learner, origin, env.contract)
+            take_over_curriculum(env, origin)
         return learner
 
     @property
@@ -64,9 +58,3 @@ class FinetuneLearner(PpoLearner):
         """Return the current distribution of a minibatch's actions, with the current memory's outputs."""
         recalled = self.policy.recall(minibatch.obs, memory_of(minibatch), minibatch.restarts)
         return self.policy.distribution(minibatch.obs, recalled)
-
-
-def _is_critics(name: str, settings: FinetuneCfg) -> bool:
-    """Return whether a parameter or buffer of the policy belongs to the value function alone."""
-    has_own_group = settings.critic_group != settings.actor_group
-    return name.startswith("critic.") or (has_own_group and name.startswith(f"normalizers.{settings.critic_group}."))

@@ -41,7 +41,7 @@ class StudentCfg(MemoryCfg, AgentCfg):
     """Iterations over which the share of environments in which the teacher acts falls from 1 to 0; 0: it never acts."""
     leave_out_steps: int = setting(0, least=0, largest=10**6)
     """Steps before a fall that are left out where the teacher was acting; 0 keeps all."""
-    predictions: dict[str, float] = setting({}, above=0, network=True)
+    predictions: dict[str, float] = setting({}, above=0, fixed="it shapes the networks, whose weights go on")
     """Quantities that the student predicts from its last hidden layer besides its actions, name -> weight in the loss.
     An `rma` teacher teaches `latent`, its privileged latent, and `velocity`, the true base velocity."""
     teacher_check_steps: int = setting(200, least=0, largest=10**6, fixed=AT_START)

@@ -16,6 +16,7 @@ from isaaclab.terrains import SubTerrainBaseCfg, TerrainGeneratorCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.contract.world import HeightScanner, Terrain, World
+from rlmpc.robots.table import robot_named
 from rlmpc.tasks.mdp import GaitCycleAction
 
 ROBOT = "robot"
@@ -40,7 +41,10 @@ def contract_of(env: ManagerBasedRLEnv, gains: dict[str, list[float]]) -> Contra
     manager = env.action_manager
     actions = tuple(_action(name, manager.get_term(name)) for name in manager.active_terms)
     cfg: Any = env.cfg
-    return Contract(env.step_dt, _observations(env), actions, joints, cfg.robot, cfg.action_limit, _world(cfg))
+    revision = robot_named(cfg.robot).revision
+    return Contract(
+        env.step_dt, _observations(env), actions, joints, cfg.robot, cfg.action_limit, _world(cfg), revision
+    )
 
 
 def nominal_gains(env: ManagerBasedRLEnv) -> dict[str, list[float]]:

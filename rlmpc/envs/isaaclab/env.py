@@ -16,7 +16,7 @@ from torch import Tensor
 
 import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
 from rlmpc.checkpoint.arrays import misfits
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import Motion, Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
 from rlmpc.envs.isaaclab.episode_end import HeldOutEnvs
 from rlmpc.envs.isaaclab.masked_env import MaskedEnv
@@ -131,8 +131,8 @@ class IsaacLabEnv:
         """Keep environments out of training; see the contract."""
         self._env.hold_out(HeldOutEnvs(self._measuring.hold_out(trials), self._measuring.motion))
 
-    def measure(self) -> dict[str, Tensor]:
-        """Measure the robots, (N,) each; see the contract."""
+    def measure(self) -> Motion[Tensor]:
+        """Measure how the robots move; see the contract."""
         return self._measuring.measure()
 
     def ended_by(self) -> Tensor:

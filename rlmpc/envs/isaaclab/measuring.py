@@ -9,7 +9,7 @@ from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.utils.math import quat_apply_inverse, yaw_quat
 from torch import Tensor
 
-from rlmpc.contract.episode import Trial
+from rlmpc.contract.episode import Motion, Trial
 from rlmpc.envs.isaaclab.contract import ROBOT
 from rlmpc.envs.vec_env import round_seed
 from rlmpc.tasks.mdp import WideningVelocityCommand, joint_power
@@ -45,7 +45,7 @@ class Measuring:
         self._is_watching = False
 
     def place(self, trials: list[Trial], round_number: int) -> None:
-        """Move every environment to its trial's tile and hold its command, from the next reset on."""
+        """Move every environment to its trial's tile and hold its command, from the next reset on, with new physics."""
         assert len(trials) == self._env.num_envs
         self._command.hold(torch.tensor([trial.command for trial in trials]))
         terrain = self._terrain
@@ -58,6 +58,9 @@ class Measuring:
             terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
         # Isaac Lab draws from the global generators.
         self._env.seed(round_seed(self._seed, round_number))
+        # Isaac Lab's randomisation starts from the default values whenever it is called, and the next reset lets the
+        # privileged observations read the new ones.
+        self._env.event_manager.apply(mode="startup")
         self._watch_power()
 
     def grounds(self) -> list[str]:
@@ -85,26 +88,22 @@ class Measuring:
     def motion(self) -> dict[str, Tensor]:
         """Measure how the robots move, as in `Step.motion`."""
         data = self._env.scene[ROBOT].data
-        in_plane = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), data.root_lin_vel_w.torch)[:, :2]
-        velocity = torch.cat([in_plane, data.root_ang_vel_w.torch[:, 2:]], dim=1)
+        velocity = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), data.root_lin_vel_w.torch)
+        velocity[:, 2] = data.root_ang_vel_w.torch[:, 2]
         return {"velocity": velocity, "position": data.root_pos_w.torch[:, :2].clone()}
 
     def begin_step(self) -> None:
         """Forget the powers of the last step."""
         self._powers.clear()
 
-    def measure(self) -> dict[str, Tensor]:
+    def measure(self) -> Motion[Tensor]:
         """Measure as in `MeasurableEnv.measure`; errors are those of the tracking rewards."""
-        data = self._env.scene[ROBOT].data
-        command = self._command.command
-        velocity_w = data.root_lin_vel_w.torch
-        velocity = quat_apply_inverse(yaw_quat(data.root_quat_w.torch), velocity_w)
-        return {
-            "error_xy": (velocity[:, :2] - command[:, :2]).norm(dim=1),
-            "error_yaw": (data.root_ang_vel_w.torch[:, 2] - command[:, 2]).abs(),
-            "speed": velocity_w[:, :2].norm(dim=1),
-            "power": torch.stack(self._powers).mean(dim=0),
-        }
+        motion = self.motion()
+        return Motion(
+            **motion,
+            error=motion["velocity"] - self._command.command,
+            power=torch.stack(self._powers).mean(dim=0),
+        )
 
     def ended_by(self) -> Tensor:
         """Return which of `reasons` ended episodes in the last step, (N, K) bool; after a fall, only the fall."""

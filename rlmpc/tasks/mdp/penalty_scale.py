@@ -1,27 +1,29 @@
-"""The curriculum of penalties: while robots fall soon, they pay little, so that living pays from the first step."""
+"""The curriculum of penalties: until robots walk, they pay little, so that living pays from the first step."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import CurriculumTermCfg, ManagerTermBase
 
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand
 from rlmpc.tasks.mdp.selected import Selected, mask_of
 
 
 class PenaltyScale(ManagerTermBase):
-    """A curriculum that scales all rewards with a negative weight up to their weights while episodes become longer.
+    """A curriculum that scales all rewards with a negative weight up to their weights while robots learn to walk.
 
-    The scale follows the mean length of ended episodes and never falls. It acts on what is learned from; the log shows
-    the unscaled rewards. Holosoma (Amazon FAR, 2025) scales its penalties by episode length, too.
+    The scale follows the mean of ended episodes' lengths, times the share of the commanded distance that was walked,
+    and never falls. It acts on what is learned from; the log shows the unscaled rewards. Holosoma (Amazon FAR, 2025)
+    scales its penalties by the length of episodes alone; then they are whole before robots that stand learn to walk.
     """
 
     _env: ManagerBasedRLEnv
 
     def __init__(self, cfg: CurriculumTermCfg, env: ManagerBasedRLEnv) -> None:
-        """Start with short episodes; the term's parameters are the arguments of `__call__`."""
+        """Start with robots that fall at once; the term's parameters are the arguments of `__call__`."""
         super().__init__(cfg, env)
-        self._length = torch.zeros((), device=self.device)
+        self._walked = torch.zeros((), device=self.device)
         self._scale = torch.full((), cfg.params["start"], device=self.device)
 
     @property
@@ -30,32 +32,37 @@ class PenaltyScale(ManagerTermBase):
         return self._scale
 
     def __call__(
-        self, env: ManagerBasedRLEnv, env_ids: Selected, start: float, full_share: float
+        self, env: ManagerBasedRLEnv, env_ids: Selected, command_name: str, start: float, full_share: float
     ) -> dict[str, torch.Tensor]:
-        """Follow the lengths of the episodes that just ended.
+        """Follow the episodes that just ended.
 
         Args:
             env: The environment.
             env_ids: Environments whose episodes ended.
-            start: Scale while robots fall at once.
-            full_share: Mean episode length, as a share of the longest, at which penalties reach their weights.
+            command_name: Name of the velocity command.
+            start: Scale while robots fall at once or stand.
+            full_share: Mean, of length as a share of the longest times walked share, at which penalties reach their
+                weights.
 
         Returns:
             The scale, for logging.
         """
         ended = mask_of(env, env_ids) & (env.episode_length_buf > 0)
-        share = env.episode_length_buf / env.max_episode_length
+        command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
+        # An episode that crossed its tile is as good as a long one.
+        length = (env.episode_length_buf / env.max_episode_length).masked_fill(~env.termination_manager.terminated, 1.0)
+        walked = length * command.progress.followed_share.clamp(max=1.0)
         # Each episode counts 1 / N: the mean forgets what is older than about N episodes.
-        self._length += (ended * (share - self._length)).sum() / env.num_envs
-        scale = start + (1.0 - start) * (self._length / full_share).clamp(max=1.0)
+        self._walked += (ended * (walked - self._walked)).sum() / env.num_envs
+        scale = start + (1.0 - start) * (self._walked / full_share).clamp(max=1.0)
         torch.maximum(self._scale, scale, out=self._scale)
         return {"scale": self._scale}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return mean length and scale, for a checkpoint."""
-        return {"length": self._length.tolist(), "scale": self._scale.tolist()}
+        """Return the mean and the scale, for a checkpoint."""
+        return {"walked": self._walked.tolist(), "scale": self._scale.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self._length.fill_(state["length"])
+        self._walked.fill_(state["walked"])
         self._scale.fill_(state["scale"])

@@ -39,6 +39,15 @@ def test_it_starts_from_what_the_student_learned(make_finetune, toy_world, memor
     assert learner.policy.normalizers["critic"].count == 0
 
 
+def test_noise_that_is_asked_for_is_set_also_if_the_student_had_started_with_it(run_student, make_finetune):
+    student, _, _ = run_student(1)
+    student.policy.noise.reset(0.3)
+    noise = make_finetune(student=student, init_std=student.cfg.init_std)[1].policy.noise.log_std.exp()
+    assert noise.tolist() == pytest.approx([student.cfg.init_std] * 2)
+    noise = make_finetune(student=student, init_std=0.3)[1].policy.noise.log_std
+    assert torch.equal(noise, student.policy.noise.log_std)
+
+
 def test_predictions_of_the_student_are_left_behind(run_student, make_finetune):
     student, learner = make_finetune(student=run_student(1, "rma", predictions={"latent": 1.0})[0])
     assert len(student.policy.predictors) == 1

@@ -26,18 +26,13 @@ UNREAD = ("_num_pushes", "_reset_mask", "step_id.0", "step_id.1")
 
 @pytest.fixture(scope="module", params=TASKS)
 def env(request: pytest.FixtureRequest) -> Iterator[Any]:
-    from isaaclab.managers import CurriculumTermCfg
-
     from rlmpc.envs.isaaclab.env import IsaacLabEnv, load_env_cfg
-    from rlmpc.tasks import mdp
 
     cfg = load_env_cfg(TASKS[request.param])
     cfg.scene.terrain.terrain_generator.num_rows = 3
     # Isaac Lab draws these itself, only for the environments concerned; without a range, both ways draw the same.
     cfg.events.push.interval_range_s = (0.5, 0.5)
     cfg.events.push.params["min_lin_vel_x"] = 0.1
-    params = {"start": 0.1, "full_share": 0.9}
-    cfg.curriculum.penalty_scale = CurriculumTermCfg(func=mdp.PenaltyScale, params=params)
     env = IsaacLabEnv(cfg, NUM_ENVS, torch.device("cpu"), seed=3)
     env.reset()
     yield env

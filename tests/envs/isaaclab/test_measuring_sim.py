@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import warp as wp
 
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
@@ -97,11 +98,13 @@ def test_errors_are_those_of_the_tracking_rewards(env):
         env.step(torch.full((NUM_ENVS, 30), 0.3))
     measured = env.measure()
     reward = mdp.track_lin_vel_xy_yaw_frame_exp(env.unwrapped, std=1.0, command_name="base_velocity")
-    torch.testing.assert_close(torch.exp(-(measured["error_xy"] ** 2)), reward)
+    torch.testing.assert_close(torch.exp(-(measured.error[:, :2] ** 2).sum(dim=1)), reward)
     reward = mdp.track_ang_vel_z_world_exp(env.unwrapped, std=1.0, command_name="base_velocity")
-    torch.testing.assert_close(torch.exp(-(measured["error_yaw"] ** 2)), reward)
+    torch.testing.assert_close(torch.exp(-(measured.error[:, 2] ** 2)), reward)
     data = env.unwrapped.scene["robot"].data
-    torch.testing.assert_close(measured["speed"], data.root_lin_vel_w.torch[:, :2].norm(dim=1))
+    torch.testing.assert_close(measured.velocity[:, :2].norm(dim=1), data.root_lin_vel_w.torch[:, :2].norm(dim=1))
+    torch.testing.assert_close(measured.velocity[:, 2], data.root_ang_vel_w.torch[:, 2])
+    torch.testing.assert_close(measured.position, data.root_pos_w.torch[:, :2])
 
 
 def test_power_is_the_mean_over_the_physics_steps_of_a_step(env, monkeypatch):
@@ -124,9 +127,9 @@ def test_power_is_the_mean_over_the_physics_steps_of_a_step(env, monkeypatch):
         env.step(torch.full((NUM_ENVS, 30), 0.3 * count))
         assert len(works) == env.unwrapped.cfg.decimation == 4
         torch.testing.assert_close(
-            env.measure()["power"] * env.step_dt, torch.stack(works).sum(dim=0), rtol=1e-2, atol=1e-2
+            env.measure().power * env.step_dt, torch.stack(works).sum(dim=0), rtol=1e-2, atol=1e-2
         )
-    assert env.measure()["power"].min() > 1.0
+    assert env.measure().power.min() > 1.0
 
 
 def test_reasons_of_the_last_step_outlive_the_reset_and_a_fall_hides_the_others(env):
@@ -160,6 +163,47 @@ def test_all_policies_get_the_same_starts_and_every_round_others(env):
     first = start(0, 0.0)
     assert not torch.equal(start(1, 1.0), first)
     assert torch.equal(start(0, 0.5), first)
+
+
+PHYSICS = {
+    "joint_stiffness": (-1.0, 1.0),
+    "joint_damping": (-1.0, 1.0),
+    "torso_mass": (-1.0, 1.0),
+    "torso_com": (-0.05, 0.05),
+    "foot_friction": (0.3, 1.5),
+}
+"""Privileged observations of what is randomised, with their ranges; gains and masses in fifths of their defaults."""
+
+
+def test_every_round_is_of_other_robots_within_their_ranges_and_the_same_ones_again(env):
+    asked = trials(*["stairs_up"] * NUM_ENVS)
+
+    def robots(round_number: int) -> dict[str, torch.Tensor]:
+        env.place(asked, round_number)
+        critic = env.reset()["critic"]
+        return {name: critic[:, env.obs_schema.columns("critic", name)].clone() for name in PHYSICS}
+
+    rounds = [robots(number) for number in range(12)]
+    again = robots(0)
+    for name, (lowest, highest) in PHYSICS.items():
+        drawn = torch.stack([values[name] for values in rounds])
+        assert len(drawn.flatten(1).unique(dim=0)) == 12
+        # A scale that were applied to the last one's result would leave the range soon.
+        assert lowest - 1e-4 <= drawn.amin() and drawn.amax() <= highest + 1e-4
+        assert torch.equal(again[name], rounds[0][name])
+
+
+def test_the_solver_computes_with_the_robots_of_the_round(env):
+    physics = env.unwrapped.sim.physics_manager
+    seen = []
+    for round_number in range(2):
+        env.place(trials(*["stairs_up"] * NUM_ENVS), round_number)
+        env.reset()
+        env.step(zeros())
+        model = physics._solver.mjw_model
+        seen.append([wp.to_torch(values).clone() for values in (model.body_mass, model.body_ipos, model.geom_friction)])
+    for first, second in zip(*seen, strict=True):
+        assert not torch.equal(first, second)
 
 
 def test_who_stands_still_on_soft_joints_falls_soon_and_again_in_the_same_way(env):
