@@ -25,7 +25,7 @@ from rlmpc.tasks import mdp
 from rlmpc.tasks.config_checks import check_numbers, check_observations, check_sections, check_terrain
 from rlmpc.tasks.events_cfg import EventsCfg
 from rlmpc.tasks.observations_cfg import ObservationsCfg
-from rlmpc.tasks.physics import PHYSICS_CFG, select_manager
+from rlmpc.tasks.physics import PHYSICS_CFG, CollisionCfg, select_manager
 from rlmpc.tasks.references import check_references
 from rlmpc.tasks.rewards_cfg import RewardsCfg
 from rlmpc.tasks.robot_parts import check_exchange, use_parts
@@ -210,6 +210,8 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         if self.scene.contact_forces is not None:
             self.scene.contact_forces.update_period = self.sim.dt
         assert isinstance(self.sim.physics, NewtonCfg)
+        if isinstance(self.sim.physics.collision_cfg, CollisionCfg):
+            self.sim.physics.collision_cfg.make_room(self.scene.num_envs)
         select_manager(self.sim.physics, self.cpu_graph)
 
     def acts_at_start(self, path: str) -> bool:

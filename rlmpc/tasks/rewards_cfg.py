@@ -20,7 +20,7 @@ class RewardsCfg:
     """Rewards in four groups: task, smoothness, posture and gait."""
 
     alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
-    velocity_along_command = RewardTermCfg(
+    velocity_along_command: RewardTermCfg | None = RewardTermCfg(
         func=mdp.velocity_along_command, weight=3.0, params={"command_name": "base_velocity"}
     )
     track_lin_vel_xy = RewardTermCfg(
@@ -72,7 +72,7 @@ class RewardsCfg:
             "min_command": 0.1,
         },
     )
-    swing_clearance = RewardTermCfg(
+    swing_clearance: RewardTermCfg | None = RewardTermCfg(
         func=mdp.swing_clearance,
         weight=-2.0,
         params={"asset_cfg": RobotPartCfg(part="feet"), "sole_offset": MISSING, "height": 0.15},  # m

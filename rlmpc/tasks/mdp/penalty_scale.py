@@ -24,7 +24,7 @@ class PenaltyScale(ManagerTermBase):
         """Start with robots that fall at once; the term's parameters are the arguments of `__call__`."""
         super().__init__(cfg, env)
         self._walked = torch.zeros((), device=self.device)
-        self._scale = torch.full((), cfg.params["start"], device=self.device)
+        self._scale = torch.tensor(cfg.params["start"], device=self.device)
 
     @property
     def scale(self) -> torch.Tensor:
