@@ -8,7 +8,7 @@ from collections.abc import Mapping
 LIMITS = {
     "contacts": ("contacts per environment", "solver_cfg.nconmax"),
     "constraints": ("constraints per environment", "solver_cfg.njmax"),
-    "triangles": ("pairs of a shape and a triangle of the ground", "collision_cfg.max_triangle_pairs"),
+    "triangles": ("triangles of the ground near shapes per environment", "collision_cfg.triangle_pairs_per_env"),
 }
 """What buffers hold -> what that is in words, and the setting below `env.sim.physics` that limits it."""
 

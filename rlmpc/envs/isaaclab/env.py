@@ -236,11 +236,13 @@ class IsaacLabEnv:
     def _pop_demand(self) -> dict[str, Tensor]:
         """Return the demand for the solver's buffers since the last call, scalars; see `NewtonDemandManager`.
 
-        Peaks are constraint rows in one environment, for `njmax`, and contacts per environment, for `nconmax`.
+        Peaks are constraint rows in one environment, for `njmax`, and contacts and triangles per environment, for
+        `nconmax` and `triangle_pairs_per_env`.
         """
         rows = zip(DEMAND, self._demand, strict=True)
         demand = {name: (row.max() if name.endswith("peak") else row.sum()).float() for name, row in rows}
-        demand["contacts_peak"] /= self.num_envs
+        for name in ("contacts_peak", "triangles_peak"):
+            demand[name] /= self.num_envs
         self._demand.zero_()
         return demand
 
