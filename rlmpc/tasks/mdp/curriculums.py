@@ -57,12 +57,13 @@ class WidenCommandRanges(ManagerTermBase):
         Returns:
             Upper ends of the ranges [m/s, m/s, rad/s], for logging.
         """
-        mask = mask_of(env, env_ids)
-        self._add_episodes(mask, (lin_vel_reward, ang_vel_reward), by_own_length)
+        # An environment that restarts after a fault has ended no episode.
+        has_run = mask_of(env, env_ids) & (env.episode_length_buf > 0)
+        self._add_episodes(has_run, (lin_vel_reward, ang_vel_reward), by_own_length)
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         # Masked steps have their clock on the device; Isaac Lab's own is a number of the host.
         now = getattr(env, "step_clock", env.common_step_counter)
-        is_due = (now - self._last_check_step >= env.max_episode_length) & mask.any()
+        is_due = (now - self._last_check_step >= env.max_episode_length) & has_run.any()
         is_tracked = self._tracked / self._num_episodes.clamp(min=1.0) > threshold
         command.widen(is_due & is_tracked[self._reward_of_axis], step)
         self._tracked.masked_fill_(is_due, 0.0)
@@ -84,10 +85,9 @@ class WidenCommandRanges(ManagerTermBase):
         self._num_episodes.fill_(state["num_episodes"])
         self._last_check_step.fill_(state["last_check_step"])
 
-    def _add_episodes(self, mask: torch.Tensor, reward_names: tuple[str, str], by_own_length: bool) -> None:
+    def _add_episodes(self, has_run: torch.Tensor, reward_names: tuple[str, str], by_own_length: bool) -> None:
         """Accumulate the share of the best reward earned by the ended episodes."""
         env, manager = self._env, self._env.reward_manager
-        has_run = mask & (env.episode_length_buf > 0)
         length_s: float | torch.Tensor = env.max_episode_length_s
         if by_own_length:
             own = (env.episode_length_buf * env.step_dt).clamp(min=env.step_dt)
