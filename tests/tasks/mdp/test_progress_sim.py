@@ -72,3 +72,8 @@ def test_a_broken_state_is_forgotten_with_its_episode(progress) -> None:
     progress.begin(torch.ones(3, dtype=torch.bool))
     walk(progress, (0.5, 0.0), (0.5, 0.0), steps=1)
     assert progress.velocity.isfinite().all() and progress.followed_m.isfinite().all()
+
+
+def test_it_keeps_nothing_that_a_resumed_run_may_set(progress) -> None:
+    """Numbers kept in an object are saved with the environments, and win over the settings of a run that goes on."""
+    assert all(isinstance(value, torch.Tensor) for value in vars(progress).values())
