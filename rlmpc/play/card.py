@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -104,7 +105,11 @@ def limits(
     checkpoint: Checkpoint, groups: Iterable[str], episodes: Sequence[Episode], command_names: tuple[str, ...]
 ) -> list[str]:
     """Return what the numbers say that the policy cannot do, one sentence a line."""
-    lines = []
+    margin = 1.0 / math.sqrt(len(episodes))
+    lines = [
+        f"It succeeds in {totals(episodes)['success_rate']:.0%} of {len(episodes)} episodes, give or take {margin:.0%}; "
+        "a row of the tables below is known less well."
+    ]
     if (reason := _unserved(checkpoint, groups)) is not None:
         lines.append(f"In the task's own simulation only: {reason}.")
     for (command,), members in _grouped(episodes, ("command",)).items():
@@ -116,14 +121,21 @@ def limits(
                 f"Told to stand, it falls or leaves a radius of {STAY_RADIUS_M} m in {1 - whole['success_rate']:.0%}."
             )
     for (terrain, level), members in _grouped(episodes, ("terrain", "level")).items():
-        falls = sum(episode.fell for episode in members) / len(members)
-        if falls >= MANY_FALLS:
-            lines.append(f"On {terrain} at level {level}, {falls:.0%} of the episodes end in a fall.")
+        falls = sum(episode.fell for episode in members)
+        if falls >= MANY_FALLS * len(members):
+            lines.append(f"On {terrain} at level {level}, {falls} of {len(members)} episodes end in a fall.")
     trials = [episode.trial for episode in episodes]
     lines += [f"{line}." for line in command_warnings(trials, command_names, checkpoint.command_ranges)]
-    margin = 1.0 / math.sqrt(len(episodes))
-    lines.append(f"{len(episodes)} episodes tell a share of all of them to {margin:.0%}, one of a row less well.")
     return [f"- {line}" for line in lines]
+
+
+def wrapped(line: str) -> str:
+    """Wrap a line of text; rows of tables and commands stay whole."""
+    if line.startswith(("|", "    ")):
+        return line
+    return textwrap.fill(
+        line, 120, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _unserved(checkpoint: Checkpoint, groups: Iterable[str]) -> str | None:

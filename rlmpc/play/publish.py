@@ -13,7 +13,7 @@ from rlmpc.checkpoint.write import write_whole
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.episode import Episode
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.play.card import evaluation, identity, limits, training, usage
+from rlmpc.play.card import evaluation, identity, limits, training, usage, wrapped
 from rlmpc.run.record import commit, versions
 
 
@@ -42,18 +42,18 @@ def publish(
     folder = Path(cfg.publish)
     write_published(checkpoint, folder / NAME)
     published = load_checkpoint(folder / NAME)
+    used = ", ".join(f"{name} {number}" for name, number in versions().items())
     measured = (
-        f"Mean actions in the task's play mode, seed {cfg.seed}, {len(episodes)} episodes of "
-        f"{max(episode.length_s for episode in episodes):.0f} s or less, at commit {commit()} with "
-        f"{', '.join(f'{name} {number}' for name, number in versions().items())}."
+        f"Mean actions in the task's play mode, seed {cfg.seed}, {len(episodes)} episodes of at most "
+        f"{max(episode.length_s for episode in episodes):.0f} s. Commit {commit()}; {used}."
     )
     sections = {
         f"# {published.config['task']['name']}: {published.algorithm}": identity(published, policy.acting_groups),
         "## Use": usage(published, folder, policy.acting_groups),
+        "## Limits": limits(published, policy.acting_groups, episodes, command_names),
         "## Training": training(checkpoint),
         "## Evaluation": [measured, "", *evaluation(episodes)],
-        "## Limits": limits(published, policy.acting_groups, episodes, command_names),
     }
-    text = "\n".join("\n".join((title, "", *lines, "")) for title, lines in sections.items())
+    text = "\n".join("\n".join((title, "", *map(wrapped, lines), "")) for title, lines in sections.items())
     write_whole(folder / CARD, text.encode())
-    console.print(f"published in {folder}: {(folder / NAME).stat().st_size / 2**20:.1f} MiB, and {CARD}")
+    console.print(f"published in {folder}: {(folder / NAME).stat().st_size / 2**20:.2f} MiB, and {CARD}")

@@ -72,7 +72,7 @@ def versions() -> dict[str, Any]:
 def commit() -> str:
     """Return the commit of the git checkout, and whether tracked files differ from it; a sentence without one."""
     state = _git_state()
-    return state.splitlines()[0] + " with changes" * ("\ndiff --git " in state)
+    return state.splitlines()[0] + " with changes to it" * ("\ndiff --git " in state)
 
 
 def _git_state() -> str:
