@@ -107,8 +107,8 @@ def limits(
     """Return what the numbers say that the policy cannot do, one sentence a line."""
     margin = 1.0 / math.sqrt(len(episodes))
     lines = [
-        f"It succeeds in {totals(episodes)['success_rate']:.0%} of {len(episodes)} episodes, give or take {margin:.0%}; "
-        "a row of the tables below is known less well."
+        f"It succeeds in {totals(episodes)['success_rate']:.0%} of {len(episodes)} episodes, give or take "
+        f"{margin:.0%}; a row of the tables below is known less well."
     ]
     if (reason := _unserved(checkpoint, groups)) is not None:
         lines.append(f"In the task's own simulation only: {reason}.")
@@ -143,7 +143,7 @@ def _unserved(checkpoint: Checkpoint, groups: Iterable[str]) -> str | None:
     try:
         check_served(Contract.from_dict(checkpoint.hyperparameters["contract"]), groups)
     except UserError as error:
-        return str(error)
+        return str(error).partition(";")[0]
     return None
 
 
