@@ -77,7 +77,7 @@ def training(checkpoint: Checkpoint) -> list[str]:
     command = [named[0], *(origin or named[1:]), *numbers, *_changed(checkpoint)]
     lines = [
         f"{checkpoint.iteration} iterations of {made_of['agent']['num_steps']} steps in {num_envs} environments "
-        f"({steps / 1e6:.0f} M environment steps). What differs from the task's defaults is an argument:",
+        f"({steps / 1e6:.0f} M environment steps). Overrides, and what differs from the agent's defaults in this task:",
         "",
         f"    python train.py {' '.join(command)}",
     ]
