@@ -48,7 +48,9 @@ class PlayCfg:
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
     seed: int = setting(1, least=0, most=MAX_PROCESS_SEED)
+    """Of all that is drawn."""
     device: str = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
     num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
     """Environments side by side; null takes 63 on the CPU and 2016 on a GPU."""
     run: RunCfg = field(default_factory=RunCfg)
