@@ -44,6 +44,11 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     root = Path(overrides.get("run.root", RunCfg().root))
     checkpoint = find_checkpoint(where, root)
     path = checkpoint.path
+    if checkpoint.published_from is not None:
+        raise UserError(
+            f"'{path}' is a published policy, without the optimizer and the environments that a run goes on with; "
+            f"start a new run from its weights with init_ckpt={path}"
+        )
     _check_names(checkpoint, overrides)
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
     _drop_origin(saved, overrides, root)

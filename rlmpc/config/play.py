@@ -30,6 +30,9 @@ class PlayCfg:
     """Whether to write `video.mp4`."""
     export: bool = setting(False, needs="ckpt")
     """Whether to write `export/policy.onnx` and the files that belong to it."""
+    publish: str | None = setting(None, path=True, needs="ckpt", excludes="backend")
+    """Folder to publish the policy in: `policy.ckpt` (all it takes to play, to export, to teach and to start with it)
+    and a card with the numbers of this evaluation, `README.md`."""
     terrains: list[str] | None = setting(None, needs="ckpt")
     """Kinds of ground to evaluate on; null takes all."""
     levels: list[int] | None = setting(None, distinct=True, needs="ckpt")
