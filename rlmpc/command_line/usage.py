@@ -29,20 +29,20 @@ def answer(arguments: Sequence[str], purpose: str, config: Any) -> str | None:
         config: everything that it accepts, with the defaults.
     """
     if HELP & {*arguments}:
-        keys = ["Arguments are key=value. Keys, with their defaults:", *_lines(config)]
+        keys = ["Arguments are key=value. Keys, with their defaults:", *settings_lines(config)]
         return "\n".join([purpose.strip(), "", *keys, "", ELSEWHERE, list_choices()])
     is_list = any(argument.lstrip("-").partition("=")[0] == "list" for argument in arguments)
     return list_choices() if is_list else None
 
 
-def _lines(config: Any, prefix: str = "") -> list[str]:
+def settings_lines(config: Any, prefix: str = "") -> list[str]:
     """Return a line for every setting: its key, its default and the first sentence on it."""
     lines: list[str] = []
     said = _docstrings(type(config))
     for entry in fields(config):
         key, default = f"{prefix}{entry.name}", getattr(config, entry.name)
         if is_dataclass(default):
-            lines += [] if key == "agent" else _lines(default, f"{key}.")
+            lines += [] if key == "agent" else settings_lines(default, f"{key}.")
         elif not entry.metadata or not entry.metadata["setting"].by_file:
             value = "<name>" if default is MISSING else as_text(default).replace('"', "")
             lines.append(f"  {f'{key}={value}':<34} {said.get(entry.name, '')}".rstrip())

@@ -171,11 +171,15 @@ class Simulation:
         self.model.actuator_gainprm[:, 0] = stiffness
         self.model.actuator_biasprm[:, 1], self.model.actuator_biasprm[:, 2] = -stiffness, -damping
 
+    def advance(self) -> None:
+        """Run one physics step."""
+        mujoco.mj_step(self.model, self.data)
+
     def step(self, raw_actions: np.ndarray) -> None:
         """Apply raw actions (A,) for one control step."""
         self.data.ctrl[:] = self.actions.process(raw_actions)
         power = 0.0
         for _ in range(self.world.num_substeps):
-            mujoco.mj_step(self.model, self.data)
+            self.advance()
             power += float(np.abs(self.joint_torque * self.joint_vel).sum())
         self.joint_power = power / self.world.num_substeps
