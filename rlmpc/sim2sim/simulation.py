@@ -171,6 +171,10 @@ class Simulation:
         self.model.actuator_gainprm[:, 0] = stiffness
         self.model.actuator_biasprm[:, 1], self.model.actuator_biasprm[:, 2] = -stiffness, -damping
 
+    def settle(self) -> None:
+        """Compute what follows from positions and velocities, such as where bodies are, without letting time pass."""
+        mujoco.mj_forward(self.model, self.data)
+
     def advance(self) -> None:
         """Run one physics step."""
         mujoco.mj_step(self.model, self.data)
