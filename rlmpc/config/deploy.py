@@ -32,7 +32,7 @@ class DeployCfg:
     """How far beyond its limit a joint may be [rad]."""
     max_torque_s: float = setting(0.25, above=0.0, most=10.0)
     """How long a joint may push with all its torque [s]."""
-    pose_tolerance: float = setting(0.4, above=0.0, most=3.2)
+    pose_tolerance: float = setting(0.3, above=0.0, most=3.2)
     """How far from the default pose a joint may be after standing up [rad]."""
     max_age: float = setting(0.03, above=0.0, most=1.0)
     """Age of the newest sensor values that stops it [s]."""

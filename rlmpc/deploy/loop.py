@@ -128,7 +128,9 @@ class Loop:
         if state is None and now - self._since < FIRST_STATE_S:
             return None
         missed = self.timing.missed_in_a_row
-        late = f"{missed} deadlines were missed" if missed >= self._cfg.max_missed and self.mode is Mode.POLICY else None
+        late = (
+            f"{missed} deadlines were missed" if missed >= self._cfg.max_missed and self.mode is Mode.POLICY else None
+        )
         wrong = self._stops.check_age(now, state) or late
         return wrong or (None if state is None else self._stops.check(state))
 

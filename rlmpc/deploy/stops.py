@@ -32,7 +32,9 @@ class Stops:
         self._names: list[str] = contract.joints["names"]
         joints = {joint.name: joint for joint in robot_named(contract.robot).description.joints}
         if unknown := set(self._names) - joints.keys():
-            raise UserError(f"the policy moves joints that {contract.robot} does not have: {', '.join(sorted(unknown))}")
+            raise UserError(
+                f"the policy moves joints that {contract.robot} does not have: {', '.join(sorted(unknown))}"
+            )
         self._lower = np.array([joints[name].lower for name in self._names])
         self._upper = np.array([joints[name].upper for name in self._names])
         self._effort = SATURATED * np.array(contract.joints["effort_limit"])
