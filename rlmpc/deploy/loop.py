@@ -30,9 +30,9 @@ class RealClock:
         """Return the time [s]."""
         return time.monotonic()
 
-    def sleep_until(self, time_s: float) -> None:
+    def sleep_until(self, due: float) -> None:
         """Return at that time [s], or at once if it has passed."""
-        time.sleep(max(0.0, time_s - self.now()))
+        time.sleep(max(0.0, due - self.now()))
 
 
 class Loop:
@@ -129,7 +129,9 @@ class Loop:
             return None
         missed = self.timing.missed_in_a_row
         late = (
-            f"{missed} deadlines were missed" if missed >= self._cfg.max_missed and self.mode is Mode.POLICY else None
+            f"deadlines missed one after the other: {missed}"
+            if missed >= self._cfg.max_missed and self.mode is Mode.POLICY
+            else None
         )
         wrong = self._stops.check_age(now, state) or late
         return wrong or (None if state is None else self._stops.check(state))

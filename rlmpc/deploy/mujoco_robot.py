@@ -37,7 +37,8 @@ class Gantry:
         self._lifted_m = LIFTED_M
         self._data.qpos[2] += LIFTED_M
         simulation.settle()
-        self._place = self._data.xipos[self._torso] - (0.0, 0.0, LIFTED_M)
+        self._place = self._data.xipos[self._torso].copy()
+        self._place[2] -= LIFTED_M
         self._axes = self._data.xmat[self._torso].reshape(3, 3).copy()
 
     def carry(self, is_lowering: bool) -> None:
@@ -48,7 +49,8 @@ class Gantry:
         turning, moving = data.cvel[torso, :3], data.cvel[torso, 3:]
         # MuJoCo gives the velocity of a body at the centre of mass of its tree.
         velocity = moving + np.cross(turning, data.xipos[torso] - data.subtree_com[1])
-        off = self._place + (0.0, 0.0, self._lifted_m) - data.xipos[torso]
+        off = self._place - data.xipos[torso]
+        off[2] += self._lifted_m
         turned = 0.5 * np.cross(data.xmat[torso].reshape(3, 3), self._axes, axis=0).sum(axis=1)
         data.xfrc_applied[torso, :3] = self._weight + STIFFNESS * off - DAMPING * velocity
         data.xfrc_applied[torso, 3:] = TURN_STIFFNESS * turned - TURN_DAMPING * turning

@@ -81,6 +81,6 @@ class Clock(Protocol):
         """Return the time [s]."""
         ...
 
-    def sleep_until(self, time: float) -> None:
+    def sleep_until(self, due: float) -> None:
         """Return at that time [s], or at once if it has passed."""
         ...

@@ -16,6 +16,9 @@ from rlmpc.robots.table import robot_named
 SATURATED = 0.95
 """Share of its effort limit from which a joint counts as pushing with all it has."""
 
+NO_ROTATION = 0.05
+"""How far the length of a quaternion may be from 1. An IMU that has not begun gives zeros, which look upright."""
+
 
 class Stops:
     """Checks every state before anything acts on it.
@@ -52,6 +55,8 @@ class Stops:
         """Return why the robot must be let go; None if all is well."""
         if not state.is_finite:
             return "a sensor gives a number that is not finite"
+        if abs(np.linalg.norm(state.quat_wxyz) - 1.0) > NO_ROTATION:
+            return "the IMU gives an orientation that is none"
         tilt = math.acos(min(max(-float(gravity_of(state)[2]), -1.0), 1.0))
         if tilt > self._limits.max_tilt:
             return f"the robot is tilted by {tilt:.2f} rad"

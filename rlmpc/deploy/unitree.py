@@ -27,8 +27,8 @@ class UnitreeTransport:
     """
 
     def __init__(self, network: str) -> None:
-        channel, default, messages, switcher = map(_module, ("core.channel", "idl.default", "idl.unitree_hg.msg.dds_",
-                                                             "comm.motion_switcher.motion_switcher_client"))  # fmt: skip
+        channel, default, messages = map(_module, ("core.channel", "idl.default", "idl.unitree_hg.msg.dds_"))
+        switcher = _module("comm.motion_switcher.motion_switcher_client")
         self._received: tuple[Any, float] | None = None
         self._new_command = default.unitree_hg_msg_dds__LowCmd_
         try:

@@ -34,8 +34,8 @@ class SetClock:
     def now(self) -> float:
         return self.time
 
-    def sleep_until(self, time: float) -> None:
-        self.time = max(self.time, time)
+    def sleep_until(self, due: float) -> None:
+        self.time = max(self.time, due)
 
 
 class Asking:
@@ -145,9 +145,9 @@ def loop_of(clock, asking) -> Callable[..., Loop]:
     """Makes the loop of a policy and a robot; keywords are settings."""
 
     def make(deployment: Deployment, robot: Robot, commands: Commands = asking, **changes: Any) -> Loop:
-        cfg, contract = DeployCfg(**{"stand_up": 0.5, "seconds": 1.0} | changes), deployment.contract
-        stops = Stops(contract, cfg)
-        return Loop(Driver(deployment), robot, commands, stops, cfg, contract.control_dt, clock, lambda line: None)
+        cfg = DeployCfg(**{"stand_up": 0.5, "seconds": 1.0} | changes)
+        stops = Stops(deployment.contract, cfg)
+        return Loop(Driver(deployment), robot, commands, stops, cfg, DT, clock, lambda line: None)
 
     return make
 

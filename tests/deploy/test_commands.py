@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 
@@ -19,10 +20,8 @@ def terminal():
     keys, program = pty.openpty()
     yield keys, program
     for end in (keys, program):
-        try:
+        with contextlib.suppress(OSError):
             os.close(end)
-        except OSError:
-            pass
 
 
 def test_no_velocity_is_always_allowed():
@@ -36,7 +35,7 @@ def test_a_policy_without_known_ranges_is_refused(ranges):
 
 
 def test_a_command_beyond_training_is_refused():
-    with pytest.raises(UserError, match="asks for lin_vel_x = 2; training had reached 0 to 0.8"):
+    with pytest.raises(UserError, match=r"asks for lin_vel_x = 2; training had reached 0 to 0.8"):
         Fixed([2.0, 0.0, 0.0], allowed(RANGES))
     with pytest.raises(UserError, match="takes vx, vy and yaw rate, not 2 numbers"):
         Fixed([0.0, 0.0], allowed(RANGES))

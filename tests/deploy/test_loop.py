@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_robot_is_damped_stands_up_walks_and_is_damped(deployment, robot, loop
     np.testing.assert_array_equal(stiff[0].stiffness, deployment.contract.joints["stiffness"])
     # It stands up evenly, from where it hung.
     np.testing.assert_allclose(stiff[0].targets, np.array(deployment.contract.joints["default_pos"]) + 0.2, atol=0.02)
-    assert max(np.abs(b.targets - a.targets).max() for a, b in zip(stiff, stiff[1:], strict=False)) < 0.02
+    assert max(np.abs(b.targets - a.targets).max() for a, b in pairwise(stiff)) < 0.02
     assert is_damped(robot.written[-1])
 
 
@@ -55,6 +56,7 @@ FAULTS = {
     "tilt": (lambda s: spoilt(s, quat_wxyz=np.array([0.9, 0.436, 0.0, 0.0])), "tilted by 0.90 rad"),
     "joint limit": (lambda s: with_joint(s, "joint_pos", 3, 4.0), "left_knee_joint is 1.12 rad beyond its limit"),
     "stale sensors": (lambda s: spoilt(s, time=s.time - 0.05), "the sensors are 50 ms old"),
+    "IMU that has not begun": (lambda s: spoilt(s, quat_wxyz=np.zeros(4)), "an orientation that is none"),
     "sensor not finite": (lambda s: with_joint(s, "joint_vel", 0, np.nan), "not finite"),
 }
 
@@ -97,7 +99,7 @@ def test_a_missed_deadline_ends_in_damping_within_two_control_steps(deployment, 
 
     robot.write = slow
     loop = loop_of(deployment, robot)
-    assert loop.run() == "1 deadlines were missed"
+    assert loop.run() == "deadlines missed one after the other: 1"
     assert loop.timing.num_missed == 1
     check_stopped(robot)
 
