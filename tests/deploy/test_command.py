@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from rlmpc.deploy.__main__ import main
+from rlmpc.deploy.__main__ import compose, main
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTED = sorted(
+    {
+        command
+        for page in (ROOT / "README.md", *ROOT.glob("docs/*.md"))
+        for command in re.findall(r"python -m rlmpc\.deploy (DIR[^`#\n]*)", page.read_text())
+    }
+)
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_a_documented_command_has_settings_that_exist(command):
+    assert compose(command.split()).policy is not None
+
+
+def test_documented_commands_are_found():
+    assert len(DOCUMENTED) >= 3
 
 
 @pytest.mark.parametrize(
