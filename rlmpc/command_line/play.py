@@ -9,6 +9,7 @@ from typing import Any
 from rlmpc.checkpoint.fault_file import FaultFile, read_fault
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.checkpoint.published import check_unpublished
 from rlmpc.command_line.arguments import read_play
 from rlmpc.command_line.files import SOURCE, choices, load_choice
 from rlmpc.command_line.merge import finish
@@ -38,6 +39,10 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
     check_metrics(cfg.metrics or ())
     if cfg.ckpt is None and cfg.run.dir is not None:
         raise UserError("'run.dir' needs ckpt=PATH")
+    if cfg.publish is not None:
+        if not cfg.evaluate or opened is None:
+            raise UserError("'publish' needs a checkpoint and its evaluation; leave evaluate=false and exports out")
+        check_unpublished(Path(cfg.publish))
     return cfg, opened
 
 

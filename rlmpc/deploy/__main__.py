@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from rlmpc.command_line.arguments import read_arguments
+from rlmpc.command_line.arguments import EXAMPLE, read_arguments
 from rlmpc.config.deploy import DeployCfg
 from rlmpc.config.setting import check_settings
 from rlmpc.errors import RunError, UserError
@@ -26,10 +26,13 @@ def compose(arguments: Sequence[str]) -> DeployCfg:
     Raises:
         UserError: if one does not fit, or settings do not fit each other.
     """
-    first = [f"policy={arg}" if i == 0 and "=" not in arg and not arg.startswith("-") else arg
-             for i, arg in enumerate(arguments)]  # fmt: skip
+    given = list(arguments)
+    if given and "=" not in given[0] and not given[0].startswith("-"):
+        given[0] = f"policy={given[0]}"
+    if bare := next((argument for argument in given if "=" not in argument and not argument.startswith("-")), None):
+        raise UserError(f"'{bare}' is not an override; {EXAMPLE}")
     cfg = DeployCfg()
-    read_arguments(first, [cfg], "policy")
+    read_arguments(given, [cfg], "policy")
     check_settings(cfg)
     if cfg.policy is None:
         raise UserError("give the folder of an exported policy, for example: python -m rlmpc.deploy DIR")

@@ -34,6 +34,7 @@ def test_documented_commands_are_found():
         ([], "give the folder of an exported policy"),
         (["{}", "robot=go2"], "unknown 'robot' 'go2'; accepted: mujoco, g1"),
         (["{}", "robt=g1"], "unknown key 'robt'; did you mean 'robot'?"),
+        (["{}", "g1"], "'g1' is not an override; write key=value"),
         (["{}", "robot=g1"], "robot=g1 needs network=NAME"),
         (["{}", "robot=g1", "network=eth0", "command=[0,0,0]"], "'command' is for MuJoCo"),
         (["{}", "network=eth0"], "'network' has no effect with robot=mujoco"),
