@@ -49,7 +49,7 @@ class MpcSettings:
     over_relaxation: float = setting(1.6, above=0, below=2)
     """Of `admm`; 1 is none."""
     residual_bound: float = setting(1.0, above=0, largest=100)
-    """Largest residual of a solve that is applied, in body weights; see `Solution.residual`. At most solves it is below 0.001."""
+    """Largest residual of a solve that is applied, in body weights; see `Solution.residual`. Mostly below 0.001."""
     max_failures: int = setting(10, least=1, largest=10**6)
     """Solves in a row that may fail before the environment counts as broken."""
 
