@@ -105,14 +105,15 @@ def project(inputs: Tensor, limits: Limits, weights: Tensor) -> Tensor:
     Args:
         inputs: (B, N, 12).
         limits: the constraints.
-        weights: of squared distances (12,).
+        weights: of squared distances, alike for both feet (12,).
     """
     normal, others = split(inputs)
-    normal_weight, pulls = split(weights)
+    normal_weight, pulls = (part[0] for part in split(weights))
     pulls = pulls * limits.slopes**2
     needs = others.abs() / limits.slopes
     unmet = (needs[..., None, :] - needs[..., None]).clamp(min=0.0)
-    rise = normal_weight * (needs - normal) - (pulls[..., None, :] * unmet).sum(-1)
+    pulled = (unmet.flatten(1, 3) @ pulls.flatten(1)[..., None]).view_as(needs)
+    rise = normal_weight * (needs - normal) - pulled
     pulls = pulls * (rise > 0.0)
     total = normal_weight * normal + (pulls * needs).sum(-1, keepdim=True)
     force = total / (normal_weight + pulls.sum(-1, keepdim=True))
