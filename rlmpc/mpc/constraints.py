@@ -83,7 +83,7 @@ class FootCone(nn.Module):
     def __init__(self, body: Body, settings: MpcSettings) -> None:
         super().__init__()
         arms = [settings.sole_share * body.sole_half_width, settings.sole_share * body.sole_half_length]
-        slopes = torch.tensor([*arms, settings.yaw_moment_m]).double() / MOMENT_ARM_M
+        slopes = torch.tensor([*arms, settings.yaw_moment_m], dtype=torch.float64) / MOMENT_ARM_M
         self.register_buffer("moment_slopes", slopes, persistent=False)
         self.ceiling = settings.force_ceiling
 

@@ -45,7 +45,8 @@ class Predictive(nn.Module):
         body: the robot.
         settings: model, cost, constraints, solver.
         num_envs: B.
-        device: where it solves. `.double()` makes it exact for tests.
+        device: where it solves.
+        dtype: of its numbers and of all arguments; float64 is for tests.
 
     Raises:
         UserError: for settings that are not accepted.
@@ -64,7 +65,14 @@ class Predictive(nn.Module):
     failures: Tensor
     """Solves in a row that were not accepted (B,); more than `settings.max_failures` are a fault."""
 
-    def __init__(self, body: Body, settings: MpcSettings, num_envs: int, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        body: Body,
+        settings: MpcSettings,
+        num_envs: int,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
         check_settings(settings)
         settings.check()
@@ -79,7 +87,7 @@ class Predictive(nn.Module):
         self.register_buffer("wrench", torch.zeros(num_envs, 2, 6))
         self.register_buffer("fresh", torch.ones(num_envs, dtype=torch.bool))
         self.register_buffer("failures", torch.zeros(num_envs, dtype=torch.long))
-        self.to(device, torch.float32)
+        self.to(device, dtype)
 
     @torch.no_grad()
     def solve(self, state: Tensor, feet: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor) -> Solution:
@@ -94,12 +102,7 @@ class Predictive(nn.Module):
             friction: assumed coefficient (B,).
         """
         problem, turn = self.problem(state, feet, contacts, reference, friction)
-        fresh = self.fresh[:, None, None]
-        start = Iterate(
-            torch.where(fresh, problem.nominal, self.inputs),
-            self.multipliers,
-        )
-        end: Result = self.solver(problem, start)
+        end: Result = self.solver(problem, self.start(problem))
         local = self.model.predicted(problem, end.inputs)
         predicted = _rotated(local, turn)
         path = predicted[..., 3:6].clone()
@@ -129,6 +132,10 @@ class Predictive(nn.Module):
         follow[..., 3:6] -= position[:, None]
         here, follow = _rotated(here[:, None], turn.mT).squeeze(1), _rotated(follow, turn.mT)
         return self.model.condense(here, levers, contacts, follow, friction), turn
+
+    def start(self, problem: Problem) -> Iterate:
+        """Return where the solve of a problem begins: where the last one ended, or after a reset its nominal inputs."""
+        return Iterate(torch.where(self.fresh[:, None, None], problem.nominal, self.inputs), self.multipliers)
 
     def reset(self, mask: Tensor) -> None:
         """Forget the last solve where the mask (B,) says so."""

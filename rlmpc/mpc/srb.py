@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -63,32 +64,31 @@ class SingleRigidBody(nn.Module):
     def __init__(self, body: Body, settings: MpcSettings) -> None:
         super().__init__()
         num_steps, step = settings.horizon, settings.step_s
-        ago = torch.arange(num_steps).double()[:, None] - torch.arange(num_steps).double()
-        """Whole steps from the end of input j to state k + 1, in row k; negative where the input is later."""
-        to_rate = step * (ago >= 0.0)
-        to_position = step**2 * (ago + 0.5) * (ago >= 0.0)
-        angles = torch.tensor([*settings.orientation_weights, *settings.position_weights]).double()
-        rates = torch.tensor([*settings.angular_velocity_weights, *settings.velocity_weights]).double()
+        # Whole steps from the end of input j to state k + 1, in row k; negative where the input is later.
+        ago = np.subtract.outer(np.arange(num_steps), np.arange(num_steps))
+        to_rate = step * (ago >= 0)
+        to_position = step**2 * (ago + 0.5) * (ago >= 0)
+        angles = np.array([*settings.orientation_weights, *settings.position_weights])
+        rates = np.array([*settings.angular_velocity_weights, *settings.velocity_weights])
         curvature = angles[:, None, None] * (to_position.T @ to_position)
         curvature += rates[:, None, None] * (to_rate.T @ to_rate)
-        weight = body.mass * GRAVITY
-        unit = torch.tensor([weight] * 3 + [weight * MOMENT_ARM_M] * 3).double().repeat(NUM_FEET)
-        effort = torch.tensor(([settings.force_weight] * 3 + [settings.moment_weight] * 3) * NUM_FEET).double()
+        unit = np.tile(np.repeat([1.0, MOMENT_ARM_M], 3), NUM_FEET) * body.mass * GRAVITY
+        effort = np.tile(np.repeat([settings.force_weight, settings.moment_weight], 3), NUM_FEET)
         constants = {
-            "times": step * torch.arange(1, num_steps + 1).double(),
+            "times": step * np.arange(1, num_steps + 1),
             "to_rate": to_rate,
             "to_position": to_position,
-            "state_weights": torch.cat([angles, rates]),
+            "state_weights": np.concatenate([angles, rates]),
             "curvature": curvature,
             # S^-1 as a matrix of (step, axis) by (step, axis).
-            "inverse_curvature": torch.einsum("ijk,il->jikl", torch.linalg.inv(curvature), torch.eye(6).double()),
-            "inverse_inertia": torch.linalg.inv(torch.tensor(body.inertia).double()),
+            "inverse_curvature": np.einsum("ijk,il->jikl", np.linalg.inv(curvature), np.eye(6)),
+            "inverse_inertia": np.linalg.inv(body.inertia),
             "unit": unit,
             "effort": effort * unit**2,
-            "gravity": torch.tensor([0.0] * 5 + [-GRAVITY]).double(),
+            "gravity": np.array([0.0] * 5 + [-GRAVITY]),
         }
         for name, constant in constants.items():
-            self.register_buffer(name, constant, persistent=False)
+            self.register_buffer(name, torch.as_tensor(constant), persistent=False)
         self.mass = body.mass
 
     times: Tensor
