@@ -18,7 +18,7 @@ FLOORS = (
     ("rlmpc.contract",),
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
-    ("rlmpc.graphs",),
+    ("rlmpc.graphs", "rlmpc.mpc"),
     ("rlmpc.checkpoint", "rlmpc.tasks"),
     ("rlmpc.run",),
     ("rlmpc.envs",),
