@@ -40,7 +40,7 @@ class MpcSettings:
     """Largest moment about the vertical per normal force, N m/N."""
     solver: str = setting("admm", choices=("admm", "closed_form"))
     """A key of `rlmpc.mpc.solvers.SOLVERS`."""
-    iterations: int = setting(30, least=1, largest=1000)
+    iterations: int = setting(40, least=1, largest=1000)
     """Of `admm`, always all of them."""
     newton_steps: int = setting(3, least=0, largest=100)
     """After these iterations."""
