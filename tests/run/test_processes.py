@@ -18,7 +18,7 @@ import torch
 from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
 from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job, with_layout
-from tests.warm import free_port
+from tests.warm import reserved_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTY = ROOT / "tests/train_with_fault.py"
@@ -127,7 +127,7 @@ def start(warm, tmp_path) -> Callable[[str, str], subprocess.Popen[str]]:
         if launcher == "lightning":
             command = [sys.executable, str(FAULTY), "trainer.devices=2", *arguments(tmp_path)]
             return warm.start(command, spare=True, **pipes)
-        torchrun = ["-m", "torch.distributed.run", f"--master-port={free_port()}", "--nproc-per-node=2"]
+        torchrun = ["-m", "torch.distributed.run", f"--master-port={reserved_port()}", "--nproc-per-node=2"]
         return subprocess.Popen([sys.executable, *torchrun, str(FAULTY), *arguments(tmp_path)], text=True, **pipes)
 
     return start_launcher
