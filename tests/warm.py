@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -206,6 +207,8 @@ def serve() -> Any:
     """Import, and wait for requests; the code to run in a forked process, None at the end."""
     for module in IMPORTED:
         importlib.import_module(module)
+    # As a shell starts processes, even if nohup started pytest.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()
