@@ -207,8 +207,9 @@ def serve() -> Any:
     """Import, and wait for requests; the code to run in a forked process, None at the end."""
     for module in IMPORTED:
         importlib.import_module(module)
-    # As a shell starts processes, even if nohup started pytest.
+    # As a shell starts processes in the foreground, even if pytest was started by nohup, or in the background.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()
