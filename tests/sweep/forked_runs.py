@@ -1,6 +1,6 @@
 """`python forked_runs.py sweep=FILE`: `train.py`, except that the runs of the sweep are forked from this process.
 
-So they need not import again what takes seconds.
+So they need not import again what takes seconds, which is done here before the first.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import subprocess
 import sys
 from typing import Any
 
+import callbacks.make  # noqa: F401
+import rlmpc.run.trainer  # noqa: F401
 import train
 from rlmpc.run.command import run_command
 from rlmpc.sweep import run, worker

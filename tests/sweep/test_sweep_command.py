@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,18 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = """
-arguments: [task=toy, device=cpu, num_envs=8, agent.num_steps=8, trainer.max_epochs=6, checkpoint.every=1, 'logger=[csv]']
+arguments:
+  - task=toy
+  - device=cpu
+  - num_envs=32
+  - agent.num_steps=16
+  - agent.num_minibatches=1
+  - trainer.max_epochs=4
+  - checkpoint.every=1
+  - logger=[csv]
 space:
   agent.learning_rate: {float: [1e-4, 1e-2], log: true}
-  agent.num_epochs: {int: [1, 3]}
+  agent.num_epochs: {int: [1, 2]}
   agent.activation: {choice: [elu, tanh]}
 trials: 8
 metric: episode/length
@@ -46,10 +54,8 @@ def outcome(folder: Path, name: str) -> list[tuple]:
     """Settings and value of every trial."""
     cfg = read_sweep(folder / f"{name}.yaml")
     cfg.folder = str(folder / cfg.place)
-    return [
-        (trial.number, trial.state.name, trial.params, trial.value)
-        for trial in open_study(cfg, open_storage(cfg)).trials
-    ]
+    trials = open_study(cfg, open_storage(cfg)).trials
+    return [(trial.number, trial.state.name, trial.params, trial.value) for trial in trials]
 
 
 def finished(folder: Path, name: str) -> int:
@@ -71,8 +77,9 @@ def test_a_sweep_whose_workers_are_killed_ends_as_one_that_was_left_alone(sweep,
         while not [*(tmp_path / "logs/sweeps/killed").glob("trial_*/checkpoints/epoch=1.ckpt")][2 * number - 1 :]:
             assert worker.poll() is None, (tmp_path / "killed.txt").read_text()
             time.sleep(0.02)
-        for pid in (*children(worker.pid), worker.pid):
-            os.kill(pid, signal.SIGKILL)
+        for pid in (worker.pid, *children(worker.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         assert worker.wait(timeout=20) in (0, -signal.SIGKILL)
     assert finished(tmp_path, "killed") < 8
     assert sweep("killed").wait(timeout=200) == 0, (tmp_path / "killed.txt").read_text()
