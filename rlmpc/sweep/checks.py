@@ -44,13 +44,26 @@ def sweep_file(arguments: list[str]) -> str | None:
 def check_runs(cfg: SweepCfg, space: Space) -> TrainCfg:
     """Refuse settings that the runs of a sweep do not take, and a metric that they do not have.
 
-    Every end of a range and every choice is tried with the first ones of all others.
-
     Returns:
         The config of one of the runs.
 
     Raises:
         UserError: if there is one, with the sentence that a run would end with.
+    """
+    runs = composed_runs(cfg, space)
+    if any(run.env for run in runs):
+        from rlmpc.envs.make import env_config
+
+        for run in runs:
+            env_config(run.task, run.env)
+    return runs[0]
+
+
+def composed_runs(cfg: SweepCfg, space: Space) -> list[TrainCfg]:
+    """Compose runs in which every end of a range and every choice is tried with the first ones of all others.
+
+    Raises:
+        UserError: if one cannot be composed, apart from its `env.*`, or cannot be judged.
     """
     for key in (*read_train(cfg.arguments), *space):
         if key in OURS:
@@ -58,12 +71,7 @@ def check_runs(cfg: SweepCfg, space: Space) -> TrainCfg:
     runs = [compose_train(arguments)[0] for arguments in _extremes(cfg, space)]
     for run in runs:
         _check_measured(cfg, run)
-    if any(run.env for run in runs):
-        from rlmpc.envs.make import env_config
-
-        for run in runs:
-            env_config(run.task, run.env)
-    return runs[0]
+    return runs
 
 
 def _extremes(cfg: SweepCfg, space: Space) -> Iterator[list[str]]:
