@@ -141,15 +141,20 @@ def _work(
 
 
 def _report(cfg: SweepCfg, space: Space, study: optuna.Study, say: Callable[[str], None]) -> None:
+    from optuna.trial import TrialState
+
     from rlmpc.sweep.report import PLOT, counts, plot
     from rlmpc.sweep.run import command_line
 
-    said = counts(study)
-    say(f"{said}; other workers have those that are unfinished" if "unfinished" in said else said)
-    try:
-        best = study.best_trial
-    except ValueError as error:
-        raise RunError(f"no trial is complete; what each run printed is in '{cfg.place}/trial_*.txt'") from error
+    complete, unfinished = (
+        study.get_trials(deepcopy=False, states=(state,)) for state in (TrialState.COMPLETE, TrialState.RUNNING)
+    )
+    say(counts(study) + "; other workers have those that are unfinished" * bool(unfinished))
+    if not complete and unfinished:
+        return
+    if not complete:
+        raise RunError(f"no trial is complete; what each run printed is in '{cfg.place}/trial_*.txt'")
+    best = study.best_trial
     plot(cfg.place / PLOT, study, space, cfg.metric)
     say(f"best: trial {best.number} with {cfg.metric} = {best.value:.4g}; plot: {cfg.place / PLOT}")
     say(command_line([*cfg.arguments, *suggested(space, best)]))

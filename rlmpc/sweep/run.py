@@ -79,10 +79,10 @@ class TrialRun:
         code = self._process.poll()
         return code if code is None or code >= 0 else exit_code(-code)
 
-    def stop(self) -> None:
-        """Ask the run to finish its iteration, save and end."""
+    def stop(self, signum: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the run to finish its iteration, save and end; by `REQUEUE_SIGNAL`, to have its job requeued as well."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signum)
 
     def has_news(self) -> bool:
         """Return whether `metrics.csv` has grown since this was asked last."""

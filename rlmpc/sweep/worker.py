@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from optuna.trial import TrialState
 
+from rlmpc.run.stopping import REQUEUE_SIGNAL
 from rlmpc.sweep.queue import Claimed, Queue
 from rlmpc.sweep.run import STOPPED, TrialRun
 
@@ -21,7 +23,7 @@ READ_S = 2.0
 class Stop(Protocol):
     """Whether somebody wants the worker to stop; see `rlmpc.run.stopping.StopSignals`."""
 
-    received: int | None
+    received: signal.Signals | None
 
 
 @dataclass
@@ -77,8 +79,10 @@ class Worker:
         while True:
             if not is_stopping and (self._stop.received is not None or self.ended_with is not None):
                 is_stopping = True
+                # Not the signal itself: a terminal sends Ctrl-C to the runs too, and a second one ends them at once.
+                signum = REQUEUE_SIGNAL if self._stop.received == REQUEUE_SIGNAL else signal.SIGTERM
                 for active in filter(None, self._active):
-                    active.run.stop()
+                    active.run.stop(signum)
             for place, gpu in enumerate(self._places):
                 if not is_stopping and self._active[place] is None:
                     self._active[place] = self._begin(gpu)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,12 +27,12 @@ class FakeRun:
     def start(self, gpu: str | None) -> None:
         self.gpu = gpu
 
-    def stop(self) -> None:
-        self._is_stopped = True
+    def stop(self, signum: int = signal.SIGTERM) -> None:
+        self._is_stopped, self.signum = True, signum
 
     def code(self) -> int | None:
         if self._is_stopped:
-            return 143
+            return 128 + self.signum
         self._seen += 1
         return self._code if self._seen > len(self._values) else None
 
@@ -84,15 +85,27 @@ def test_a_run_that_fails_or_measures_nothing_is_no_reason_to_end(work):
     assert one.ended_with is None
 
 
-def test_a_worker_that_is_stopped_stops_its_runs_and_leaves_their_trials(work, opened):
+@pytest.mark.parametrize(
+    ("received", "sent"),
+    [
+        (signal.SIGTERM, signal.SIGTERM),
+        # A terminal sends it to the runs as well, which a second one would end at once.
+        (signal.SIGINT, signal.SIGTERM),
+        # So that the runs requeue their SLURM job.
+        (signal.SIGUSR1, signal.SIGUSR1),
+    ],
+)
+def test_a_worker_that_is_stopped_stops_its_runs_and_leaves_their_trials(work, opened, received, sent):
     stop = SimpleNamespace(received=None)
 
     class Stopping(FakeRun):
         def values(self) -> dict[int, float]:
-            stop.received = 15
+            stop.received = received
             return super().values()
 
-    _, study, _ = work(Stopping([1.0] * 9), FakeRun([2.0] * 9), places=("0", "1"), stop=stop)
+    runs = [Stopping([1.0] * 9), FakeRun([2.0] * 9)]
+    _, study, _ = work(*runs, places=("0", "1"), stop=stop)
+    assert [run.signum for run in runs] == [sent, sent]
     assert [trial.state.name for trial in study.trials] == ["RUNNING", "RUNNING"]
     assert opened()[1].next().trial.number == 0
 
