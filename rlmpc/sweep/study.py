@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvin
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from rlmpc.errors import UserError
@@ -43,7 +44,7 @@ def open_study(cfg: SweepCfg, storage: BaseStorage) -> optuna.Study:
     return optuna.create_study(
         storage=storage,
         study_name=cfg.place.name,
-        direction=cfg.direction,
+        direction=StudyDirection[cfg.direction.upper()],
         sampler=SamplerOfTrials(cfg.sampler, cfg.seed),
         pruner=_pruner(cfg),
         load_if_exists=True,
