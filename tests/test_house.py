@@ -49,6 +49,7 @@ LIBRARIES = {
     "warp": ("rlmpc.envs.isaaclab", "rlmpc.tasks"),
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
+    "viser": ("rlmpc.play.live",),
 }
 """Library -> the only modules and rooms that import it."""
 
@@ -184,8 +185,11 @@ def test_no_module_and_no_function_is_long():
 
 def test_every_package_that_is_imported_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    requirements = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
-    declared = {_normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+    groups = project["dependency-groups"]
+    requirements = [*project["project"]["dependencies"], *groups["live"], *groups["dev"]]
+    declared = {
+        _normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements if isinstance(requirement, str)
+    }
     distributions = importlib.metadata.packages_distributions()
     imported = {name.split(".")[0] for path in [*FILES, *ROOT.glob("benchmarks/*.py")] for name in imports_of(path)}
     foreign = imported - sys.stdlib_module_names - {"rlmpc", "callbacks", "train", "play", "benchmarks"}

@@ -33,7 +33,9 @@ def imported_packages(place: Path) -> set[str]:
 
 
 def declared(requirements: list[str]) -> set[str]:
-    return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
+    return {
+        re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements if isinstance(requirement, str)
+    }
 
 
 @pytest.mark.parametrize("who", IMPORTED_FROM)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,21 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
     check_metrics(cfg.metrics or ())
     if cfg.ckpt is None and cfg.run.dir is not None:
         raise UserError("'run.dir' needs ckpt=PATH")
+    if cfg.live:
+        _check_live(cfg)
     return cfg, opened
+
+
+def _check_live(cfg: PlayCfg) -> None:
+    """Refuse live play without its library, or together with what writes files."""
+    if importlib.util.find_spec("viser") is None:
+        raise UserError("live=true needs viser, which is not installed; `uv pip install --group live` installs it")
+    if other := next((key for key in ("video", "export", "metrics", "episodes") if getattr(cfg, key)), None):
+        raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
+    if cfg.run.dir is not None:
+        raise UserError("'run.dir' has no effect with live=true, which writes nothing")
+    if cfg.task.simulator == "toy":
+        raise UserError(f"task '{cfg.task.name}' has no robot to show on a page")
 
 
 def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, Any]:

@@ -1,0 +1,75 @@
+"""Plays a policy live: starts the robots, the page and the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.config.play import PlayCfg
+from rlmpc.contract.live import LiveWorld, Played
+from rlmpc.errors import UserError
+from rlmpc.evaluation.grid import make_trials
+from rlmpc.play.in_mujoco import MujocoGround, check_effects
+from rlmpc.play.live.page import Page
+from rlmpc.play.live.policies import beside, for_mujoco
+from rlmpc.play.live.server import PageServer, address, open_server
+
+AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
+DEFAULT_RANGES = {"lin_vel_x": (-1.0, 1.0), "lin_vel_y": (-0.5, 0.5), "ang_vel_z": (-1.0, 1.0)}
+"""Of the command's numbers where the policy does not say what it was trained on [m/s, rad/s]."""
+
+
+def play_live(cfg: PlayCfg, opened: Checkpoint | Path, console: Console) -> None:
+    """Show the page until Ctrl-C, or for `steps` control steps.
+
+    Raises:
+        UserError: if the policy does not fit, or the page cannot be opened.
+    """
+    server = open_server(cfg.host, cfg.port, cfg.task.name)
+    try:
+        world, played, load = _start(cfg, opened, console)
+        try:
+            page = _page(cfg, server, world, played, load)
+            console.print(address(cfg.host, server.get_port()))
+            _run(page, cfg.steps)
+            console.print(f"{page.num_steps} control steps; real-time factor {page.loop.real_time_factor:.2f}")
+        finally:
+            world.close()
+    finally:
+        server.stop()
+
+
+def _run(page: Page, steps: int | None) -> None:
+    while steps is None or page.num_steps < steps:
+        page.loop.turn()
+
+
+def _start(
+    cfg: PlayCfg, opened: Checkpoint | Path, console: Console
+) -> tuple[LiveWorld, Played, Callable[[Path], Played]]:
+    """Return the robots, the policy that acts first, and what reads another one."""
+    if isinstance(opened, Checkpoint) and cfg.backend != "mujoco":
+        raise UserError("live=true needs backend=mujoco")
+    from rlmpc.sim2sim.live import MujocoWorld
+
+    check_effects(cfg, opened)
+    played = for_mujoco(opened if isinstance(opened, Path) else opened.path)
+    return MujocoWorld(played, cfg.seed), played, for_mujoco
+
+
+def _page(cfg: PlayCfg, server: PageServer, world: LiveWorld, played: Played, load: Callable[[Path], Played]) -> Page:
+    ground = MujocoGround(world.terrains, world.num_levels)
+    command = [0.0, 0.0, 0.0] if cfg.command is None else cfg.command
+    trial = make_trials(ground, cfg.terrains, cfg.levels or [0], [command])[0]
+    ranges = []
+    for axis, number in zip(AXES, trial.command, strict=True):
+        low, high = (played.command_ranges or {}).get(axis, DEFAULT_RANGES[axis])
+        if not low <= number <= high:
+            raise UserError(f"{axis} = {number:g} lies outside the range of the page's slider: {low:g} to {high:g}")
+        # A policy that was trained on one number only still gets a slider.
+        ranges.append((low, high) if high > low else DEFAULT_RANGES[axis])
+    start = (trial.terrain, trial.level, (trial.command[0], trial.command[1], trial.command[2]))
+    return Page(server, world, ranges, start, played, lambda: beside(played.path), load)

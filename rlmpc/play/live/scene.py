@@ -1,0 +1,84 @@
+"""Draws robots from the primitives of their description, and their ground."""
+
+from __future__ import annotations
+
+import numpy as np
+import trimesh
+import viser
+
+from rlmpc.contract.live import Shape, Snapshot
+from rlmpc.robots.description import Body, CollisionShape, RobotDescription
+
+ROBOT_COLOUR, GROUND_COLOUR = (70, 90, 120), (150, 142, 132)
+
+
+class Scene:
+    """The robots and the ground on the page.
+
+    Args:
+        server: where they are drawn.
+        description: the robot's; all robots are the same.
+        snapshot: how many there are, and where.
+    """
+
+    def __init__(self, server: viser.ViserServer, description: RobotDescription, snapshot: Snapshot) -> None:
+        self._server = server
+        self.follows = True
+        """Whether the picture moves with the first robot."""
+        server.scene.set_up_direction("+z")
+        server.initial_camera.position, server.initial_camera.look_at = (2.5, -2.5, 1.2), (0.0, 0.0, 0.0)
+        # Everything hangs below one frame, which moves against the robot: so the user's camera stays the user's.
+        self._frame = server.scene.add_frame("/world", show_axes=False)
+        self._bodies = {
+            index: self._add_body(index, body, snapshot)
+            for index, body in enumerate(description.bodies)
+            if body.collision
+        }
+
+    def show_ground(self, ground: Shape) -> None:
+        """Replace the ground."""
+        self._server.scene.add_mesh_simple(
+            "/world/ground", ground.vertices, ground.faces, color=GROUND_COLOUR, flat_shading=True, side="double"
+        )
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Move the robots."""
+        with self._server.atomic():
+            for index, handle in self._bodies.items():
+                handle.batched_positions = snapshot.body_pos[:, index].astype(np.float32)
+                handle.batched_wxyzs = snapshot.body_quat_wxyz[:, index].astype(np.float32)
+            self._frame.position = -snapshot.body_pos[0, 0] if self.follows else np.zeros(3)
+
+    def _add_body(self, index: int, body: Body, snapshot: Snapshot) -> viser.BatchedMeshHandle:
+        vertices, faces = _merged([_mesh_of(shape) for shape in body.collision])
+        return self._server.scene.add_batched_meshes_simple(
+            f"/world/robots/{body.name}",
+            vertices,
+            faces,
+            batched_wxyzs=snapshot.body_quat_wxyz[:, index],
+            batched_positions=snapshot.body_pos[:, index],
+            batched_colors=ROBOT_COLOUR,
+            lod="off",
+        )
+
+
+def _mesh_of(shape: CollisionShape) -> trimesh.Trimesh:
+    """Return a primitive's triangles in the frame of its body."""
+    if shape.kind == "box":
+        mesh = trimesh.creation.box(2.0 * np.array(shape.size))
+    elif shape.kind == "sphere":
+        mesh = trimesh.creation.icosphere(subdivisions=2, radius=shape.size[0])
+    else:
+        radius, half_length = shape.size
+        mesh = trimesh.creation.capsule(2.0 * half_length, radius, count=[16, 8])
+        mesh.apply_translation(-mesh.bounds.mean(axis=0))
+    pose = trimesh.transformations.quaternion_matrix(shape.quat_wxyz)
+    pose[:3, 3] = shape.pos
+    return mesh.apply_transform(pose)
+
+
+def _merged(meshes: list[trimesh.Trimesh]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the vertices (V, 3) and triangles (F, 3) of several meshes as of one."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = [mesh.faces + start for mesh, start in zip(meshes, starts, strict=False)]
+    return np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces)

@@ -1,0 +1,327 @@
+"""The page of live play with a robot in MuJoCo, driven through its controls and from a browser's side."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import play
+from rlmpc.contract.contract import Contract
+from rlmpc.contract.live import Played
+from rlmpc.errors import UserError
+from rlmpc.sim2sim.live import MujocoWorld
+from tests.sim2sim import conftest as sim2sim
+from tests.sim2sim.conftest import contract_of
+
+viser = pytest.importorskip("viser")
+
+from rlmpc.play.live.loop import Loop  # noqa: E402
+from rlmpc.play.live.page import Page, within  # noqa: E402
+from rlmpc.play.live.server import PageServer, open_server  # noqa: E402
+from rlmpc.robots.g1.config import G1  # noqa: E402
+
+# Fixtures of another folder's conftest.
+contract_data, export = sim2sim.contract_data, sim2sim.export
+
+RANGES = [(-0.5, 1.0), (-0.5, 0.5), (-1.0, 1.0)]
+
+
+class Still:
+    """Answers the same, whatever it sees, and counts how often its memory was emptied."""
+
+    def __init__(self, num_actions: int, answer: float = 0.0) -> None:
+        self.answer, self.seen, self.num_resets = np.full(num_actions, answer), {}, 0
+
+    def act(self, observations: dict[str, np.ndarray]) -> np.ndarray:
+        self.seen = observations
+        return self.answer
+
+    def reset(self) -> None:
+        self.num_resets += 1
+
+
+def still(contract: Contract, name: str = "epoch=0.ckpt") -> Played:
+    return Played(Path(name), contract, ("policy",), Still(contract.num_actions), None)
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return Contract.from_dict(contract_of(G1))
+
+
+@pytest.fixture
+def world(contract) -> MujocoWorld:
+    return MujocoWorld(still(contract), seed=0)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PageServer]:
+    server = open_server("127.0.0.1", free_port(), "test")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def others() -> dict[str, Played | UserError]:
+    """What the page's list of checkpoints leads to, by name."""
+    return {}
+
+
+@pytest.fixture
+def page(server, world, contract, others) -> Page:
+    server.gui.reset()
+    server.scene.reset()
+    played = others["epoch=0.ckpt"] = still(contract)
+    world.let_act(played)
+
+    def load(path: Path) -> Played:
+        found = others[path.name]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    names = lambda: {name: Path(name) for name in others}  # noqa: E731
+    return Page(server, world, RANGES, ("flat", 0, (0.0, 0.0, 0.0)), played, names, load)
+
+
+def click(handle) -> None:
+    """Do what the server does when a browser says that a button was pressed."""
+    for callback in handle._impl.update_cb:
+        callback(viser.GuiEvent(None, None, handle))
+
+
+def turn(page: Page, steps: int = 1) -> None:
+    goal = page.num_steps + steps
+    while page.num_steps < goal:
+        page.loop.turn()
+
+
+def command_seen(page: Page) -> np.ndarray:
+    """The newest frame of the command in the policy's observation; see `contract_of` for where it lies."""
+    terms = page.world.contract.observations.groups["policy"]
+    ends = np.cumsum([term.dim * term.history for term in terms])
+    end = ends[[term.name for term in terms].index("velocity_command")]
+    return page.world._played.policy.seen["policy"][end - 3 : end]
+
+
+def test_a_slider_reaches_the_policys_observation_within_two_steps(page: Page):
+    turn(page)
+    assert not command_seen(page).any()
+    page.sliders[0].value = 0.4
+    turn(page, 2)
+    np.testing.assert_allclose(command_seen(page), [0.4, 0.0, 0.0], atol=1e-6)
+    assert page.plots._rows[-1][1] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(("sent", "meant"), [(7.0, 1.0), (-7.0, -0.5), (float("nan"), 0.0), (float("inf"), 0.0)])
+def test_a_number_outside_its_range_is_brought_into_it(page: Page, sent: float, meant: float):
+    page.sliders[0].value = sent
+    turn(page, 2)
+    assert command_seen(page)[0] == pytest.approx(meant)
+
+
+def test_names_outside_the_lists_are_not_followed(page: Page):
+    page.terrain._impl.value = "../../etc/passwd"
+    page._place()
+    page.checkpoints._impl.value = "/tmp/other.ckpt"
+    page._swap()
+    assert page.message.value == "there is no such checkpoint"
+    turn(page, 2)
+    assert page.world._simulation is not None
+
+
+def test_the_button_makes_it_stand_still(page: Page):
+    page.sliders[2].value = 0.8
+    turn(page, 2)
+    click(page.halt)
+    turn(page, 2)
+    assert not command_seen(page).any()
+
+
+def test_a_push_changes_the_velocity_in_the_frame_of_the_heading(page: Page):
+    turn(page)
+    before = page.world.snapshot().velocity[0]
+    page.push_from.value = "to the left"
+    page.push_speed.value = 1.5
+    click(page.push)
+    page.loop.pause(True)
+    page.loop.turn()
+    np.testing.assert_allclose(page.world.snapshot().velocity[0] - before, [0.0, 1.5, 0.0], atol=0.05)
+
+
+def test_a_reset_puts_it_back_and_empties_the_memory(page: Page):
+    turn(page, 30)
+    policy, height = page.world._played.policy, page.world.snapshot().body_pos[0, 0, 2]
+    policy.num_resets = 0
+    click(page.reset)
+    page.loop.pause(True)
+    page.loop.turn()
+    assert policy.num_resets == 1
+    assert page.world.snapshot().body_pos[0, 0, 2] > height
+
+
+def test_it_pauses_and_takes_single_steps(page: Page):
+    turn(page)
+    click(page.pause)
+    for _ in range(3):
+        page.loop.turn()
+    assert page.num_steps == 1 and page.loop.real_time_factor == 0.0
+    click(page.step)
+    for _ in range(5):
+        page.loop.turn()
+    assert page.num_steps == 2
+    click(page.pause)
+    turn(page, 3)
+
+
+def test_another_ground_and_level_are_built_and_drawn(page: Page):
+    page.terrain.value = "stairs_up"
+    page.level.value = 9
+    deadline = time.monotonic() + 10.0
+    while page.message.value != "stairs_up at level 9" and time.monotonic() < deadline:
+        page.loop.turn()
+    assert page.world.snapshot().body_pos[0, 0, 2] < 0.0, "it starts in the pit"
+
+
+def test_a_checkpoint_is_swapped_while_the_robot_goes_on(page: Page, contract, others):
+    others["epoch=1.ckpt"] = other = still(contract, "epoch=1.ckpt")
+    page.checkpoints.options = tuple(others)
+    turn(page, 5)
+    before = page.world.snapshot().body_pos[0, 0]
+    page.checkpoints.value = "epoch=1.ckpt"
+    turn(page, 2)
+    assert page.world._played is other and other.policy.seen
+    assert page.message.value == "epoch=1.ckpt acts"
+    assert np.abs(page.world.snapshot().body_pos[0, 0] - before).max() < 0.1, "it was not put back"
+
+
+def test_a_checkpoint_of_another_contract_is_refused_and_the_old_one_goes_on(page: Page, others, contract):
+    data = contract_of(G1)
+    data["observations"]["policy"][1]["scale"] = 0.1
+    others["epoch=1.ckpt"] = still(Contract.from_dict(data), "epoch=1.ckpt")
+    page.checkpoints.options = tuple(others)
+    page.checkpoints.value = "epoch=1.ckpt"
+    turn(page, 2)
+    assert "does not fit this environment" in page.message.value and "scale" in page.message.value
+    assert page.world._played is others["epoch=0.ckpt"]
+
+
+def test_a_broken_checkpoint_is_refused_and_the_old_one_goes_on(page: Page, others):
+    others["epoch=2.ckpt"] = UserError("'epoch=2.ckpt' is damaged")
+    page.checkpoints.options = tuple(others)
+    page.checkpoints.value = "epoch=2.ckpt"
+    turn(page, 2)
+    assert page.message.value == "'epoch=2.ckpt' is damaged"
+    assert page.world._played is others["epoch=0.ckpt"]
+
+
+def test_robots_are_drawn_where_they_are_and_the_picture_follows(page: Page):
+    turn(page, 3)
+    page._next["frame"] = 0.0
+    page.show()
+    now = page.world.snapshot()
+    np.testing.assert_allclose(page.scene._bodies[0].batched_positions[0], now.body_pos[0, 0], atol=1e-5)
+    np.testing.assert_allclose(page.scene._frame.position, -now.body_pos[0, 0], atol=1e-5)
+    assert len(page.scene._bodies) == sum(bool(body.collision) for body in G1.description.bodies)
+
+
+def test_torques_are_shown_against_their_limits(page: Page):
+    turn(page, 3)
+    page.plots.show(page.world.snapshot())
+    assert np.abs(page.plots.torques.data[1]).max() <= 1.0 + 1e-6
+    assert " of " in page.plots.hardest.value
+
+
+def test_a_fall_starts_anew_and_is_said(page: Page):
+    page.push_speed.value = 3.0
+    for _ in range(3):
+        click(page.push)
+    page.loop.speed = 4.0
+    turn(page, 150)
+    assert page.message.value == "starts anew: bad_orientation"
+
+
+class Clockwork:
+    """A world that does nothing, fifty times a second."""
+
+    contract = type("Contract", (), {"control_dt": 0.02})
+
+    def step(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("speed", [0.5, 4.0])
+def test_the_loop_keeps_the_pace(speed: float):
+    steps = []
+    loop = Loop(Clockwork(), steps.append)  # type: ignore[arg-type]
+    loop.speed = speed
+    start = time.perf_counter()
+    while len(steps) < 20:
+        loop.turn()
+    assert time.perf_counter() - start == pytest.approx(19 * 0.02 / speed, rel=0.5)
+
+
+def test_numbers_come_into_their_ranges():
+    assert [within(x, 1.0, 2.0) for x in (0.0, 1.5, 9.0, float("nan"))] == [1.0, 1.5, 2.0, 1.0]
+
+
+def test_a_browser_cannot_open_a_tunnel(server):
+    assert server.request_share_url() is None
+    assert server._share_tunnel is None
+
+
+def test_a_port_in_use_ends_with_a_sentence(command, export):
+    folder = export()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code, _, err = command(play.main, f"ckpt={folder}", "live=true", f"port={port}", "steps=1")
+    assert code == 2
+    assert f"the page cannot be at host=127.0.0.1 port={port}: Address already in use" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["host=no.such.host.invalid"], "the page cannot be at host=no.such.host.invalid"),
+        (["port=0"], "'port' must be at least 1"),
+        (["video=true"], "'video' has no effect with live=true"),
+        (["run.dir=here"], "'run.dir' has no effect with live=true"),
+        (["command=[5,0,0]"], "lin_vel_x = 5 lies outside the range of the page's slider: -0.5 to 1"),
+        (["terrains=[stares_up]"], "did you mean"),
+        (["num_envs=3"], "'num_envs' has no effect in MuJoCo"),
+    ],
+)
+def test_bad_input_is_refused(command, export, arguments: list[str], sentence: str):
+    code, _, err = command(play.main, f"ckpt={export()}", "live=true", "steps=1", *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert sentence in err
+
+
+def test_without_viser_it_ends_with_a_sentence(command, export, monkeypatch):
+    monkeypatch.setitem(sys.modules, "viser", None)
+    code, _, err = command(play.main, f"ckpt={export()}", "live=true")
+    assert code == 2
+    assert "live=true needs viser, which is not installed" in err
+
+
+def test_the_command_shows_the_page_and_says_where(command, export: Callable[..., Path]):
+    port = free_port()
+    code, out, err = command(play.main, f"ckpt={export()}", "live=true", f"port={port}", "steps=5")
+    assert (code, err) == (0, "")
+    assert f"live page at http://127.0.0.1:{port}, only from this machine" in out
+    assert "5 control steps; real-time factor" in out
