@@ -52,7 +52,9 @@ def _start(
 ) -> tuple[LiveWorld, Played, Callable[[Path], Played]]:
     """Return the robots, the policy that acts first, and what reads another one."""
     if isinstance(opened, Checkpoint) and cfg.backend != "mujoco":
-        raise UserError("live=true needs backend=mujoco")
+        from rlmpc.play.live.isaaclab import start_isaaclab
+
+        return start_isaaclab(cfg, opened, console)
     from rlmpc.sim2sim.live import MujocoWorld
 
     check_effects(cfg, opened)

@@ -1,0 +1,84 @@
+"""What live play does to a running Isaac Lab environment, and sees of it, between two steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from isaaclab.envs import ManagerBasedRLEnv
+from isaaclab.sim.utils import get_current_stage
+from isaaclab.utils.math import quat_apply, yaw_quat
+from isaaclab.utils.mesh import create_trimesh_from_geom_mesh
+
+from rlmpc.contract.live import Shape, Snapshot
+from rlmpc.envs.isaaclab.contract import ROBOT
+from rlmpc.envs.isaaclab.measuring import Measuring
+
+AROUND_M = 12.0
+"""Half the side of the square of ground around the first robot's start that is shown."""
+
+
+class Driving:
+    """Commands and pushes robots and looks at them.
+
+    Args:
+        env: the environment.
+        measuring: how its robots are measured.
+        body_names: the bodies to look at, in this order.
+    """
+
+    def __init__(self, env: ManagerBasedRLEnv, measuring: Measuring, body_names: Sequence[str]) -> None:
+        self._env, self._measuring = env, measuring
+        self._robot: Any = env.scene[ROBOT]
+        self._body_ids = [self._robot.body_names.index(name) for name in body_names]
+        self._mesh: Shape | None = None
+
+    def command(self, command: tuple[float, float, float]) -> None:
+        """Command vx, vy [m/s] and yaw rate [rad/s] everywhere, from now on."""
+        self._measuring.command_now(torch.tensor([command] * self._env.num_envs))
+
+    def push(self, change: tuple[float, float]) -> None:
+        """Change the horizontal velocity of all roots by (x, y) [m/s] in the frame of the heading."""
+        data = self._robot.data
+        velocity = data.root_vel_w.torch.clone()
+        in_heading = torch.tensor([[*change, 0.0]], device=velocity.device).expand(len(velocity), 3)
+        velocity[:, :3] += quat_apply(yaw_quat(data.root_quat_w.torch), in_heading)
+        self._robot.write_root_velocity_to_sim_index(root_velocity=velocity)
+
+    def snapshot(self) -> Snapshot:
+        """Return how the robots are now."""
+        data = self._robot.data
+        pose = data.body_link_pose_w.torch[:, self._body_ids]
+        return Snapshot(
+            pose[..., :3].cpu().numpy().copy(),
+            # Isaac Lab's quaternions are (x, y, z, w).
+            pose[..., [6, 3, 4, 5]].cpu().numpy(),
+            self._measuring.motion()["velocity"].cpu().numpy(),
+            self._robot.actuators.applied_effort.torch.cpu().numpy().copy(),
+        )
+
+    def ground(self) -> Shape:
+        """Return the ground around the start of the first environment's robot."""
+        if self._mesh is None:
+            self._mesh = self._read_ground()
+        vertices, faces = self._mesh.vertices, self._mesh.faces
+        origin = self._env.scene.env_origins[0, :2].cpu().numpy()
+        distance = vertices[:, :2] - origin
+        corners = distance[faces]
+        # Triangles that overlap the square; a large one may have all its corners outside.
+        is_near = ((corners.min(axis=1) < AROUND_M) & (corners.max(axis=1) > -AROUND_M)).all(axis=1)
+        used, near = np.unique(faces[is_near], return_inverse=True)
+        return Shape(vertices[used], near.reshape(-1, 3))
+
+    def _read_ground(self) -> Shape:
+        terrain = self._env.scene.terrain
+        assert terrain is not None
+        if terrain.cfg.terrain_type == "plane":
+            side = 100.0
+            corners = np.array([(-side, -side, 0), (side, -side, 0), (side, side, 0), (-side, side, 0)], dtype=float)
+            return Shape(corners, np.array([(0, 1, 2), (0, 2, 3)]))
+        prim = get_current_stage().GetPrimAtPath(f"{terrain.terrain_prim_paths[0]}/mesh")
+        mesh = create_trimesh_from_geom_mesh(prim)
+        return Shape(np.asarray(mesh.vertices), np.asarray(mesh.faces))
