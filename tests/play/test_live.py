@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from tests.sim2sim import conftest as sim2sim
 from tests.sim2sim.conftest import contract_of
 
 viser = pytest.importorskip("viser")
+import msgspec  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
+from websockets.typing import Subprotocol  # noqa: E402
 
 from rlmpc.play.live.loop import Loop  # noqa: E402
 from rlmpc.play.live.page import Page, within  # noqa: E402
@@ -71,6 +75,36 @@ def server() -> Iterator[PageServer]:
     server = open_server("127.0.0.1", free_port(), "test")
     yield server
     server.stop()
+
+
+class Browser:
+    """Speaks to the page as a browser does."""
+
+    def __init__(self, server: PageServer) -> None:
+        url = f"ws://127.0.0.1:{server.get_port()}"
+        self._socket = connect(url, subprotocols=[Subprotocol(f"viser-v{viser.__version__}")], max_size=None)
+        ahead = {"wxyz": [1, 0, 0, 0], "position": [1, 0, 0], "look_at": [0, 0, 0], "up_direction": [0, 0, 1]}
+        self.send("ViewerCameraMessage", **ahead, fov=1.0, near=0.1, far=99.0, image_height=9, image_width=9)
+        deadline = time.monotonic() + 5.0
+        while not server.get_clients() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def send(self, kind: str, **content: Any) -> None:
+        self._socket.send(msgspec.msgpack.encode({"type": kind, **content}))
+
+    def set(self, handle: Any, value: Any) -> None:
+        """Change a control."""
+        self.send("GuiUpdateMessage", uuid=handle._impl.uuid, updates={"value": value})
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def browser(server, page) -> Iterator[Browser]:
+    browser = Browser(server)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -271,6 +305,34 @@ def test_the_loop_keeps_the_pace(speed: float):
     while len(steps) < 20:
         loop.turn()
     assert time.perf_counter() - start == pytest.approx(19 * 0.02 / speed, rel=0.5)
+
+
+def test_a_browsers_slider_reaches_the_policy_within_a_tenth_of_a_second(page: Page, browser: Browser):
+    """The median of five: what else the machine does may delay one."""
+    turn(page, 10)
+    latencies = []
+    for value in (0.1, 0.2, 0.3, 0.4, 0.5):
+        start = time.perf_counter()
+        browser.set(page.sliders[0], value)
+        while abs(command_seen(page)[0] - value) > 1e-6 and time.perf_counter() < start + 5.0:
+            page.loop.turn()
+        latencies.append(time.perf_counter() - start)
+    print("latencies [ms]", [round(1000 * latency) for latency in latencies], "factor", page.loop.real_time_factor)
+    assert sorted(latencies)[2] < 0.1
+
+
+@pytest.mark.parametrize("sent", [1e9, "ten", None, [1, 2], {"a": 1}])
+def test_whatever_a_browser_sends_the_command_stays_in_its_range(page: Page, browser: Browser, sent: object):
+    turn(page)
+    browser.set(page.sliders[0], sent)
+    turn(page, 10)
+    assert command_seen(page)[0] in (0.0, 1.0)
+
+
+def test_a_browser_that_asks_for_a_tunnel_gets_none(page: Page, browser: Browser, server):
+    browser.send("ShareUrlRequest")
+    turn(page, 10)
+    assert server._share_tunnel is None
 
 
 def test_numbers_come_into_their_ranges():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rlmpc.envs.isaaclab.env import IsaacLabEnv
 
 LONGEST_S = 86_400.0
-"""Length of an episode [s]: it goes on until the robot falls or the user resets it."""
+"""Length of an episode [s]: a day."""
 
 
 def start_isaaclab(
@@ -41,10 +41,7 @@ def start_isaaclab(
     """
     groups = restore_policy(checkpoint).acting_groups
     device = resolve_device(cfg.device)
-    env_cfg = env_config(cfg.task, checkpoint.config["env"], cfg.env, checkpoint.path)
-    env_cfg.episode_length_s = LONGEST_S
-    # A robot may walk on beyond its tile.
-    env_cfg.terminations.left_tile = None
+    env_cfg = live_config(env_config(cfg.task, checkpoint.config["env"], cfg.env, checkpoint.path))
     env = make_measurable_env(cfg.task, env_cfg, cfg.num_envs or 1, device, cfg.seed, console.print)
     try:
         check_checkpoint(checkpoint, env.contract, groups)
@@ -54,6 +51,13 @@ def start_isaaclab(
         env.close()
         raise
     return world, played, lambda path: for_isaaclab(load_checkpoint(path), device)
+
+
+def live_config(env_cfg: Any) -> Any:
+    """Let episodes of a config in play mode go on until the robot falls, also beyond its tile; return the config."""
+    env_cfg.episode_length_s = LONGEST_S
+    env_cfg.terminations.left_tile = None
+    return env_cfg
 
 
 class IsaacLabWorld:
