@@ -52,8 +52,6 @@ def _check_live(cfg: PlayCfg) -> None:
         raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
     if cfg.run.dir is not None:
         raise UserError("'run.dir' has no effect with live=true, which writes nothing")
-    if cfg.task.simulator == "toy":
-        raise UserError(f"task '{cfg.task.name}' has no robot to show on a page")
 
 
 def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, Any]:

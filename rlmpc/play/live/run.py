@@ -28,6 +28,8 @@ def play_live(cfg: PlayCfg, opened: Checkpoint | Path, console: Console) -> None
     Raises:
         UserError: if the policy does not fit, or the page cannot be opened.
     """
+    if cfg.task.simulator == "toy":
+        raise UserError(f"task '{cfg.task.name}' has no robot to show on a page")
     server = open_server(cfg.host, cfg.port, cfg.task.name)
     try:
         world, played, load = _start(cfg, opened, console)
