@@ -2,6 +2,13 @@
 
 Everything else is a dotted override, for example `num_envs=1024 agent.gamma=0.98 env.episode_length_s=20`;
 `python train.py list=true` lists tasks, stages and agents.
+
+Examples:
+  python train.py task=toy                                a point mass, solved on a laptop in seconds
+  python train.py task=phase_1_scan_rl agent=rma seed=3   another task, another agent
+  python train.py stage=distill teacher_ckpt=latest       a student, from the newest teacher
+  python train.py resume=latest trainer.max_epochs=2000   go on with a run
+  python train.py config=RUN/config.yaml seed=4           the same settings again, with another seed
 """
 
 from __future__ import annotations

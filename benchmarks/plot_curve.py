@@ -41,6 +41,8 @@ def main(target: str, *runs: str) -> None:
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("iteration")
         axis.grid(alpha=0.3)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
     axes.flat[0].legend()
     figure.savefig(target, dpi=90)
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = re.compile(r"python (train\.py|play\.py|benchmarks/\w+\.py)((?: +[\w.]+=(?:\[[^\]]*\]|[^\s`\]]+))*)")
 ORIGINS = {"student_ckpt": "student", "resume": "run", "ckpt": "teacher", "teacher_ckpt": "teacher",
-           "init_ckpt": "teacher"}  # fmt: skip
+           "init_ckpt": "teacher", "config": "config"}  # fmt: skip
 """What is put in for a path in the documentation."""
 
 
@@ -38,7 +38,8 @@ def paths(tmp_path_factory) -> dict[str, Path]:
     distill = ["stage=distill", f"teacher_ckpt={teacher}", "agent.teacher_check_steps=0", "checkpoint.export=false"]
     train.main([*distill, *small, f"run.dir={folder / 'student'}"])
     return {
-        "teacher": teacher, "run": folder / "teacher", "student": folder / "student/checkpoints/last.ckpt"
+        "teacher": teacher, "run": folder / "teacher", "student": folder / "student/checkpoints/last.ckpt",
+        "config": folder / "teacher/config.yaml",
     }  # fmt: skip
 
 

@@ -271,6 +271,10 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["ckpt={ckpt}", "env.max_wnd=1"], "did you mean 'env.max_wind'?"),
         (["ckpt={ckpt}", "env.max_wind=9"], "'env.max_wind' must be at least 0 and below 'env.max_accel'"),
         (["ckpt={ckpt}", "run.dir=full"], "the run folder 'full' is not empty"),
+        (["task=toy", "policy=zero", "publish=new"], "'publish' needs ckpt=PATH"),
+        (["ckpt={ckpt}", "publish=new", "evaluate=false"], "'publish' needs a checkpoint and its evaluation"),
+        (["ckpt={ckpt}", "publish=new", "backend=mujoco"], "'publish' has no effect with backend=mujoco"),
+        (["ckpt={ckpt}", "publish=full/file"], "'full/file' is a file; publish=PATH takes a folder"),
         (["ckpt={ckpt}", "run.dir=full/file"], "the run folder 'full/file' is a file"),
         (["ckpt={ckpt}", "run.dir=full/file/below"], "the run folder 'full/file/below' cannot be written"),
     ],
@@ -284,6 +288,56 @@ def test_bad_input_ends_with_one_sentence_exit_code_2_and_nothing_written(comman
     err = refused(command, *(argument.format(ckpt=ckpt) for argument in arguments))
     assert sentence.format(metrics=", ".join(METRICS)) in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["ppo", "rma", "gru"])
+def test_a_published_policy_acts_as_its_checkpoint_does_and_is_not_overwritten(command, saved, kind: str, no_plots):
+    code, out, _ = command(play.main, f"ckpt={saved[kind]}", *SHORT, "publish=pub", "run.dir=results")
+    assert code == 0
+    assert "published in pub: " in out
+    assert command(play.main, "ckpt=pub", *SHORT, "run.dir=again")[0] == 0
+    assert Path("results/evaluation.csv").read_bytes() == Path("again/evaluation.csv").read_bytes()
+    assert "'pub/policy.ckpt' exists already and is not overwritten" in refused(command, "ckpt=pub", "publish=pub")
+
+
+def test_the_card_of_a_policy_says_what_it_is_how_it_was_trained_and_how_well_it_does(command, saved, no_plots):
+    assert command(play.main, f"ckpt={saved['gru']}", *SHORT, "publish=pub", "run.dir=results")[0] == 0
+    card, teacher = " ".join(Path("pub/README.md").read_text().split()), load_checkpoint(saved["ppo"])
+    whole = json.loads(Path("results/evaluation.json").read_text())["totals"]
+    for words in (
+        "- task `toy`, agent `student`, stage `distill`, iteration 2",
+        f"`{load_checkpoint(Path('pub/policy.ckpt')).sha256}`",
+        f"`{load_checkpoint(saved['gru']).sha256}`",
+        " python play.py ckpt=pub ",
+        " python train.py stage=finetune student_ckpt=pub ",
+        "2 iterations of 8 steps in 16 environments",
+        "stage=distill teacher_ckpt=PATH seed=1 trainer.max_epochs=2",
+        "agent.memory=gru agent.memory_width=8",
+        "env.max_wind=0.5",
+        f"iteration 2, SHA-256 of its checkpoint `{teacher.sha256}`",
+        f"| all | | 3 | {whole['success_rate']:.2f} | {whole['falls_per_minute']:.2f} | - |",
+        "- In the task's own simulation only: the policy moves no robot that MuJoCo could simulate.",
+    ):
+        assert words in card
+
+
+def test_a_published_policy_teaches_and_starts_new_runs_but_is_not_resumed(command, saved, no_plots):
+    for kind in ("ppo", "gru"):
+        assert command(play.main, f"ckpt={saved[kind]}", *SHORT, f"publish={kind}", f"run.dir=of_{kind}")[0] == 0
+    short = [*SMALL[:2], "trainer.max_epochs=1", "agent.num_steps=8", "logger=[]", "checkpoint.export=false"]
+    for number, arguments in enumerate(
+        (
+            ["stage=distill", "teacher_ckpt=ppo", "agent.teacher_check_steps=0"],
+            ["stage=finetune", "student_ckpt=gru"],
+            ["task=toy", "init_ckpt=ppo"],
+        )
+    ):
+        assert command(train.main, *arguments, *short, f"run.dir=run{number}")[0] == 0
+    code, _, err = command(train.main, "resume=ppo", "trainer.max_epochs=9", "run.dir=new")
+    assert code == 2
+    assert "'ppo/policy.ckpt' is a published policy" in err
+    assert "start a new run from its weights with init_ckpt=ppo/policy.ckpt" in err
+    assert not Path("new").exists()
 
 
 class Payload:

@@ -37,9 +37,10 @@ def origins(tmp_path_factory) -> dict[str, Path]:
 def stages(origins: dict[str, Path]) -> dict[str, list[str]]:
     """Every kind of learner, in the midst of its schedules."""
     distill = ["stage=distill", "agent.teacher_check_steps=3", "agent.beta_iterations=6"]
+    annealed = ["agent.final_max_std=0.5", "agent.final_entropy_coef=0", "agent.anneal_iterations=7"]
     predictions = ["agent.predictions={latent: 0.5, velocity: 0.5}"]
     return {
-        "ppo": ["task=toy"],
+        "ppo": ["task=toy", *annealed],
         "rma": ["task=toy", "agent=rma", "agent.history_every=3", "agent.regularizer_start=2"],
         "student": [*distill, f"teacher_ckpt={origins['rma']}", *predictions, "agent.leave_out_steps=3"],
         "gru": [*distill, f"teacher_ckpt={origins['ppo']}", "agent.memory=gru"],

@@ -22,8 +22,8 @@ CHECKPOINT_FORMAT = 3
 """Version of what we add to a Lightning checkpoint; files of another version are refused."""
 
 SECTION = "rlmpc"
-"""Key of our part of a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration, and the
-time at which it was `saved_s` [s since 1970]."""
+"""Key of our part of a Lightning checkpoint: `format`, the run's `config`, the `numbers` of the last iteration, the
+time at which it was `saved_s` [s since 1970], and what a published policy was `published_from`."""
 
 RANKS = "RolloutDataModule"
 """Key under which Lightning stores the state of the ranks: {"ranks": [`RolloutDataModule.rank_state` of each]}."""
@@ -61,6 +61,11 @@ class Checkpoint:
     def has_optimizer(self) -> bool:
         """Whether the file holds the state of the optimizer."""
         return bool(self.optimizer_states)
+
+    @property
+    def published_from(self) -> str | None:
+        """SHA-256 of the checkpoint that this file was published from, without what its run needs; else None."""
+        return self.content.get(SECTION, {}).get("published_from")
 
     @property
     def algorithm(self) -> str:

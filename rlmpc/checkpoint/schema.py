@@ -222,6 +222,7 @@ class Section(TypedDict):
     config: RunConfig
     numbers: Numbers
     saved_s: NotRequired[Number]
+    published_from: NotRequired[Text]
 
 
 @extensible

@@ -11,7 +11,7 @@ from rlmpc.config.train import RunCfg
 from rlmpc.run.folder import job_name, run_of, was_started_here
 from rlmpc.run.processes import is_requeued, slurm_job
 
-DROPPED = ("resume", "run.dir", "teacher_ckpt", "student_ckpt", "init_ckpt")
+DROPPED = ("resume", "config", "run.dir", "teacher_ckpt", "student_ckpt", "init_ckpt")
 """Arguments of the first start that say where it starts from and goes to; the rest holds for the run that goes on."""
 
 

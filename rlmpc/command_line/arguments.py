@@ -14,7 +14,7 @@ from rlmpc.config.paths import read_path
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.reading import MAX_DEPTH, shown
 from rlmpc.config.train import TrainCfg
-from rlmpc.errors import UserError
+from rlmpc.errors import UserError, nearest
 
 EXAMPLE = "write key=value, for example seed=3"
 
@@ -114,7 +114,9 @@ def _meant(argument: str, following: str, configs: Sequence[Any], path_key: str)
         return f"write {group}={argument}"
     if _is_there(argument):
         return f"write {path_key}={argument}"
-    return f"write {argument}=VALUE" if argument in names_of(configs) else EXAMPLE
+    names = names_of(configs)
+    known = [*names, *(name for group in GROUPS for name in choices(group)), "list", "help"]
+    return f"write {argument}=VALUE" if argument in names else f"{EXAMPLE}{nearest(argument, known)}"
 
 
 def _is_there(text: str) -> bool:

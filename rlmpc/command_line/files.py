@@ -60,16 +60,30 @@ def load_file(name: str) -> dict[str, Any]:
     Raises:
         UserError: if it cannot be read or holds no mapping in YAML.
     """
+    return read_mapping(_folder() / f"{name}.yaml", f"conf/{name}.yaml")
+
+
+def read_mapping(path: Path, shown_as: str) -> dict[str, Any]:
+    """Read a file of YAML, with text as values.
+
+    Args:
+        path: of the file.
+        shown_as: how messages call it.
+
+    Raises:
+        UserError: if it cannot be read or holds no mapping in YAML.
+    """
     try:
-        config = structure((_folder() / f"{name}.yaml").read_text())
+        config = structure(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as error:
-        raise UserError(f"conf/{name}.yaml cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{shown_as} cannot be read: {reason}") from error
     except UserError as error:
-        raise UserError(f"conf/{name}.yaml {str(error).removeprefix('it ')}") from error
+        raise UserError(f"{shown_as} {str(error).removeprefix('it ')}") from error
     if config is None:
         return {}
     if not isinstance(config, dict):
-        raise UserError(f"conf/{name}.yaml must hold a mapping")
+        raise UserError(f"{shown_as} must hold a mapping")
     return config
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rlmpc.checkpoint.fault_file import FaultFile, read_fault
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
+from rlmpc.checkpoint.published import check_unpublished
 from rlmpc.command_line.arguments import read_play
 from rlmpc.command_line.files import SOURCE, choices, load_choice
 from rlmpc.command_line.merge import finish
@@ -41,6 +42,10 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
         raise UserError("'run.dir' needs ckpt=PATH")
     if cfg.live:
         _check_live(cfg)
+    if cfg.publish is not None:
+        if not cfg.evaluate or opened is None:
+            raise UserError("'publish' needs a checkpoint and its evaluation; leave evaluate=false and exports out")
+        check_unpublished(Path(cfg.publish))
     return cfg, opened
 
 
@@ -48,7 +53,7 @@ def _check_live(cfg: PlayCfg) -> None:
     """Refuse live play without its library, or together with what writes files."""
     if importlib.util.find_spec("viser") is None:
         raise UserError("live=true needs viser, which is not installed; `uv pip install --group live` installs it")
-    if other := next((key for key in ("video", "export", "metrics", "episodes") if getattr(cfg, key)), None):
+    if other := next((key for key in ("video", "export", "publish", "metrics", "episodes") if getattr(cfg, key)), None):
         raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
     if cfg.run.dir is not None:
         raise UserError("'run.dir' has no effect with live=true, which writes nothing")

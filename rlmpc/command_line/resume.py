@@ -38,11 +38,17 @@ def compose_resume(overrides: dict[str, Any]) -> tuple[TrainCfg, Checkpoint]:
     where = overrides.pop("resume")
     if where is None:
         raise UserError("'resume' is empty; give a checkpoint, a run's folder or latest")
-    if overrides.get("init_ckpt") is not None:
-        raise UserError("'init_ckpt' starts a new run and 'resume' goes on with one that there is; give one of them")
+    for key in ("init_ckpt", "config"):
+        if overrides.get(key) is not None:
+            raise UserError(f"'{key}' starts a new run and 'resume' goes on with one that there is; give one of them")
     root = Path(overrides.get("run.root", RunCfg().root))
     checkpoint = find_checkpoint(where, root)
     path = checkpoint.path
+    if checkpoint.published_from is not None:
+        raise UserError(
+            f"'{path}' is a published policy, without the optimizer and the environments that a run goes on with; "
+            f"start a new run from its weights with init_ckpt={path}"
+        )
     _check_names(checkpoint, overrides)
     saved = {key: value for key, value in checkpoint.config.items() if key not in OWN}
     _drop_origin(saved, overrides, root)
@@ -94,16 +100,25 @@ def _drop_origin(saved: dict[str, Any], overrides: dict[str, Any], root: Path) -
 
 def _check_names(checkpoint: Checkpoint, overrides: dict[str, Any]) -> None:
     """Refuse a stage, task or agent other than the checkpoint's, and remove them from the overrides."""
-    config, algorithm = checkpoint.config, checkpoint.algorithm
+    config, algorithm, path = checkpoint.config, checkpoint.algorithm, checkpoint.path
     if algorithm not in ALGORITHMS:
-        raise UserError(f"'{checkpoint.path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
+        raise UserError(f"'{path}' holds an unknown agent '{algorithm}'; known: {', '.join(ALGORITHMS)}")
     if (composed := config["agent"]["algorithm"]) != algorithm:
         field = f"{SECTION}.config.agent.algorithm"
-        raise misfit(checkpoint.path, field, composed, f"it is {algorithm} in hyper_parameters")
-    for key, saved in {"stage": config["stage"], "task": config["task"]["name"], "agent": algorithm}.items():
+        raise misfit(path, field, composed, f"it is {algorithm} in hyper_parameters")
+    check_same({"stage": config["stage"], "task": config["task"]["name"], "agent": algorithm}, overrides, path)
+
+
+def check_same(names: Mapping[str, str], overrides: dict[str, Any], path: Path) -> None:
+    """Refuse a stage, task or agent other than those in a file, and remove them from the overrides.
+
+    Raises:
+        UserError: if one is another.
+    """
+    for key, saved in names.items():
         given = overrides.pop(key, saved)
         if given != saved:
-            raise UserError(f"'{key}' is '{saved}' in '{checkpoint.path}'; with {key}={given} it would be another run")
+            raise UserError(f"'{key}' is '{saved}' in '{path}'; with {key}={given} it would be another run")
 
 
 def check_fixed(saved: dict[str, Any], cfg: TrainCfg, path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from rlmpc.algorithms.table import ALGORITHMS
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import find_checkpoint
 from rlmpc.command_line.arguments import read_train
+from rlmpc.command_line.earlier import settings_of_earlier
 from rlmpc.command_line.files import SOURCE, load_choice, load_file
 from rlmpc.command_line.merge import finish
 from rlmpc.command_line.resume import compose_resume
 from rlmpc.config.agent import AgentCfg
 from rlmpc.config.overrides import flatten
+from rlmpc.config.reading import NULL, read_value
 from rlmpc.config.setting import inherited, settings_of
 from rlmpc.config.train import RunCfg, TrainCfg
 from rlmpc.errors import UserError
@@ -41,7 +43,8 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
     A task may adjust every agent under `agent`, and those of one algorithm under `agents.<algorithm>`; an agent's own
     file overrides both. A stage that starts from a checkpoint takes the task, the overrides of the environment and, if
     it keeps the policy, the network from there. A policy that starts with the weights of another one (`init_ckpt=PATH`)
-    has its network, and by default its task. A resumed run (`resume=PATH`) keeps its config, with the arguments on top.
+    has its network, and by default its task. A resumed run (`resume=PATH`) keeps its config, with the arguments on top;
+    so does a new one that starts from the settings of an earlier one (`config=FILE`).
 
     Returns:
         The config, and the checkpoints that the run builds upon.
@@ -56,6 +59,8 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
         return cfg, Opened(resumed=resumed)
     if "resume_allow_partial" in overrides:
         raise UserError("'resume_allow_partial' needs resume=PATH")
+    if overrides.get("config") is not None:
+        return _compose_from_earlier(Path(overrides["config"]), overrides)
     base = load_file("config")
     stage = load_choice("stage", overrides.pop("stage", None) or base.get("stage"))
     if "task" in overrides:
@@ -72,6 +77,30 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
         accepted = ", ".join(other.name for other in ALGORITHMS.values() if other.stage == stage["stage"])
         raise UserError(f"stage '{stage['stage']}' does not train agent '{algorithm.name}'; accepted: {accepted}")
     adjusted = {"agent": task.pop("agents", {}).get(algorithm.name, {})}
+    return _compose([base, stage, task, adjusted, agent], [], algorithm, Opened(None, origin, init), overrides, SOURCE)
+
+
+def _compose_from_earlier(path: Path, overrides: dict[str, Any]) -> tuple[TrainCfg, Opened]:
+    """Compose the config of a new run with the settings in an earlier one's file, the checkpoints it took included."""
+    saved = settings_of_earlier(path, overrides)
+    for key in [entry.name for entry in fields(TrainCfg) if entry.name.endswith("_ckpt")]:
+        if (where := saved.pop(key, None)) not in (None, NULL):
+            overrides.setdefault(key, read_value(where, str))
+    root = Path(overrides.get("run.root", RunCfg().root))
+    opened = Opened(None, _origin(saved["stage"], overrides, root), _init(saved["stage"], overrides, root))
+    return _compose([], [saved], ALGORITHMS[saved["agent"]["algorithm"]], opened, overrides, f"'{path}'")
+
+
+def _compose(
+    under: Sequence[Mapping[str, Any]],
+    over: Sequence[Mapping[str, Any]],
+    algorithm: Algorithm,
+    opened: Opened,
+    overrides: Mapping[str, Any],
+    source: str,
+) -> tuple[TrainCfg, Opened]:
+    """Compose the config of a new run from layers, with what its checkpoints hand on between `under` and `over`."""
+    origin, init = opened.origin, opened.init
     if init is not None and not _has_policy_of(init, algorithm):
         accepted = ", ".join(a.name for a in ALGORITHMS.values() if a.policy() is algorithm.policy())
         raise UserError(
@@ -82,12 +111,11 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
     kept = {} if origin is None else {"env": origin.config["env"]}
     if policy is not None:
         kept["agent"] = _taken_over(policy, algorithm.settings(), ("min_std", "max_std") if policy is init else ())
-    layers = [base, stage, task, adjusted, agent, kept]
     config = TrainCfg(agent=algorithm.settings())
-    cfg = finish(config, layers, overrides, SOURCE, taken_over=flatten(kept))
+    cfg = finish(config, [*under, kept, *over], overrides, source, taken_over=flatten(kept))
     if policy is not None:
         _check_network(policy, cfg.agent)
-    return cfg, Opened(origin=origin, init=init)
+    return cfg, opened
 
 
 def _origin(stage: str, overrides: dict[str, Any], root: Path) -> Checkpoint | None:

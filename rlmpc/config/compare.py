@@ -43,7 +43,9 @@ def shown(value: Any) -> str:
 
 
 def fields_of(value: Any) -> Mapping[str, Any] | None:
-    """Return the fields of a section; None for a value."""
+    """Return the fields of a section, without private ones, which nobody sets; None for a value."""
     if isinstance(value, Mapping):
         return value
-    return vars(value) if hasattr(value, "__dict__") and not callable(value) else None
+    if not hasattr(value, "__dict__") or callable(value):
+        return None
+    return {name: field for name, field in vars(value).items() if not name.startswith("_")}

@@ -36,6 +36,9 @@ class PlayCfg:
     """Whether to write `video.mp4`."""
     export: bool = setting(False, needs="ckpt")
     """Whether to write `export/policy.onnx` and the files that belong to it."""
+    publish: str | None = setting(None, path=True, needs="ckpt", excludes="backend")
+    """Folder to publish the policy in: `policy.ckpt` (all it takes to play, to export, to teach and to start with it)
+    and a card with the numbers of this evaluation, `README.md`."""
     terrains: list[str] | None = setting(None, needs="ckpt")
     """Kinds of ground to evaluate on; null takes all."""
     levels: list[int] | None = setting(None, distinct=True, needs="ckpt")
@@ -51,7 +54,9 @@ class PlayCfg:
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
     seed: int = setting(1, least=0, most=MAX_PROCESS_SEED)
+    """Of all that is drawn."""
     device: str = "auto"
+    """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
     num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
     """Environments side by side; null takes 63 on the CPU and 2016 on a GPU."""
     run: RunCfg = field(default_factory=RunCfg)

@@ -23,7 +23,9 @@ class NumEnvsCfg:
     """Environments each process steps when `num_envs` is not given."""
 
     cpu: int = setting(64, least=1, largest=MAX_ENVS)
+    """On the CPU."""
     cuda: int = setting(4096, least=1, largest=MAX_ENVS)
+    """On a GPU."""
 
 
 @dataclass
@@ -46,6 +48,7 @@ class RunCfg:
     dir: str | None = setting(None, path=True)
     """The run's folder; by default `<root>/<task>/<stage>/<time>`."""
     root: str = setting("logs", path=True)
+    """Folder of all runs; `latest` and `best` look there."""
 
 
 @dataclass
@@ -140,6 +143,8 @@ class TrainCfg:
     """Everything `train.py` accepts."""
 
     stage: str = MISSING
+    config: str | None = setting(None, path=True, fixed=TAKEN_OVER)
+    """`config.yaml` of an earlier run, whose settings a new run has. Other arguments change them."""
     resume: str | None = setting(None, path=True)
     """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
     here on."""

@@ -95,7 +95,13 @@ def _evaluate(
 ) -> None:
     for line in command_warnings(trials, env.command_names, checkpoint.command_ranges):
         console.print(line)
-    report_episodes(cfg, folder, evaluate(env, policy, trials, console.print), describe(checkpoint), console)
+    episodes = evaluate(env, policy, trials, console.print)
+    report_episodes(cfg, folder, episodes, describe(checkpoint), console)
+    if cfg.publish is not None:
+        # Its card says whether MuJoCo serves the policy, which nothing else here needs.
+        from rlmpc.play.publish import publish
+
+        publish(cfg, checkpoint, policy, env.command_names, episodes, console)
 
 
 def _film(

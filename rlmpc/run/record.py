@@ -35,7 +35,7 @@ def write_record(folder: Path, cfg: TrainCfg, arguments: Sequence[str]) -> None:
     from omegaconf import OmegaConf
 
     # First, as it tells whose folder this is.
-    (folder / VERSIONS).write_text(json.dumps(_versions() | {"arguments": list(arguments)}, indent=2) + "\n")
+    (folder / VERSIONS).write_text(json.dumps(versions() | {"arguments": list(arguments)}, indent=2) + "\n")
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_escaped(asdict(cfg)))), encoding="utf-8")
     (folder / "git.txt").write_text(_git_state(), encoding="utf-8")
 
@@ -58,14 +58,21 @@ def recorded_arguments(folder: Path) -> list[str] | None:
     return sorted(map(str, arguments)) if isinstance(arguments, list) else None
 
 
-def _versions() -> dict[str, Any]:
-    versions = {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
+def versions() -> dict[str, Any]:
+    """Return the version of this project, of Python and of `RECORDED_PACKAGES`."""
+    found = {"rlmpc": rlmpc.__version__, "python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str:
+    """Return the commit of the git checkout, and whether tracked files differ from it; a sentence without one."""
+    state = _git_state()
+    return state.splitlines()[0] + " with changes to it" * ("\ndiff --git " in state)
 
 
 def _git_state() -> str:

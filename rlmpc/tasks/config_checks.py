@@ -62,6 +62,11 @@ _POSITIVE = (
     "scene.height_scanner.pattern_cfg.resolution",
     "actions.gait_cycle.period_range_s",
     "commands.base_velocity.resampling_time_range",
+    "commands.base_velocity.averaging_time_s",
+    "curriculum.penalty_scale.params.full_share",
+    "rewards.velocity_along_command.params.min_speed",
+    "rewards.velocity_along_command.params.stand_speed",
+    "sim.physics.collision_cfg.triangle_pairs_per_env",
 )
 
 _NOT_NEGATIVE = (
@@ -70,7 +75,19 @@ _NOT_NEGATIVE = (
     "scene.height_scanner.pattern_cfg.size",
     "scene.contact_forces.history_length",
     "events.push.interval_range_s",
+    "curriculum.terrain_levels.params.min_speed",
+    "curriculum.terrain_levels.params.min_distance",
+    "curriculum.terrain_levels.params.down_share",
+    "curriculum.command_ranges.params.step",
+    "curriculum.penalty_scale.params.start",
+    "rewards.swing_clearance.params.height",
 )
+
+_NOT_ABOVE: dict[str, float | str] = {
+    "curriculum.terrain_levels.params.down_share": "curriculum.terrain_levels.params.up_share",
+    "curriculum.penalty_scale.params.start": 1.0,
+}
+"""Fields -> the number, or the field that holds it, which they must not exceed."""
 
 _FLAT_LAYOUT = {
     "concatenate_terms": True,
@@ -114,6 +131,11 @@ def check_numbers(cfg: Any) -> None:
             numbers = value if isinstance(value, tuple) else (value,)
             if value is not None and not all(map(accepts, numbers)):
                 raise ValueError(f"{path} must be {accepted}, not {value}")
+    for path, value in _fields(cfg, tuple(_NOT_ABOVE)):
+        bound = _NOT_ABOVE[path]
+        most = dict(_fields(cfg, (bound,)))[bound] if isinstance(bound, str) else bound
+        if value is None or most is None or not value <= most:
+            raise ValueError(f"{path} must be at most {most}, not {value}")
     for section in ("events", "commands"):
         for path, (low, high) in _ranges(getattr(cfg, section), section):
             if not low <= high:
@@ -166,16 +188,17 @@ def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         *parents, name = path.split(".")
         owner = cfg
         for parent in parents:
-            owner = getattr(owner, parent, None)
-        if hasattr(owner, name):
-            yield path, getattr(owner, name)
+            owner = owner.get(parent) if isinstance(owner, dict) else getattr(owner, parent, None)
+        fields = owner if isinstance(owner, dict) else getattr(owner, "__dict__", {})
+        if name in fields:
+            yield path, fields[name]
 
 
 def _ranges(node: Any, path: str) -> Iterator[tuple[str, tuple[float, float]]]:
     """Yield the ranges (lower and upper end) below a part of the configuration, recognised by their paths."""
     if isinstance(node, tuple | list):
         is_pair = len(node) == 2 and all(isinstance(number, int | float) for number in node)
-        if is_pair and ("range" in path or "distribution" in path):
+        if is_pair and any(word in path for word in ("range", "distribution", "forward_velocity")):
             yield path, (node[0], node[1])
         return
     fields = node if isinstance(node, dict) else vars(node) if dataclasses.is_dataclass(node) else {}

@@ -149,8 +149,11 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
     yaw_action_scale: float | None = 0.25
     """Change of the target of yaw joints per unit of action [rad]; None: as of every joint, by its effort limit.
 
-    Exploration that twists legs and waist is the first reason for falls.
+    Exploration that twists legs and waist is the first reason for falls. A joint's own scale may be set beside it.
     """
+
+    _yaw_action_scale: float | None = None
+    """The one that the scales of the yaw joints follow now."""
 
     cpu_graph: bool = True
     """Whether physics on the CPU is replayed as a recorded graph. No effect on CUDA, where Isaac Lab does it."""
@@ -180,8 +183,8 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """
         self.scene.robot = articulation_cfg(robot)
         self.actions.joint_pos.scale = dict(robot.description.action_scale)
-        if self.yaw_action_scale is not None:
-            self.actions.joint_pos.scale |= dict.fromkeys(robot.joints["yaw"], self.yaw_action_scale)
+        self._yaw_action_scale = None
+        self._scale_yaw(robot)
         use_parts(self, robot)
 
     def finalize(self) -> None:
@@ -194,6 +197,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         check_sections(self)
         self._exchange_robot()
         check_numbers(self)
+        self._scale_yaw(robot_named(self.robot))
         check_observations(self.observations)
         check_references(self)
         if self.commands is not None and self.commands.base_velocity is not None:
@@ -233,13 +237,24 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         return section in ("rewards", "terminations", "curriculum", "observations", "episode_length_s")
 
     def play_mode(self) -> None:
-        """Switch to play mode: no noise, pushes or curricula, all commands, all terrain levels, 50 robots."""
+        """Switch to play mode: no noise, pushes, pace at the start or curricula, all commands and levels, 50 robots."""
         super().play_mode()
         self.events.push = None
-        self.curriculum.terrain_levels = None
-        self.curriculum.command_ranges = None
+        if "forward_velocity" in self.events.reset_root.params:
+            self.events.reset_root.params["forward_velocity"] = (0.0, 0.0)
+        self.curriculum = CurriculumCfg(terrain_levels=None, penalty_scale=None, command_ranges=None)
         self.scene.terrain.max_init_terrain_level = None
         self.commands.base_velocity.ranges = clone(self.commands.base_velocity.limits)
+
+    def _scale_yaw(self, robot: Robot) -> None:
+        """Let yaw joints follow `yaw_action_scale`, except those whose own scale was set."""
+        own, scale = robot.description.action_scale, self.actions.joint_pos.scale
+        before, now = self._yaw_action_scale, self.yaw_action_scale
+        assert isinstance(scale, dict)
+        for joint in robot.joints["yaw"]:
+            if scale[joint] == (own[joint] if before is None else before):
+                scale[joint] = own[joint] if now is None else now
+        self._yaw_action_scale = now
 
     def _exchange_robot(self) -> None:
         """Exchange the robot if `robot` names another one than before."""

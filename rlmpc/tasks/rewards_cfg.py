@@ -21,7 +21,9 @@ class RewardsCfg:
 
     alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
     velocity_along_command: RewardTermCfg | None = RewardTermCfg(
-        func=mdp.velocity_along_command, weight=3.0, params={"command_name": "base_velocity"}
+        func=mdp.velocity_along_command,
+        weight=3.0,
+        params={"command_name": "base_velocity", "min_speed": 0.1, "stand_speed": 0.3},  # m/s
     )
     track_lin_vel_xy = RewardTermCfg(
         func=mdp.track_lin_vel_xy_yaw_frame_exp,

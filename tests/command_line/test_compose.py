@@ -20,9 +20,42 @@ from rlmpc.envs.make import env_config
 from rlmpc.errors import UserError
 
 
-def test_nothing_said_means_the_teacher_of_blind_rl_with_the_reference_numbers():
+def test_nothing_said_means_the_teacher_of_blind_rl_with_little_noise_that_goes_down():
     cfg = compose_train([])[0]
     assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
+    agent = cfg.agent
+    assert (agent.init_std, agent.max_std, agent.final_max_std) == (0.5, 1.0, 0.2)
+    assert (agent.entropy_coef, agent.final_entropy_coef) == (0.003, 0.0)
+    assert (agent.anneal_start, agent.anneal_iterations) == (300, 400)
+
+
+@pytest.mark.parametrize("task", ["blind_rl", "phase_1_scan_rl"])
+@pytest.mark.parametrize("agent", ["ppo", "rma"])
+def test_the_reference_task_explores_as_the_reference(task: str, agent: str):
+    here, there = (compose_train([f"task={name}", f"agent={agent}"])[0].agent for name in (task, f"{task}_reference"))
+    differing = {name for name, value in vars(here).items() if value != getattr(there, name)}
+    assert differing == {"init_std", "entropy_coef", "max_std", "final_entropy_coef", "final_max_std"}
+    assert (there.init_std, there.entropy_coef, there.max_std) == (1.0, 0.01, 2.0)
+    assert (there.final_entropy_coef, there.final_max_std) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["agent.final_max_std=0.01"], "'agent.final_max_std' must be at least 'agent.min_std' = 0.05 .* not 0.01"),
+        (["agent.final_max_std=3"], "'agent.final_max_std' must .* at most 'agent.max_std' = 1.0, not 3.0"),
+        (["agent.final_entropy_coef=-1"], "'agent.final_entropy_coef' must be at least 0"),
+        (["agent.anneal_iterations=-1"], "'agent.anneal_iterations' must be at least 0"),
+    ],
+)
+def test_exploration_is_annealed_within_its_bounds_only(arguments: list[str], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        compose_train(arguments)
+
+
+def test_other_numbers_of_the_reference_are_those_of_the_settings():
+    cfg = compose_train(["task=blind_rl_reference"])[0]
+    assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl_reference", "ppo")
     agent = cfg.agent
     assert (agent.actor_hidden, agent.activation, agent.init_std) == ([512, 256, 128], "elu", 1.0)
     assert (agent.num_steps, agent.num_epochs, agent.num_minibatches) == (24, 5, 4)
@@ -132,7 +165,7 @@ compose_train(["task=phase_1_scan_rl"]), play.compose_play(["task=toy", "policy=
         ("agent/mine", "agent: {algorithm: ppo, latent_dim: 8}", "a file under conf/ does not fit the schema"),
         ("task/mine", "task: {name: mine}", "mine.yaml: 'task.default_agent' is missing; accepted: finetune, mine"),
         ("stage/mine", "stage: mine", "conf/stage/mine.yaml: 'stage' is 'mine'; accepted: teacher, distill, finetune"),
-        ("task/mine", "base: blind", "conf/task/mine.yaml: 'base' is 'blind'; accepted: blind_rl, blind_rl_flat, mine"),
+        ("task/mine", "base: blind", "'base' is 'blind'; accepted: blind_rl, blind_rl_flat, blind_rl_reference, mine"),
         ("task/mine", "base: mine", "conf/task/mine.yaml: 'base' is 'mine', which itself starts from this file"),
         ("task/mine", "task: {default_agent: ppo}\nagents: [rma]", "'agents' must map an algorithm to settings"),
         ("task/mine", "task: {default_agent: ppo}\nagents:", "'agents' must map an algorithm to settings"),

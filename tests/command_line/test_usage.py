@@ -43,3 +43,29 @@ def test_the_names_are_listed_whatever_else_is_given(command, entry, arguments: 
     code, out, _ = command(entry.main, *arguments)
     assert code == 0
     assert out.startswith("stage: distill, finetune, teacher\ntask: ")
+
+
+def test_help_shows_the_settings_of_the_chosen_agent_with_the_values_of_the_task(command):
+    out = command(train.main, "task=toy", "agent=rma", "--help")[1]
+    assert "Settings of agent 'rma'" in out
+    assert "\n  agent.latent_dim=32" in out
+    assert "\n  agent.velocity_term=velocity       Term that the estimator estimates\n" in out
+    assert "agent.gamma=0.99" in command(train.main, "agent=nonsense", "-h")[1]
+    assert "Settings of agent 'student'" in command(train.main, "stage=distill", "-h")[1]
+    assert "agent." not in command(play.main, "-h")[1].split("env.<path>")[0]
+
+
+@pytest.mark.parametrize("entry", [train, play])
+def test_help_fits_the_columns_and_says_how_the_environment_is_set(command, entry):
+    out = command(entry.main, "--help")[1]
+    assert max(map(len, out.splitlines())) <= 120
+    assert "env.<path>=VALUE" in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("toyy", "toy"), ("resum", "resume"), ("hepl", "help"), ("stge=x", "stage")]
+)
+def test_a_misspelt_first_word_names_the_nearest(command, typed: str, meant: str):
+    code, _, err = command(train.main, typed)
+    assert code == 2
+    assert f"did you mean '{meant}'?" in err

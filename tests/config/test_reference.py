@@ -52,7 +52,7 @@ RMA = {
 }
 DECLARED = {
     ("task=blind_rl", "agent.normalize_obs=false"): {"normalize_obs": True},
-    ("task=blind_rl", "agent.min_std=1e-9 agent.max_std=1e9"): {"min_std": 0.05, "max_std": 2.0},
+    ("task=blind_rl_reference", "agent.min_std=1e-9 agent.max_std=1e9"): {"min_std": 0.05, "max_std": 2.0},
     ("task=blind_rl", "agent.clip_gradients=together"): {"clip_gradients": "apart"},
     ("task=blind_rl agent=rma", "agent.estimator_imu=false"): {"estimator_imu": True},
     ("task=blind_rl agent=rma", "agent.compat=reference"): {"compat": None},

@@ -18,7 +18,7 @@ def test_every_robot_of_the_table_has_the_parts_that_it_names(robot):
 
 
 def test_groups_of_the_g1_pick_the_intended_joints_and_bodies():
-    assert [len(G1.joints[group]) for group in JOINT_GROUPS] == [14, 3, 4, 4, 2]
+    assert [len(G1.joints[group]) for group in JOINT_GROUPS] == [14, 3, 4, 4, 2, 3]
     assert (G1.root, G1.bodies["torso"]) == ("pelvis", ["torso_link"])
     assert G1.bodies["feet"] == ["left_ankle_roll_link", "right_ankle_roll_link"]
     grounded = set(G1.description.body_names) - set(G1.bodies["off_ground"])

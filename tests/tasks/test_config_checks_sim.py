@@ -1,7 +1,10 @@
 """Overrides that make no environment are refused in one sentence. Needs Isaac Lab but starts no simulation."""
 
+import inspect
+
 import pytest
 
+from rlmpc.config.overrides import value_at
 from rlmpc.config.train import TaskCfg
 from rlmpc.errors import UserError
 
@@ -10,6 +13,8 @@ pytestmark = pytest.mark.sim
 TASK = TaskCfg(name="phase_1_scan_rl", simulator="isaaclab", env_id="RLMPC-Phase1-Scan-G1-v0")
 GENERATOR = "scene.terrain.terrain_generator"
 STONES = f"{GENERATOR}.sub_terrains.stepping_stones"
+LEVELS = "curriculum.terrain_levels.params"
+COLLISION = "sim.physics.collision_cfg"
 
 
 def configure(**overrides):
@@ -57,7 +62,7 @@ def test_switching_off_all_terms_of_a_section_is_refused() -> None:
         ("decimation", "an int like 4"),
         ("episode_length_s", "a float like 12.0"),
         ("observations.policy.joint_pos.history_length", "an int like 10"),
-        ("commands.base_velocity.ranges.lin_vel_x", "2 numbers like [0.0, 0.1]"),
+        ("commands.base_velocity.ranges.lin_vel_x", "2 numbers like [0.3, 0.8]"),
     ],
 )
 def test_null_is_refused_where_a_value_is_needed(path: str, kind: str) -> None:
@@ -75,6 +80,7 @@ def test_null_is_taken_where_isaac_lab_takes_none() -> None:
         ("scene.height_scanner.update_period", 0.1),
         ("scene.contact_forces.update_period", 0.1),
         ("sim.render_interval", 7),
+        (f"{COLLISION}.max_triangle_pairs", 7),
         (f"{STONES}.size", [4.0, 4.0]),
         (f"{STONES}.seed", 5),
         ("sim.physics.class_type", "isaaclab_newton.physics:NewtonMJWarpManager"),
@@ -103,6 +109,25 @@ def test_a_derived_field_cannot_be_set(path: str, value) -> None:
         ({"events.push.params.velocity_range.x": [0.5, -0.5]}, "velocity_range.x must not end before it begins"),
         ({"events.torso_mass.params.mass_distribution_params": [1.2, 0.8]}, "must not end before it begins"),
         ({"commands.base_velocity.resampling_time_range": [12, 2]}, "must not end before it begins"),
+        (
+            {"events.reset_root.params.forward_velocity": [0.8, 0.2]},
+            "the range events.reset_root.params.forward_velocity must not end before it begins: (0.8, 0.2)",
+        ),
+        ({"commands.base_velocity.averaging_time_s": 0}, "averaging_time_s must be above 0, not 0.0"),
+        ({"commands.base_velocity.rel_turning_envs": 1.5}, "rel_turning_envs must be from 0 to 1, not 1.5"),
+        ({"commands.base_velocity.rel_standing_envs": -0.1}, "rel_standing_envs must be from 0 to 1, not -0.1"),
+        (
+            {"commands.base_velocity.rel_sideways_envs": 0.5, "commands.base_velocity.rel_turning_envs": 0.4},
+            "rel_forward_envs, rel_sideways_envs, rel_turning_envs must add up to at most 1, not 1.2",
+        ),
+        ({f"{LEVELS}.up_share": 0.2}, "terrain_levels.params.down_share must be at most 0.2, not 0.3"),
+        ({f"{LEVELS}.down_share": -0.1}, "terrain_levels.params.down_share must be at least 0, not -0.1"),
+        ({f"{LEVELS}.up_share": None}, "terrain_levels.params.down_share must be at most None, not 0.3"),
+        ({"curriculum.penalty_scale.params.start": 1.1}, "penalty_scale.params.start must be at most 1.0, not 1.1"),
+        ({"curriculum.penalty_scale.params.full_share": 0}, "full_share must be above 0, not 0.0"),
+        ({"curriculum.command_ranges.params.step": -0.1}, "command_ranges.params.step must be at least 0, not -0.1"),
+        ({"rewards.velocity_along_command.params.stand_speed": 0}, "stand_speed must be above 0, not 0.0"),
+        ({f"{COLLISION}.triangle_pairs_per_env": -1}, "triangle_pairs_per_env must be above 0, not -1"),
         ({"observations.policy.concatenate_terms": False}, "policy.concatenate_terms must be True, not False"),
         ({"observations.policy.flatten_history_dim": False}, "policy.flatten_history_dim must be True, not False"),
         ({"observations.critic.joint_pos.flatten_history_dim": False}, "critic.joint_pos.flatten_history_dim must be"),
@@ -112,6 +137,40 @@ def test_a_derived_field_cannot_be_set(path: str, value) -> None:
 )
 def test_numbers_and_layouts_that_make_no_environment_are_refused(overrides: dict, sentence: str) -> None:
     assert sentence in refusal(overrides)
+
+
+def test_room_for_triangles_grows_with_the_number_of_environments_from_newtons_own() -> None:
+    cfg = configure(**{f"{COLLISION}.triangle_pairs_per_env": 100})
+    least = type(cfg.sim.physics.collision_cfg).__mro__[1]().max_triangle_pairs
+    for num_envs, pairs in ((1, least), (10 * least, 1000 * least)):
+        cfg.scene.num_envs = num_envs
+        cfg.finalize()
+        assert cfg.sim.physics.collision_cfg.max_triangle_pairs == pairs
+    assert not {"triangle_pairs_per_env", "ground_cell"} & cfg.sim.physics.collision_cfg.to_pipeline_args().keys()
+
+
+@pytest.mark.parametrize("name", ["terrain_levels", "penalty_scale", "command_ranges"])
+def test_every_parameter_of_a_curriculum_can_be_overridden(name: str) -> None:
+    term = getattr(configure().curriculum, name)
+    taken = set(inspect.signature(term.func.__call__).parameters) - {"self", "env", "env_ids", "asset_cfg"}
+    assert term.params.keys() == taken
+    numbers = {f"curriculum.{name}.params.{key}": 0.5 for key, value in term.params.items() if type(value) is float}
+    assert numbers
+    cfg = configure(**numbers)
+    assert {path: value_at(cfg, path, "env") for path in numbers} == numbers
+
+
+def test_the_scale_of_yaw_joints_follows_its_setting_but_for_a_joint_that_has_its_own() -> None:
+    def scales(**overrides) -> list[float]:
+        scale = configure(**overrides).actions.joint_pos.scale
+        return [round(scale[joint], 3) for joint in ("left_hip_yaw_joint", "waist_yaw_joint", "left_knee_joint")]
+
+    hip, waist, knee = scales(yaw_action_scale=None)
+    assert scales() == [0.25, 0.25, knee] and hip != 0.25
+    assert scales(yaw_action_scale=0.4) == [0.4, 0.4, knee]
+    own = {"actions.joint_pos.scale.left_hip_yaw_joint": 0.1}
+    assert scales(yaw_action_scale=0.4, **own) == [0.1, 0.4, knee]
+    assert scales(yaw_action_scale=None, **own) == [0.1, waist, knee]
 
 
 @pytest.mark.parametrize(

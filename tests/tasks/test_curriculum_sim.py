@@ -28,21 +28,30 @@ def env(shared_env):
     shared_env.scene.terrain.terrain_levels[:] = 1
     command = shared_env.command_manager.get_term("base_velocity")
     command.load_state_dict({axis: [-0.1, 0.1] for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")})
+    term_of(shared_env, "terrain_levels")._outcome[:] = 0
     widening(shared_env).load_state_dict({"tracked": [0.0, 0.0], "num_episodes": 0.0, "last_check_step": 0})
     shared_env.common_step_counter = 0
     return shared_env
 
 
+def term_of(env, name: str):
+    """A term of the curriculum."""
+    manager = env.curriculum_manager
+    return manager._term_cfgs[manager.active_terms.index(name)].func
+
+
 def widening(env):
     """The curriculum term that widens command ranges."""
-    manager = env.curriculum_manager
-    return manager._term_cfgs[manager.active_terms.index("command_ranges")].func
+    return term_of(env, "command_ranges")
 
 
-def end_episodes(env, *reasons: str, distance: float = 0.0, speed: float = 1.0, length: int = 100) -> list[int]:
-    """Forces how all episodes ended, applies the terrain curriculum and returns the terrain levels."""
-    from rlmpc.tasks import mdp
+def end_episodes(
+    env, *reasons: str, distance: float = 0.0, speed: float = 1.0, length: int = 100, share: float = 1.0, asked=5.0
+) -> list[int]:
+    """Forces how all episodes ended, applies the terrain curriculum and returns the terrain levels.
 
+    The robots are `distance` [m] away from their origins, and followed a share of the distance that was asked for [m].
+    """
     terminations = env.termination_manager
     for index, name in enumerate(terminations.active_terms):
         terminations._term_dones[:, index] = name in reasons
@@ -52,15 +61,29 @@ def end_episodes(env, *reasons: str, distance: float = 0.0, speed: float = 1.0, 
     pose = robot.data.root_pose_w.torch.clone()
     pose[:, :2] = env.scene.env_origins[:, :2] + torch.tensor([0.0, distance])
     robot.write_root_pose_to_sim_index(root_pose=pose, env_ids=None)
-    mdp.terrain_levels(env, ALL, **env.cfg.curriculum.terrain_levels.params)
+    progress = env.command_manager.get_term("base_velocity").progress
+    progress.commanded_m[:], progress.followed_m[:] = asked, share * asked
+    report(env)
     return env.scene.terrain.terrain_levels.unique().tolist()
+
+
+def report(env, episodes: torch.Tensor = ALL) -> dict[str, float]:
+    """Applies the terrain curriculum to some episodes and returns what it reports."""
+    reported = term_of(env, "terrain_levels")(env, episodes, **env.cfg.curriculum.terrain_levels.params)
+    return {name: value.item() for name, value in reported.items()}
+
+
+def outcomes(env) -> dict[str, float]:
+    """The shares of all outcomes, without new episodes."""
+    reported = report(env, ALL[:0])
+    return {name: reported[name] for name in ("kept", "arrived", "lasted", "fell", "stood")}
 
 
 def check_ranges(env, lin_share: float, ang_share: float, episodes: torch.Tensor = ALL) -> dict[str, float]:
     """Forces the tracking of ended episodes (share of the best reward over 12 s) and runs the curriculum."""
     env.episode_length_buf[:] = env.max_episode_length
     sums = env.reward_manager._episode_sums
-    sums["track_lin_vel_xy"][episodes] = lin_share * 3.0 * 12.0
+    sums["velocity_along_command"][episodes] = lin_share * 3.0 * 12.0
     sums["track_ang_vel_z"][episodes] = ang_share * 2.5 * 12.0
     return widening(env)(env, episodes, **env.cfg.curriculum.command_ranges.params)
 
@@ -74,13 +97,55 @@ def test_leaving_the_tile_raises_the_level(env) -> None:
 
 def test_a_time_out_raises_the_level_only_after_walking_on_command(env) -> None:
     assert end_episodes(env, "time_out", distance=1.9) == [1]
-    assert end_episodes(env, "time_out", distance=2.1, speed=0.4) == [1]
-    assert end_episodes(env, "time_out", distance=2.1, speed=0.6) == [2]
+    assert end_episodes(env, "time_out", distance=2.1, speed=0.1) == [1]
+    assert end_episodes(env, "time_out", distance=2.1, speed=0.3) == [2]
 
 
 def test_falling_lowers_the_level(env) -> None:
     assert end_episodes(env, "bad_orientation") == [0]
     assert end_episodes(env, "bad_orientation") == [0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ending", "level"),
+    [
+        ("arrived", {"reason": "left_tile", "share": 0.6}, 2),
+        ("kept", {"reason": "left_tile", "share": 0.59}, 1),
+        # Pushed or thrown over the edge of the tile, say.
+        ("stood", {"reason": "left_tile", "share": 0.29}, 0),
+        ("lasted", {"reason": "time_out", "share": 0.6, "distance": 2.1}, 2),
+        ("kept", {"reason": "time_out", "share": 0.3, "distance": 2.1}, 1),
+        ("stood", {"reason": "time_out", "share": 0.0}, 0),
+        ("kept", {"reason": "time_out", "share": 0.0, "asked": 1.9}, 1),
+        ("kept", {"reason": "time_out", "share": 0.0, "asked": 0.0, "distance": 2.1, "speed": 0.0}, 1),
+        ("fell", {"reason": "bad_orientation", "share": 1.0}, 0),
+        ("fell", {"reason": "bad_orientation", "share": 0.0}, 0),
+    ],
+)
+def test_the_level_follows_what_an_episode_came_to(env, outcome: str, ending: dict, level: int) -> None:
+    reason = ending.pop("reason")
+    assert end_episodes(env, reason, **ending) == [level]
+    assert outcomes(env) == {name: float(name == outcome) for name in outcomes(env)}
+
+
+def test_outcomes_are_shares_and_levels_are_told_for_every_kind_of_ground(env) -> None:
+    end_episodes(env, "left_tile")
+    env.termination_manager._term_dones[:] = False
+    fell = env.termination_manager.active_terms.index("bad_orientation")
+    env.termination_manager._term_dones[:3, fell] = True
+    report(env, ALL[:3])
+    assert outcomes(env) == {"kept": 0.0, "arrived": 0.75, "lasted": 0.0, "fell": 0.25, "stood": 0.0}
+    terrain = env.scene.terrain
+    terrain.terrain_levels[:] = torch.tensor([0, 1, 2])[terrain.terrain_types]
+    levels = report(env, ALL[:0])
+    assert (levels["on_stairs_up"], levels["on_stairs_down"], levels["on_random_boxes"]) == (0.0, 1.0, 2.0)
+    assert levels["mean"] == pytest.approx(1.0)
+
+
+def test_an_episode_without_a_step_leaves_the_last_outcome(env) -> None:
+    end_episodes(env, "left_tile")
+    assert end_episodes(env, "bad_orientation", length=0) == [2]
+    assert outcomes(env)["arrived"] == 1.0
 
 
 @pytest.mark.parametrize("distance", [0.0, 3.0], ids=["near", "far"])
@@ -100,7 +165,7 @@ def test_ranges_widen_once_an_episode_length_and_only_for_what_is_tracked(env) -
     env.common_step_counter = 599
     assert check_ranges(env, 0.9, 0.9) == {"lin_vel_x": 0.1, "lin_vel_y": 0.1, "ang_vel_z": 0.1}
     env.common_step_counter = 601
-    assert check_ranges(env, 0.9, 0.6) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
+    assert check_ranges(env, 0.9, 0.4) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
     env.common_step_counter = 1200
     assert check_ranges(env, 0.9, 0.9) == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
     env.common_step_counter = 1201
@@ -110,8 +175,8 @@ def test_ranges_widen_once_an_episode_length_and_only_for_what_is_tracked(env) -
 def test_the_share_is_a_mean_over_all_episodes_since_the_last_check(env) -> None:
     check_ranges(env, 0.99, 0.99, episodes=ALL[:4])
     env.common_step_counter = 600
-    ranges = check_ranges(env, 0.75, 0.6, episodes=ALL[4:8])
-    # Means: (0.99 + 0.75) / 2 = 0.87 and (0.99 + 0.6) / 2 = 0.795.
+    ranges = check_ranges(env, 0.5, 0.4, episodes=ALL[4:8])
+    # Means: (0.99 + 0.5) / 2 = 0.745 and (0.99 + 0.4) / 2 = 0.695.
     assert ranges == {"lin_vel_x": 0.2, "lin_vel_y": 0.2, "ang_vel_z": 0.1}
 
 
@@ -119,10 +184,25 @@ def test_an_episode_without_a_step_and_one_that_became_non_finite_do_not_count_a
     env.common_step_counter = 600
     assert check_ranges(env, math.nan, 0.9)["lin_vel_x"] == 0.1
     env.episode_length_buf[:] = 0
-    env.reward_manager._episode_sums["track_lin_vel_xy"][:] = 36.0
+    env.reward_manager._episode_sums["velocity_along_command"][:] = 36.0
     term = widening(env)
     term(env, ALL, **env.cfg.curriculum.command_ranges.params)
     assert term.state_dict()["num_episodes"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("ending", "by_own_length", "high"),
+    [("left_tile", True, 0.2), ("left_tile", False, 0.1), ("bad_orientation", True, 0.1)],
+)
+def test_a_crossed_tile_counts_by_its_own_length_and_a_fall_never_does(env, ending, by_own_length, high) -> None:
+    """Nine tenths of the best reward in episodes of 2 s, of 12 s at most."""
+    env.common_step_counter = 600
+    env.episode_length_buf[:] = 100
+    env.reward_manager._episode_sums["velocity_along_command"][:] = 0.9 * 3.0 * 2.0
+    env.reward_manager._episode_sums["track_ang_vel_z"][:] = 0.0
+    env.termination_manager._terminated_buf[:] = ending == "bad_orientation"
+    params = env.cfg.curriculum.command_ranges.params | {"by_own_length": by_own_length}
+    assert widening(env)(env, ALL, **params)["lin_vel_x"] == high
 
 
 def test_ranges_stop_at_their_limits(env) -> None:
@@ -130,15 +210,18 @@ def test_ranges_stop_at_their_limits(env) -> None:
         env.common_step_counter = 600 * check
         check_ranges(env, 0.9, 0.9)
     state = env.command_manager.get_term("base_velocity").state_dict()
-    assert state == {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.5, 0.5], "ang_vel_z": [-2.0, 2.0]}
+    assert state == {"lin_vel_x": [-0.5, 1.0], "lin_vel_y": [-0.5, 0.5], "ang_vel_z": [-1.0, 1.0]}
 
 
-def test_commands_are_drawn_from_the_current_ranges(env) -> None:
+def test_commands_are_drawn_from_the_current_ranges(env, monkeypatch) -> None:
     command = env.command_manager.get_term("base_velocity")
-    command.load_state_dict({"lin_vel_x": [0.8, 0.9], "lin_vel_y": [0.3, 0.4], "ang_vel_z": [-1.5, -1.4]})
+    monkeypatch.setattr(command.cfg, "heading_command", False)
+    for kind in ("rel_forward_envs", "rel_sideways_envs", "rel_turning_envs"):
+        monkeypatch.setattr(command.cfg, kind, 0.0)
+    command.load_state_dict({"lin_vel_x": [0.8, 0.9], "lin_vel_y": [0.3, 0.4], "ang_vel_z": [-0.9, -0.8]})
     env.reset()
     moving = command.command[~command.is_standing_env]
-    low, high = torch.tensor([0.8, 0.3, -1.5]), torch.tensor([0.9, 0.4, -1.4])
+    low, high = torch.tensor([0.8, 0.3, -0.9]), torch.tensor([0.9, 0.4, -0.8])
     assert len(moving) > 0 and ((moving >= low) & (moving <= high)).all()
 
 
@@ -150,9 +233,8 @@ def test_a_start_range_outside_its_limits_is_refused(env) -> None:
         cfg.check_ranges()
 
 
-def test_turns_towards_a_heading_follow_the_range_as_it_widens(env, monkeypatch) -> None:
+def test_turns_towards_a_heading_follow_the_range_as_it_widens(env) -> None:
     command = env.command_manager.get_term("base_velocity")
-    monkeypatch.setattr(command.cfg, "heading_command", True)
     command.is_heading_env[:], command.is_standing_env[:] = True, False
     command.heading_target[:] = command.robot.data.heading_w.torch + 1.5
     for high in (0.1, 0.3):
@@ -171,7 +253,7 @@ def test_pushes_begin_when_the_speed_range_is_wide_enough(env) -> None:
     mdp.push_at_speed(env, ALL, **params)
     assert torch.equal(env.scene["robot"].data.root_vel_w.torch, before)
     command = env.command_manager.get_term("base_velocity")
-    for _ in range(4):
+    for _ in range(9):
         command.widen(VX, 0.1)
     mdp.push_at_speed(env, ALL, **params)
     change = env.scene["robot"].data.root_vel_w.torch - before
@@ -210,8 +292,8 @@ def test_rewards_equal_hand_computed_values(env) -> None:
 
     clock = env.action_manager.get_term("gait_cycle")
     clock.process_actions(torch.full((NUM_ENVS, 1), 2.0))
-    period_reward = mdp.gait_period_exp(env, action_name="gait_cycle", period_s=0.5, rate=4.6)
-    torch.testing.assert_close(period_reward, torch.full((NUM_ENVS,), math.exp(-2.3)))
+    period_reward = mdp.gait_period_exp(env, action_name="gait_cycle", period_s=0.7, rate=4.6)
+    torch.testing.assert_close(period_reward, torch.full((NUM_ENVS,), math.exp(-0.92)))
 
     velocity = torch.zeros(NUM_ENVS, 6)
     velocity[:, 2] = torch.linspace(-1.1, 1.1, NUM_ENVS)

@@ -1,14 +1,16 @@
-"""The tasks' numbers are the reference system's, except for those that docs/tasks.md declares."""
+"""The `_reference` tasks have the reference system's numbers, and the others but for what docs/tasks.md declares."""
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.compare import config_changes
 from rlmpc.config.overrides import value_at
 from rlmpc.envs.make import env_config
 
@@ -120,19 +122,52 @@ def config(task: str, *arguments: str) -> Any:
     return env_config(cfg.task, cfg.env)
 
 
+def switched_on(section: Any) -> set[str]:
+    return {name for name, term in vars(section).items() if term is not None}
+
+
 @pytest.mark.parametrize("task", TASKS)
-def test_the_numbers_of_a_task_are_the_references(task: str):
-    cfg = config(task)
+def test_the_numbers_of_a_reference_task_are_the_references(task: str):
+    cfg = config(f"{task}_reference")
     numbers = BOTH | {f"rewards.{name}.weight": weight for name, weight in WEIGHTS.items()} | TASKS[task]
     found = {path: value_at(cfg, path, "env") for path in numbers}
     assert {path: value for path, value in found.items() if value != numbers[path]} == {}
-    assert set(vars(cfg.rewards)) == {*WEIGHTS, "action_rate"}
+    assert switched_on(cfg.rewards) == {*WEIGHTS, "action_rate"}
+    assert switched_on(cfg.curriculum) == {"terrain_levels", "command_ranges"}
     for name, kind in cfg.scene.terrain.terrain_generator.sub_terrains.items():
         assert {key: getattr(kind, key) for key in GROUNDS[name]} == GROUNDS[name]
 
 
+def differences(task: str, *arguments: str) -> dict[str, tuple[Any, Any]]:
+    """What differs between a reference task and the default with arguments: path -> value there and here."""
+    changes = config_changes(config(f"{task}_reference"), config(task, *arguments))
+    # Without commanded headings, nobody reads their range.
+    return {change.path: (change.there, change.here) for change in changes if not change.path.endswith(".heading")}
+
+
+def test_the_overrides_of_the_page_make_the_default_the_reference_and_each_of_them_does_something():
+    section = DOC.read_text().partition("## The reference and the defaults")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    overrides = [f"env.{override}" for row in rows for override in re.findall(r"`([a-z_.]+=[^`]+)`", row)]
+    assert differences("blind_rl", *overrides) == {}
+    declared = {override.partition("=")[0].removeprefix("env.") for override in overrides}
+    scales = {path for path in differences("blind_rl") if path.startswith("actions.joint_pos.scale.")}
+    assert differences("blind_rl").keys() - scales == declared
+
+
+def test_the_scan_task_differs_from_its_reference_as_the_blind_task_and_in_two_more_numbers():
+    more = {"rewards.action_rate.weight", "commands.base_velocity.min_lin_vel_x_at_limit"}
+    assert differences("phase_1_scan_rl").keys() == differences("blind_rl").keys() | more
+
+
+def test_weights_of_rewards_are_the_references_but_for_those_that_the_page_declares():
+    rewards = config("blind_rl").rewards
+    weights = {name: getattr(rewards, name).weight for name in WEIGHTS | {"action_rate": None}}
+    assert weights == WEIGHTS | {"action_rate": -0.15, "track_lin_vel_xy": 1.0}
+
+
 def test_what_a_table_of_the_page_declares_is_so():
-    cfg = config("blind_rl")
+    cfg = config("blind_rl_reference")
     scales = cfg.actions.joint_pos.scale.values()
     assert (round(min(scales), 2), round(max(scales), 2)) == (0.07, 0.55)
     for drive in cfg.scene.robot.actuators.values():
@@ -146,4 +181,4 @@ def test_what_a_table_of_the_page_declares_is_so():
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_a_switch_of_the_page_is_accepted(switch: str):
     assert f"`{switch}`" in DOC.read_text()
-    config("blind_rl", *SWITCHES[switch])
+    config("blind_rl_reference", *SWITCHES[switch])

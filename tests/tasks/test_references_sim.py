@@ -26,12 +26,12 @@ def switch_off(cfg, path: str) -> None:
         ("env.terminations.left_tile", 1),
         ("env.terminations.time_out", 1),
         ("env.terminations.bad_orientation", 1),
-        ("env.rewards.track_lin_vel_xy", 1),
+        ("env.rewards.velocity_along_command", 1),
         ("env.rewards.track_ang_vel_z", 1),
         # The phase in three groups of observations and two rewards.
         ("env.actions.gait_cycle", 5),
-        # The command in three groups of observations, three rewards, pushes and both curricula.
-        ("env.commands.base_velocity", 9),
+        # The command in three groups of observations, four rewards, pushes and all three curricula.
+        ("env.commands.base_velocity", 11),
         ("env.scene.height_scanner", 3),
         # Contacts in two groups of observations and three rewards.
         ("env.scene.contact_forces", 5),
@@ -48,7 +48,7 @@ def test_what_others_read_is_switched_off_only_with_its_readers(cfg, path: str, 
     cfg.finalize()
 
 
-@pytest.mark.parametrize("reward", ["track_lin_vel_xy", "track_ang_vel_z"])
+@pytest.mark.parametrize("reward", ["velocity_along_command", "track_ang_vel_z"])
 def test_a_reward_without_weight_tells_a_curriculum_nothing(cfg, reward: str) -> None:
     getattr(cfg.rewards, reward).weight = 0.0
     with pytest.raises(ValueError, match=rf"{reward} is switched off .* env\.curriculum\.command_ranges=null$"):
@@ -58,7 +58,13 @@ def test_a_reward_without_weight_tells_a_curriculum_nothing(cfg, reward: str) ->
 
 
 def test_what_nobody_reads_is_switched_off_freely(cfg) -> None:
-    for path in ("env.terminations.fell_below", "env.rewards.energy", "env.events.push", "env.observations.policy"):
+    for path in (
+        "env.terminations.fell_below",
+        "env.rewards.energy",
+        "env.rewards.track_lin_vel_xy",
+        "env.events.push",
+        "env.observations.policy",
+    ):
         switch_off(cfg, path)
     cfg.finalize()
     assert cfg.rewards.energy is None and cfg.observations.policy is None

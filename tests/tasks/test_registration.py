@@ -15,16 +15,21 @@ TASKS = {
     "RLMPC-Blind-Flat-G1-Play-v0": ("blind_rl", "BlindFlatPlayEnvCfg", "BlindPpoRunnerCfg"),
     "RLMPC-Phase1-Scan-G1-v0": ("phase_1_scan_rl", "ScanEnvCfg", "ScanPpoRunnerCfg"),
     "RLMPC-Phase1-Scan-G1-Play-v0": ("phase_1_scan_rl", "ScanPlayEnvCfg", "ScanPpoRunnerCfg"),
+    "RLMPC-Blind-Reference-G1-v0": ("blind_rl", "BlindReferenceEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-Reference-G1-Play-v0": ("blind_rl", "BlindReferencePlayEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Phase1-Scan-Reference-G1-v0": ("phase_1_scan_rl", "ScanReferenceEnvCfg", "ScanPpoRunnerCfg"),
+    "RLMPC-Phase1-Scan-Reference-G1-Play-v0": ("phase_1_scan_rl", "ScanReferencePlayEnvCfg", "ScanPpoRunnerCfg"),
 }
 
 
 @pytest.mark.parametrize(("task_id", "names"), TASKS.items())
 def test_each_task_names_its_environment_and_agent_configuration(task_id: str, names: tuple[str, str, str]) -> None:
     package, env_cfg, agent_cfg = names
+    module = "reference" if "Reference" in env_cfg else f"{package}.env_cfg"
     spec = gymnasium.spec(task_id)
     assert spec.entry_point == "isaaclab.envs:ManagerBasedRLEnv"
     assert spec.disable_env_checker
-    assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.{package}.env_cfg:{env_cfg}"
+    assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.{module}:{env_cfg}"
     assert spec.kwargs["rsl_rl_cfg_entry_point"] == f"rlmpc.tasks.{package}.rsl_rl_cfg:{agent_cfg}"
 
 

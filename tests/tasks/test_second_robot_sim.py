@@ -86,7 +86,7 @@ def test_unknown_robots_and_parts_are_refused(biped) -> None:
 def test_a_robot_with_more_parts_is_no_override_of_one_with_fewer(biped) -> None:
     cfg = configure(robot="biped")
     cfg.robot = "g1_29dof"
-    with pytest.raises(ValueError, match="g1_29dof has arms, waist, hip_roll_yaw, which biped"):
+    with pytest.raises(ValueError, match="g1_29dof has arms, waist, hip_roll_yaw, yaw, which biped"):
         cfg.finalize()
 
 

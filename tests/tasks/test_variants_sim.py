@@ -34,7 +34,7 @@ def test_a_replayed_graph_equals_eager_physics_bit_for_bit() -> None:
 
     eager_cfg = BlindEnvCfg()
     eager_cfg.cpu_graph = False
-    eager, graph = rollout(eager_cfg, num_steps=40), rollout(BlindEnvCfg(), num_steps=40)
+    eager, graph = rollout(eager_cfg, num_steps=70), rollout(BlindEnvCfg(), num_steps=70)
     # The last entry says whether a recording was in use.
     assert not eager.pop() and graph.pop()
     assert all(torch.equal(a, b) for a, b in zip(eager, graph, strict=True))
@@ -96,29 +96,44 @@ def test_an_environment_runs_without_the_rewards_that_its_missing_curriculum_wou
     from rlmpc.tasks.blind_rl.env_cfg import BlindFlatEnvCfg
 
     cfg = BlindFlatEnvCfg()
-    cfg.rewards.track_lin_vel_xy = cfg.rewards.track_ang_vel_z = cfg.curriculum.command_ranges = None
-    assert any(terminated.any() for terminated in rollout(cfg, num_steps=60)[4::5])
+    cfg.rewards.velocity_along_command = cfg.rewards.track_ang_vel_z = cfg.curriculum.command_ranges = None
+    assert any(terminated.any() for terminated in rollout(cfg, num_steps=70)[4::5])
 
 
 @pytest.mark.parametrize(
-    ("task", "variant", "lin_vel_x"),
+    ("module", "variant", "lin_vel_x", "yaw_rate"),
     [
-        ("blind_rl", "BlindPlayEnvCfg", (-0.5, 1.0)),
-        ("blind_rl", "BlindFlatPlayEnvCfg", (-0.5, 1.0)),
-        ("phase_1_scan_rl", "ScanPlayEnvCfg", (0.0, 1.0)),
+        ("blind_rl.env_cfg", "BlindPlayEnvCfg", (-0.5, 1.0), 1.0),
+        ("blind_rl.env_cfg", "BlindFlatPlayEnvCfg", (-0.5, 1.0), 1.0),
+        ("phase_1_scan_rl.env_cfg", "ScanPlayEnvCfg", (0.0, 1.0), 1.0),
+        ("reference", "BlindReferencePlayEnvCfg", (-0.5, 1.0), 2.0),
+        ("reference", "ScanReferencePlayEnvCfg", (0.0, 1.0), 2.0),
     ],
 )
-def test_play_has_no_noise_pushes_or_curricula_and_all_commands(task: str, variant: str, lin_vel_x: tuple) -> None:
-    cfg = getattr(importlib.import_module(f"rlmpc.tasks.{task}.env_cfg"), variant)()
+def test_play_has_no_noise_pushes_or_curricula_and_all_commands(
+    module: str, variant: str, lin_vel_x: tuple, yaw_rate: float
+) -> None:
+    cfg = getattr(importlib.import_module(f"rlmpc.tasks.{module}"), variant)()
     assert cfg.scene.num_envs == 50
     assert not cfg.observations.policy.enable_corruption
     assert cfg.events.push is None and cfg.events.friction is not None
-    assert cfg.curriculum.terrain_levels is None and cfg.curriculum.command_ranges is None
+    assert set(vars(cfg.curriculum).values()) == {None}
+    assert cfg.events.reset_root.params["forward_velocity"] == (0.0, 0.0)
     assert cfg.scene.terrain.max_init_terrain_level is None
     assert cfg.commands.base_velocity.ranges.lin_vel_x == lin_vel_x
-    assert cfg.commands.base_velocity.ranges.ang_vel_z == (-2.0, 2.0)
+    assert cfg.commands.base_velocity.ranges.ang_vel_z == (-yaw_rate, yaw_rate)
     cfg.commands.base_velocity.ranges.ang_vel_z = (0.0, 0.0)
-    assert cfg.commands.base_velocity.limits.ang_vel_z == (-2.0, 2.0)
+    assert cfg.commands.base_velocity.limits.ang_vel_z == (-yaw_rate, yaw_rate)
+
+
+def test_play_starts_at_rest_although_training_did_not_and_had_no_curricula() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+
+    cfg = BlindEnvCfg()
+    cfg.events.reset_root.params["forward_velocity"], cfg.curriculum = (0.2, 0.8), None
+    cfg.play_mode()
+    cfg.finalize()
+    assert cfg.events.reset_root.params["forward_velocity"] == (0.0, 0.0)
 
 
 def test_the_gym_id_makes_the_play_environment() -> None:

@@ -67,7 +67,8 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         scales = [t.func for t in self.curriculum_manager._term_cfgs if isinstance(t.func, mdp.PenaltyScale)]
         self._penalty_scale = scales[0] if scales else None
         weights = [self.reward_manager.get_term_cfg(name).weight for name in self.reward_manager.active_terms]
-        self._is_penalty = torch.tensor([i for i, weight in enumerate(weights) if weight < 0.0], device=self.device)
+        penalties = [index for index, weight in enumerate(weights) if weight < 0.0]
+        self._penalties = torch.tensor(penalties, dtype=torch.long, device=self.device)
         self._compute_rewards = self.reward_manager.compute
         # Between the rewards and the resets of a step, Isaac Lab calls no method that could be overridden.
         self.reward_manager.compute = self._rewards_and_faults
@@ -76,7 +77,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
         if self._penalty_scale is not None:
-            penalties = self.reward_manager._step_reward[:, self._is_penalty].sum(dim=1)
+            penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
             reward += (self._penalty_scale.scale - 1.0) * penalties * dt
         self.faulty = self.restart_asked | ~torch.isfinite(reward)
         if NON_FINITE in self.termination_manager.active_terms:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlmpc.algorithms.restore import restore_policy
-from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
+from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.live import Played
@@ -38,21 +38,20 @@ class CheckpointPolicy:
         return acted.action[0].numpy()
 
 
-def for_mujoco(path: Path) -> Played:
-    """Read a checkpoint or an exported policy.
+def for_mujoco(opened: Checkpoint | Path) -> Played:
+    """Return the policy of a checkpoint, or read an exported one.
 
     Raises:
         UserError: if it cannot be read, or MuJoCo cannot follow its contract.
     """
-    if path.suffix != ".ckpt":
-        deployment = load_deployment(path)
+    if isinstance(opened, Path):
+        deployment = load_deployment(opened)
         return Played(
             deployment.path, deployment.contract, deployment.groups, Policy(deployment), deployment.command_ranges
         )
-    checkpoint = load_checkpoint(path)
-    contract = read_contract(checkpoint.hyperparameters["contract"], path, "hyper_parameters.contract")
-    policy = restore_policy(checkpoint)
-    return Played(path, contract, tuple(policy.acting_groups), CheckpointPolicy(policy), checkpoint.command_ranges)
+    contract = read_contract(opened.hyperparameters["contract"], opened.path, "hyper_parameters.contract")
+    policy = restore_policy(opened)
+    return Played(opened.path, contract, tuple(policy.acting_groups), CheckpointPolicy(policy), opened.command_ranges)
 
 
 def for_isaaclab(checkpoint: Checkpoint, device: torch.device) -> Played:
@@ -68,5 +67,5 @@ def for_isaaclab(checkpoint: Checkpoint, device: torch.device) -> Played:
 
 def beside(path: Path) -> dict[str, Path]:
     """Return the checkpoints of the run that a policy comes from, the newest first, by name; itself among them."""
-    found = checkpoints_by_age(path.parent) if path.suffix == ".ckpt" else []
+    found = [] if path.suffix == ".onnx" else checkpoints_by_age(path.parent)
     return {path.name: path} | {other.name: other for other in found}

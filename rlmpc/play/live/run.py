@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rlmpc.checkpoint.file import Checkpoint
+from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.live import LiveWorld, Played
 from rlmpc.errors import UserError
@@ -60,8 +60,12 @@ def _start(
     from rlmpc.sim2sim.live import MujocoWorld
 
     check_effects(cfg, opened)
-    played = for_mujoco(opened if isinstance(opened, Path) else opened.path)
-    return MujocoWorld(played, cfg.seed), played, for_mujoco
+    played = for_mujoco(opened)
+
+    def load(path: Path) -> Played:
+        return for_mujoco(path if isinstance(opened, Path) else load_checkpoint(path))
+
+    return MujocoWorld(played, cfg.seed), played, load
 
 
 def _page(cfg: PlayCfg, server: PageServer, world: LiveWorld, played: Played, load: Callable[[Path], Played]) -> Page:

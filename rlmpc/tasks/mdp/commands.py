@@ -31,7 +31,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._is_held: torch.Tensor | None = None
         self._ranges = self._on_device(cfg.ranges)
         self._limits = self._on_device(cfg.limits)
-        self.progress = Progress(self.num_envs, self.device, cfg.averaging_time_s)
+        self.progress = Progress(self.num_envs, self.device)
 
     @property
     def upper_ends(self) -> dict[str, torch.Tensor]:
@@ -64,7 +64,8 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_metrics()
         data = self.robot.data
-        self.progress.add(self.vel_command_b[:, :2], data.root_quat_w.torch, data.root_lin_vel_w.torch, dt)
+        motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch)
+        self.progress.add(self.vel_command_b[:, :2], *motion, dt, self.cfg.averaging_time_s)
         self.time_left -= dt
         self._resample(self.time_left <= 0.0)
         self._update_command()
@@ -112,7 +113,10 @@ class WideningVelocityCommand(UniformVelocityCommand):
             is_heading = uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_heading_envs
             write(self.is_heading_env, mask, is_heading)
         self._draw_kinds(mask)
-        write(self.is_standing_env, mask, uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_standing_envs)
+        is_standing = uniform(self._env, mask, 0.0, 1.0) <= self.cfg.rel_standing_envs
+        write(self.is_standing_env, mask, is_standing)
+        # Isaac Lab does so only after it has counted a step with the command that was drawn.
+        write(self.vel_command_b, mask & is_standing, 0.0)
 
     def _draw_kinds(self, mask: torch.Tensor) -> None:
         """Let some commands ask for one axis alone."""
@@ -192,11 +196,18 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     """
 
     def check_ranges(self) -> None:
-        """Refuse start ranges, and a lowest vx, that are not inside their limits.
+        """Refuse start ranges, and a lowest vx, that are not inside their limits, and shares that are none.
 
         Raises:
-            ValueError: If one is not, with the range and its limits.
+            ValueError: If there is one, with what is accepted.
         """
+        kinds = ("rel_forward_envs", "rel_sideways_envs", "rel_turning_envs")
+        for name in (*kinds, "rel_standing_envs", "rel_heading_envs"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"commands.base_velocity.{name} must be from 0 to 1, not {getattr(self, name)}")
+        # Shares such as 0.7, 0.2 and 0.1 add up to 1 but for rounding.
+        if (total := sum(getattr(self, name) for name in kinds)) > 1.0 + 1e-9:
+            raise ValueError(f"{', '.join(kinds)} must add up to at most 1, not {total:g}")
         for axis in AXES:
             (low, high), (lowest, highest) = getattr(self.ranges, axis), getattr(self.limits, axis)
             if not lowest <= low <= high <= highest:

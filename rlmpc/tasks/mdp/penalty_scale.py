@@ -14,8 +14,9 @@ class PenaltyScale(ManagerTermBase):
     """A curriculum that scales all rewards with a negative weight up to their weights while robots learn to walk.
 
     The scale follows the mean of ended episodes' lengths, times the share of the commanded distance that was walked,
-    and never falls. It acts on what is learned from; the log shows the unscaled rewards. Holosoma (Amazon FAR, 2025)
-    scales its penalties by the length of episodes alone; then they are whole before robots that stand learn to walk.
+    and never falls; episodes in which nobody was to walk do not count. It acts on what is learned from; the log shows
+    the unscaled rewards. Holosoma (Amazon FAR, 2025) scales its penalties by the length of episodes alone; then they
+    are whole before robots that stand learn to walk.
     """
 
     _env: ManagerBasedRLEnv
@@ -47,13 +48,14 @@ class PenaltyScale(ManagerTermBase):
         Returns:
             The scale, for logging.
         """
-        ended = mask_of(env, env_ids) & (env.episode_length_buf > 0)
-        command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
+        progress = cast(WideningVelocityCommand, env.command_manager.get_term(command_name)).progress
+        counts = mask_of(env, env_ids) & (env.episode_length_buf > 0) & progress.was_to_walk
         # An episode that crossed its tile is as good as a long one.
         length = (env.episode_length_buf / env.max_episode_length).masked_fill(~env.termination_manager.terminated, 1.0)
-        walked = length * command.progress.followed_share.clamp(max=1.0)
+        # One that ended with a non-finite state walked nowhere.
+        walked = length * progress.followed_share.clamp(max=1.0).nan_to_num(0.0)
         # Each episode counts 1 / N: the mean forgets what is older than about N episodes.
-        self._walked += (ended * (walked - self._walked)).sum() / env.num_envs
+        self._walked += (counts * (walked - self._walked)).sum() / env.num_envs
         scale = start + (1.0 - start) * (self._walked / full_share).clamp(max=1.0)
         torch.maximum(self._scale, scale, out=self._scale)
         return {"scale": self._scale}

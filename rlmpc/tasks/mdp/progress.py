@@ -14,11 +14,9 @@ class Progress:
     Args:
         num_envs: N.
         device: where the numbers live.
-        time_constant_s: of the average [s]: the velocity is passed through a first-order low-pass filter.
     """
 
-    def __init__(self, num_envs: int, device: str, time_constant_s: float) -> None:
-        self._time_constant_s = time_constant_s
+    def __init__(self, num_envs: int, device: str) -> None:
         self.velocity = torch.zeros(num_envs, 2, device=device)
         """Average velocity in the plane, in the frame that turns with the root's yaw [m/s]. Shape is (N, 2)."""
         self.commanded_m = torch.zeros(num_envs, device=device)
@@ -27,12 +25,19 @@ class Progress:
         """Distance along the commands in this episode [m], negative backwards. Shape is (N,)."""
 
     @property
+    def was_to_walk(self) -> torch.Tensor:
+        """Whether any distance was commanded, (N,) bool."""
+        return self.commanded_m > 1e-3
+
+    @property
     def followed_share(self) -> torch.Tensor:
         """Share of the commanded distance that was walked, at least 0; 1 if none was commanded. Shape is (N,)."""
         share = self.followed_m / self.commanded_m.clamp(min=1e-3)
-        return torch.where(self.commanded_m > 1e-3, share.clamp(min=0.0), 1.0)
+        return torch.where(self.was_to_walk, share.clamp(min=0.0), 1.0)
 
-    def add(self, command: torch.Tensor, quat_w: torch.Tensor, lin_vel_w: torch.Tensor, dt: float) -> None:
+    def add(
+        self, command: torch.Tensor, quat_w: torch.Tensor, lin_vel_w: torch.Tensor, dt: float, time_constant_s: float
+    ) -> None:
         """Add a step.
 
         Args:
@@ -40,9 +45,10 @@ class Progress:
             quat_w: Orientation of the root, XYZW. Shape is (N, 4).
             lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
             dt: Length of the step [s].
+            time_constant_s: Of the average [s]: the velocity is passed through a first-order low-pass filter.
         """
         velocity = quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2]
-        self.velocity.lerp_(velocity, dt / (self._time_constant_s + dt))
+        self.velocity.lerp_(velocity, dt / (time_constant_s + dt))
         speed = command.norm(dim=1)
         self.commanded_m.add_(speed * dt)
         self.followed_m.add_((velocity * command).sum(dim=1) / speed.clamp(min=1e-6) * dt)

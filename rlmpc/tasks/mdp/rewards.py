@@ -29,7 +29,7 @@ def joint_torques_mean_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg) -> 
 
 
 def velocity_along_command(
-    env: ManagerBasedRLEnv, command_name: str, min_speed: float = 0.1, stand_speed: float = 0.3
+    env: ManagerBasedRLEnv, command_name: str, min_speed: float, stand_speed: float
 ) -> torch.Tensor:
     """Return how well the average velocity in the plane follows the command, from -2 to 1.
 

@@ -64,6 +64,41 @@ def test_a_ceiling_on_the_noise_holds_against_the_entropy_bonus(run_toy):
     assert learner.policy.noise.log_std.exp().max() <= 1.1 + 1e-6
 
 
+ANNEALED = {"entropy_coef": 0.01, "final_entropy_coef": 0.002, "max_std": 1.2, "final_max_std": 0.3, "init_std": 1.0}
+
+
+def exploration(learner: PpoLearner, iteration: int, monkeypatch) -> tuple[float, float]:
+    """Weight of the entropy and bound of the noise that a learner sets in an iteration."""
+    monkeypatch.setattr(PpoLearner, "current_epoch", iteration)
+    learner._anneal()
+    return learner.entropy_coef.item(), learner.policy.noise.log_max.exp().item()
+
+
+@pytest.mark.parametrize(
+    ("iteration", "entropy_coef", "max_std"),
+    [(0, 0.01, 1.2), (10, 0.01, 1.2), (15, 0.006, 0.6), (20, 0.002, 0.3), (1000, 0.002, 0.3)],
+)
+def test_exploration_is_a_function_of_the_iteration_alone(run_toy, monkeypatch, iteration, entropy_coef, max_std):
+    """Half way, the bound of the noise is the geometric mean; a resumed learner comes from any other iteration."""
+    learner, _, _ = run_toy(0, num_envs=4, anneal_start=10, anneal_iterations=10, **ANNEALED)
+    expected = (pytest.approx(entropy_coef), pytest.approx(max_std))
+    assert exploration(learner, iteration, monkeypatch) == expected
+    exploration(learner, 999 - iteration, monkeypatch)
+    assert exploration(learner, iteration, monkeypatch) == expected
+
+
+def test_without_final_numbers_exploration_stays(run_toy, monkeypatch):
+    learner, _, _ = run_toy(0, num_envs=4, anneal_iterations=10, entropy_coef=0.01, max_std=1.2)
+    assert exploration(learner, 500, monkeypatch) == (pytest.approx(0.01), pytest.approx(1.2))
+
+
+def test_noise_is_brought_below_its_bound_as_it_goes_down(run_toy):
+    learner, _, numbers = run_toy(4, num_envs=16, anneal_start=1, anneal_iterations=2, **ANNEALED)
+    assert numbers[0]["train/noise_std"] > 0.7
+    assert learner.policy.noise.log_std.exp().max() <= 0.3 + 1e-6
+    assert "entropy_coef" not in learner.state_dict()
+
+
 def test_hyperparameters_alone_rebuild_the_learner(run_toy):
     learner, _, _ = run_toy(1)
     twin = PpoLearner(**learner.hparams)

@@ -197,7 +197,7 @@ def test_a_rollout_is_recalled_from_the_memory_that_it_started_with(run_student,
     learner, datamodule, _ = run_student(2, memory=memory)
     # Without noise, what was remembered shows in the actions.
     act = learner.policy.act
-    monkeypatch.setattr(learner.policy, "act", lambda obs, memory: act(obs, memory, deterministic=True))
+    monkeypatch.setattr(learner.policy, "act", lambda obs, memory, _: act(obs, memory, deterministic=True))
     rollout = collected(learner, datamodule, share=0.0)
     assert rollout.terminated[:-1].any()
     assert all(values.any() for values in rollout.memory.values())

@@ -16,6 +16,8 @@ def env():
 
     cfg = load_env_cfg("RLMPC-Blind-G1-v0")
     cfg.scene.terrain.terrain_generator.num_rows = 3
+    # Commands that turn towards a heading change in every step, after the terminal observation of the step.
+    cfg.commands.base_velocity.heading_command = False
     env = IsaacLabEnv(cfg, NUM_ENVS, torch.device("cpu"), seed=1)
     yield env
     env.close()
@@ -70,8 +72,6 @@ def test_the_terminal_observation_is_what_would_have_been_seen_without_the_reset
 def test_the_terminal_observation_is_of_the_group_that_the_value_function_sees(env, monkeypatch):
     monkeypatch.setattr(env.unwrapped, "value_group", "teacher")
     env.reset()
-    # Isaac Lab sets the command of robots that are to stand to zero in the first step.
-    env.step(zeros())
     end_by_time_out(env, [0])
     step = env.step(zeros())
     assert list(step.terminal_obs) == ["teacher"]
@@ -108,6 +108,25 @@ def test_metrics_are_means_over_the_episodes_that_ended(env):
     assert env.pop_metrics()["termination/time_out"][1] == 0.0
 
 
+def test_penalties_are_scaled_in_what_is_learned_from_but_not_in_what_is_logged(env):
+    penalties, manager = env._stateful_terms()["penalty_scale"], env.unwrapped.reward_manager
+    weights = torch.tensor([manager.get_term_cfg(name).weight for name in manager.active_terms])
+
+    def step_with(scale: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        penalties.load_state_dict({"walked": 0.0, "scale": scale})
+        before = manager._episode_sum_buf.clone()
+        reward = env.step(torch.full((NUM_ENVS, 30), 0.3)).reward
+        return reward, manager._step_reward * env.step_dt, manager._episode_sum_buf - before
+
+    env.reset()
+    for scale in (0.0, 0.25, 1.0):
+        reward, terms, logged = step_with(scale)
+        expected = torch.where(weights < 0.0, scale * terms, terms).sum(dim=1)
+        assert (terms[:, weights < 0.0].sum(dim=1) < 0.0).all()
+        torch.testing.assert_close(reward, expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(logged, terms, atol=1e-6, rtol=1e-5)
+
+
 def test_non_finite_and_huge_actions_do_no_harm(env):
     env.reset()
     actions = zeros()
@@ -127,12 +146,16 @@ def test_staggered_episodes_time_out_at_different_steps(env):
 def test_curriculum_survives_a_save(env):
     env.reset()
     command = env.unwrapped.command_manager.get_term("base_velocity")
+    command.load_state_dict({axis: [-0.1, 0.1] for axis in ("lin_vel_x", "lin_vel_y", "ang_vel_z")})
     command.widen(torch.tensor([True, False, False]), 0.3)
+    penalties = env._stateful_terms()["penalty_scale"]
+    penalties.load_state_dict({"walked": 0.3, "scale": 0.5})
     env.unwrapped.scene.terrain.terrain_levels[:4] = 2
     state = env.curriculum()
     assert state["terms"]["base_velocity"]["lin_vel_x"] == pytest.approx([0.0, 1.0])
     env.unwrapped.scene.terrain.terrain_levels[:] = 0
     command.load_state_dict({axis: [-0.1, 0.1] for axis in state["terms"]["base_velocity"]})
+    penalties.load_state_dict({"walked": 0.0, "scale": 0.1})
     env.load_curriculum(state)
     assert env.unwrapped.scene.terrain.terrain_levels[:5].tolist() == [2, 2, 2, 2, 0]
     assert env.curriculum()["terms"] == state["terms"]

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import warp as wp
 
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
@@ -194,6 +193,8 @@ def test_every_round_is_of_other_robots_within_their_ranges_and_the_same_ones_ag
 
 
 def test_the_solver_computes_with_the_robots_of_the_round(env):
+    import warp as wp
+
     physics = env.unwrapped.sim.physics_manager
     seen = []
     for round_number in range(2):
