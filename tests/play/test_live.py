@@ -27,6 +27,7 @@ from websockets.typing import Subprotocol  # noqa: E402
 
 from rlmpc.play.live.loop import Loop  # noqa: E402
 from rlmpc.play.live.page import Page, within  # noqa: E402
+from rlmpc.play.live.run import slider_ranges  # noqa: E402
 from rlmpc.play.live.server import PageServer, open_server  # noqa: E402
 from rlmpc.robots.g1.config import G1  # noqa: E402
 
@@ -333,6 +334,12 @@ def test_a_browser_that_asks_for_a_tunnel_gets_none(page: Page, browser: Browser
     browser.send("ShareUrlRequest")
     turn(page, 10)
     assert server._share_tunnel is None
+
+
+def test_sliders_reach_from_where_the_policy_was_trained_to_standing():
+    trained = {"lin_vel_x": [0.3, 0.8], "lin_vel_y": [0.0, 0.0], "ang_vel_z": [-2.0, -1.0]}
+    assert slider_ranges(trained) == [(0.0, 0.8), (-0.5, 0.5), (-2.0, 0.0)]
+    assert slider_ranges({})[0] == (-1.0, 1.0)
 
 
 def test_numbers_come_into_their_ranges():

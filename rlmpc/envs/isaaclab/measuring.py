@@ -87,11 +87,7 @@ class Measuring:
 
     def command_now(self, commands: Tensor) -> None:
         """Hold commands (N, 3) in the episodes that run and in all that follow."""
-        self._command.hold(commands)
-        self._command.vel_command_b.copy_(commands)
-        # Either would replace the held command.
-        self._command.is_standing_env.zero_()
-        self._command.is_heading_env.zero_()
+        self._command.hold_now(commands)
 
     def motion(self) -> dict[str, Tensor]:
         """Measure how the robots move, as in `Step.motion`."""

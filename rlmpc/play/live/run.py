@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -72,12 +72,19 @@ def _page(cfg: PlayCfg, server: PageServer, world: LiveWorld, played: Played, lo
     ground = MujocoGround(world.terrains, world.num_levels)
     command = [0.0, 0.0, 0.0] if cfg.command is None else cfg.command
     trial = make_trials(ground, cfg.terrains, cfg.levels or [0], [command])[0]
-    ranges = []
-    for axis, number in zip(AXES, trial.command, strict=True):
-        low, high = (played.command_ranges or {}).get(axis, DEFAULT_RANGES[axis])
+    ranges = slider_ranges(played.command_ranges or {})
+    for axis, (low, high), number in zip(AXES, ranges, trial.command, strict=True):
         if not low <= number <= high:
             raise UserError(f"{axis} = {number:g} lies outside the range of the page's slider: {low:g} to {high:g}")
-        # A policy that was trained on one number only still gets a slider.
-        ranges.append((low, high) if high > low else DEFAULT_RANGES[axis])
     start = (trial.terrain, trial.level, (trial.command[0], trial.command[1], trial.command[2]))
     return Page(server, world, ranges, start, played, lambda: beside(played.path), load)
+
+
+def slider_ranges(trained: Mapping[str, Sequence[float]]) -> list[tuple[float, float]]:
+    """Return the sliders' ranges: those of training, widened to 0, for every policy is told to stand too."""
+    ranges = [trained.get(axis, DEFAULT_RANGES[axis]) for axis in AXES]
+    widened = [(min(low, 0.0), max(high, 0.0)) for low, high in ranges]
+    # A slider of one number cannot be moved.
+    return [
+        (low, high) if high > low else DEFAULT_RANGES[axis] for axis, (low, high) in zip(AXES, widened, strict=True)
+    ]
