@@ -79,8 +79,8 @@ class Driving:
             side = 100.0
             corners = np.array([(-side, -side, 0), (side, -side, 0), (side, side, 0), (-side, side, 0)], dtype=float)
             return Shape(corners, np.array([(0, 1, 2), (0, 2, 3)]))
-        stage = get_current_stage()
-        assert stage is not None
+        # pyright takes the calls of USD's stage to return None.
+        stage: Any = get_current_stage()
         prim = stage.GetPrimAtPath(f"{terrain.terrain_prim_paths[0]}/mesh")
         mesh = create_trimesh_from_geom_mesh(prim)
         return Shape(np.asarray(mesh.vertices), np.asarray(mesh.faces))
