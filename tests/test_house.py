@@ -31,7 +31,7 @@ FLOORS = (
     ("rlmpc.evaluation", "rlmpc.export"),
     ("rlmpc.sim2sim",),
     ("rlmpc.command_line",),
-    ("rlmpc.play",),
+    ("rlmpc.play", "rlmpc.deploy"),
     ("callbacks",),
     ("train", "play"),
 )
@@ -53,7 +53,8 @@ LIBRARIES = {
 }
 """Library -> the only modules and rooms that import it."""
 
-WITHOUT_TORCH = ("rlmpc.errors", "rlmpc.contract", "rlmpc.config", "rlmpc.sim2sim", "rlmpc.export.deployment")
+WITHOUT_TORCH = ("rlmpc.errors", "rlmpc.contract", "rlmpc.config", "rlmpc.sim2sim", "rlmpc.export.deployment",
+                 "rlmpc.deploy")  # fmt: skip
 """What starts fast, or runs where nothing was trained."""
 
 NUMERICS = ("rlmpc.losses", "rlmpc.networks")

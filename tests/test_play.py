@@ -208,6 +208,7 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
     assert code == 0
     assert "onnxruntime acts as the policy does on 1000 recorded observations" in out
     assert sorted(path.name for path in Path("results/export").iterdir()) == [
+        "README.md",
         "policy.json",
         "policy.onnx",
         "policy.pt2",

@@ -42,7 +42,9 @@ def answer(arguments: Sequence[str], purpose: str, config: Any) -> str | None:
     """
     if HELP & {*arguments}:
         names = [_line(f"{key}=<name>", text) for key, text in CHOSEN.items() if hasattr(config, key)]
-        keys = "\n".join(["Arguments are key=value, in any order. Keys, with their defaults:", *names, *_lines(config)])
+        keys = "\n".join(
+            ["Arguments are key=value, in any order. Keys, with their defaults:", *names, *settings_lines(config)]
+        )
         agent = [_agent(arguments)] if hasattr(config, "agent") else []
         return "\n\n".join([purpose.strip(), keys, *agent, ENV, f"Names of {', '.join(GROUPS)}:\n{list_choices()}"])
     is_list = any(argument.lstrip("-").partition("=")[0] == "list" for argument in arguments)
@@ -64,17 +66,17 @@ def _agent(arguments: Sequence[str]) -> str:
         for layer in (task.get("agent", {}), task.get("agents", {}).get(settings.algorithm, {}), agent):
             fill(settings, layer)
     head = f"Settings of agent '{settings.algorithm}' (of another one: agent=<name> --help; docs/agents.md):"
-    return "\n".join([head, *_lines(settings, "agent.")])
+    return "\n".join([head, *settings_lines(settings, "agent.")])
 
 
-def _lines(config: Any, prefix: str = "") -> list[str]:
+def settings_lines(config: Any, prefix: str = "") -> list[str]:
     """Return lines for every setting: its key, its value and the first sentence on it."""
     lines: list[str] = []
     said = {name: text for kind in reversed(type(config).__mro__) for name, text in _docstrings(kind).items()}
     for entry in fields(config):
         key, value = f"{prefix}{entry.name}", getattr(config, entry.name)
         if is_dataclass(value):
-            lines += [] if key == "agent" else _lines(value, f"{key}.")
+            lines += [] if key == "agent" else settings_lines(value, f"{key}.")
         elif key not in CHOSEN and not said_of(type(config), entry.name).by_file:
             text = "<name>" if value is MISSING else as_text(value).replace('"', "")
             lines.append(_line(f"{key}={text}", said.get(entry.name, "")))

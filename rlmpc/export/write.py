@@ -1,4 +1,4 @@
-"""The three files of an exported policy: `policy.onnx`, `policy.json` and `policy.pt2`."""
+"""The files of an exported policy: `policy.onnx`, `policy.json`, `policy.pt2`, and a README on how to run it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from rlmpc.errors import UserError
 from rlmpc.export.graph import trace
 from rlmpc.export.metadata import metadata, names
 from rlmpc.export.parity import require_parity
+from rlmpc.export.readme import readme
 from rlmpc.networks.policy import GaussianPolicy, Obs
 
-ONNX_FILE, JSON_FILE, PT2_FILE = FILES = ("policy.onnx", "policy.json", "policy.pt2")
+ONNX_FILE, JSON_FILE, PT2_FILE, README_FILE = FILES = ("policy.onnx", "policy.json", "policy.pt2", "README.md")
 
 
 def export_policy(
@@ -77,6 +78,7 @@ def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any])
         graph = _to_onnx(program, data)
     graph.save(folder / ONNX_FILE, external_data=False)
     (folder / JSON_FILE).write_text(text)
+    (folder / README_FILE).write_text(readme(data))
     return folder / ONNX_FILE
 
 

@@ -1,33 +1,77 @@
-"""Builds a policy's observations from the contract and the simulation's state alone."""
+"""Builds a policy's observations from the contract and a robot's state alone, in MuJoCo as on a robot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsTerm
 from rlmpc.errors import UserError, nearest
-from rlmpc.sim2sim.scanner import check_scanner, scan_heights
-from rlmpc.sim2sim.simulation import Simulation
+from rlmpc.sim2sim.actions import Actions
 
 
-def _gait_phase(simulation: Simulation) -> np.ndarray:
-    assert simulation.actions.clock is not None
-    angle = 2.0 * np.pi * simulation.actions.clock.leg_phase
+class Sensed(Protocol):
+    """What is known of a robot at one moment; joints are in the contract's order (J)."""
+
+    where: str
+    """Where the robot is, for messages: `in MuJoCo`."""
+    actions: Actions
+    default_pos: np.ndarray
+    """[rad] (J,)"""
+    command: np.ndarray
+    """Commanded vx, vy [m/s] and yaw rate [rad/s], (3,)."""
+
+    @property
+    def joint_pos(self) -> np.ndarray:
+        """[rad] (J,)."""
+        ...
+
+    @property
+    def joint_vel(self) -> np.ndarray:
+        """[rad/s] (J,)."""
+        ...
+
+    @property
+    def root_ang_vel_b(self) -> np.ndarray:
+        """[rad/s] (3,), root frame."""
+        ...
+
+    @property
+    def gravity_b(self) -> np.ndarray:
+        """Direction of gravity (3,), root frame."""
+        ...
+
+    def scan(self) -> np.ndarray:
+        """Scan the ground; see `rlmpc.sim2sim.scanner.scan_heights`."""
+        ...
+
+    def lacks(self) -> set[str]:
+        """Return the terms that cannot be sensed with this contract.
+
+        Raises:
+            UserError: if the contract describes a sensor that does not fit the robot.
+        """
+        ...
+
+
+def _gait_phase(sensed: Sensed) -> np.ndarray:
+    assert sensed.actions.clock is not None
+    angle = 2.0 * np.pi * sensed.actions.clock.leg_phase
     return np.concatenate([np.sin(angle), np.cos(angle)])
 
 
-SENSORS: dict[str, Callable[[Simulation], np.ndarray]] = {
-    "joint_pos": lambda simulation: simulation.joint_pos - simulation.default_pos,
-    "joint_vel": lambda simulation: simulation.joint_vel,
-    "base_ang_vel": lambda simulation: simulation.root_ang_vel_b,
-    "projected_gravity": lambda simulation: simulation.gravity_b,
-    "velocity_command": lambda simulation: simulation.command,
-    "last_action": lambda simulation: simulation.actions.raw,
+SENSORS: dict[str, Callable[[Sensed], np.ndarray]] = {
+    "joint_pos": lambda sensed: sensed.joint_pos - sensed.default_pos,
+    "joint_vel": lambda sensed: sensed.joint_vel,
+    "base_ang_vel": lambda sensed: sensed.root_ang_vel_b,
+    "projected_gravity": lambda sensed: sensed.gravity_b,
+    "velocity_command": lambda sensed: sensed.command,
+    "last_action": lambda sensed: sensed.actions.raw,
     "gait_phase": _gait_phase,
-    "height_scan": scan_heights,
+    "height_scan": lambda sensed: sensed.scan(),
 }
 """Sensors by the name of the observation term; each gives one frame (D,) before clip and scale.
 
@@ -41,19 +85,19 @@ class Observer:
     Args:
         contract: the terms of each group, with their histories, clips and scales.
         groups: the groups to build.
-        simulation: the simulation to observe.
+        sensed: the robot to observe; what it holds is read anew in every step.
 
     Raises:
         UserError: for a term that cannot be sensed here or has another width here.
     """
 
-    def __init__(self, contract: Contract, groups: Iterable[str], simulation: Simulation) -> None:
-        check_scanner(simulation)
-        self._simulation = simulation
+    def __init__(self, contract: Contract, groups: Iterable[str], sensed: Sensed) -> None:
+        lacking = sensed.lacks()
+        self._sensed = sensed
         self._terms = {group: contract.observations.groups[group] for group in groups}
         for group, terms in self._terms.items():
             for term in terms:
-                _check_term(term, group, simulation)
+                _check_term(term, group, sensed, lacking)
         self._frames: dict[tuple[str, str], np.ndarray] = {}
 
     def reset(self) -> None:
@@ -68,7 +112,7 @@ class Observer:
         }
 
     def _history(self, group: str, term: ObsTerm) -> np.ndarray:
-        frame = SENSORS[term.name](self._simulation)
+        frame = SENSORS[term.name](self._sensed)
         if term.clip is not None:
             low, high = term.clip
             frame = np.clip(frame, low, high)
@@ -79,14 +123,15 @@ class Observer:
         return frames.ravel()
 
 
-def _check_term(term: ObsTerm, group: str, simulation: Simulation) -> None:
-    has_not = {"gait_phase": simulation.actions.clock is None, "height_scan": simulation.world.height_scanner is None}
-    served = [name for name in SENSORS if not has_not.get(name, False)]
+def _check_term(term: ObsTerm, group: str, sensed: Sensed, lacking: set[str]) -> None:
+    served = [name for name in SENSORS if name not in lacking]
     if term.name not in served:
         raise UserError(
-            f"observation '{term.name}' of group '{group}' cannot be sensed in MuJoCo; it serves "
+            f"observation '{term.name}' of group '{group}' cannot be sensed {sensed.where}; it serves "
             f"{', '.join(served)}{nearest(term.name, served)}"
         )
-    width = len(SENSORS[term.name](simulation))
+    width = len(SENSORS[term.name](sensed))
     if width != term.dim:
-        raise UserError(f"observation '{term.name}' of group '{group}' has {term.dim} features, but {width} in MuJoCo")
+        raise UserError(
+            f"observation '{term.name}' of group '{group}' has {term.dim} features, but {width} {sensed.where}"
+        )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from rlmpc.contract.world import HeightScanner
 from rlmpc.errors import UserError, nearest
 from rlmpc.sim2sim.model import GROUND_GROUP
-from rlmpc.sim2sim.simulation import Simulation
+
+if TYPE_CHECKING:
+    from rlmpc.sim2sim.simulation import Simulation
 
 _DOWN = np.array([0.0, 0.0, -1.0])
 _GROUND_ONLY = (np.arange(mujoco.mjNGROUP) == GROUND_GROUP).astype(np.uint8)

@@ -24,6 +24,7 @@ from rlmpc.robots.table import robot_named
 from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.ground import make_ground
 from rlmpc.sim2sim.model import build_model
+from rlmpc.sim2sim.scanner import check_scanner, scan_heights
 
 # By default, MuJoCo appends its warnings to a file in the current folder.
 mujoco.set_mju_user_warning(logging.getLogger(__name__).warning)
@@ -53,6 +54,8 @@ class Simulation:
     Raises:
         UserError: for an unknown robot, terrain or level, or unknown actions.
     """
+
+    where = "in MuJoCo"
 
     def __init__(self, contract: Contract, terrain: str, level: int) -> None:
         self.world = world_of(contract)
@@ -131,6 +134,20 @@ class Simulation:
         """Whether every position and velocity is finite."""
         return bool(np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all())
 
+    def scan(self) -> np.ndarray:
+        """Scan the ground; see `scan_heights`."""
+        return scan_heights(self)
+
+    def lacks(self) -> set[str]:
+        """Return the observation terms that cannot be sensed with this contract.
+
+        Raises:
+            UserError: if the height scanner is on a body that the robot lacks.
+        """
+        check_scanner(self)
+        has = {"gait_phase": self.actions.clock is not None, "height_scan": self.world.height_scanner is not None}
+        return {name for name, is_there in has.items() if not is_there}
+
     def reset(self, rng: np.random.Generator, command: Sequence[float]) -> None:
         """Put the robot in its default pose in the middle of the tile, facing roughly along x, y, -x or -y.
 
@@ -147,12 +164,26 @@ class Simulation:
         self.actions.reset(rng)
         self.command = np.array(command, dtype=float)
 
+    def set_drives(self, targets: np.ndarray, stiffness: np.ndarray, damping: np.ndarray) -> None:
+        """Set the targets [rad] and gains [N m/rad, N m s/rad] of the drives, (J,) each."""
+        # Actuators are in the contract's order.
+        self.data.ctrl[:] = targets
+        self.model.actuator_gainprm[:, 0] = stiffness
+        self.model.actuator_biasprm[:, 1], self.model.actuator_biasprm[:, 2] = -stiffness, -damping
+
+    def settle(self) -> None:
+        """Compute what follows from positions and velocities, such as where bodies are, without letting time pass."""
+        mujoco.mj_forward(self.model, self.data)
+
+    def advance(self) -> None:
+        """Run one physics step."""
+        mujoco.mj_step(self.model, self.data)
+
     def step(self, raw_actions: np.ndarray) -> None:
         """Apply raw actions (A,) for one control step."""
-        # Actuators are in the contract's order.
         self.data.ctrl[:] = self.actions.process(raw_actions)
         power = 0.0
         for _ in range(self.world.num_substeps):
-            mujoco.mj_step(self.model, self.data)
+            self.advance()
             power += float(np.abs(self.joint_torque * self.joint_vel).sum())
         self.joint_power = power / self.world.num_substeps
