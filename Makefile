@@ -37,7 +37,7 @@ $(READY): pyproject.toml
 	@echo "setting up $(VENV): about 8 GB of packages, a few minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --editable . --group dev
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --editable ".[live,wandb,mlflow,sweep]" --group dev
 	@touch $(READY)
 
 clean:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
-import re
 import sys
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -182,20 +179,3 @@ def test_no_module_and_no_function_is_long():
         if node.end_lineno is not None and node.end_lineno - node.lineno >= MAX_FUNCTION_LINES
     }
     assert long == {}
-
-
-def test_every_package_that_is_imported_is_declared():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = project["dependency-groups"]
-    requirements = [*project["project"]["dependencies"], *groups["live"], *groups["dev"]]
-    declared = {
-        _normal(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements if isinstance(requirement, str)
-    }
-    distributions = importlib.metadata.packages_distributions()
-    imported = {name.split(".")[0] for path in [*FILES, *ROOT.glob("benchmarks/*.py")] for name in imports_of(path)}
-    foreign = imported - sys.stdlib_module_names - {"rlmpc", "callbacks", "train", "play", "benchmarks"}
-    assert {name for name in foreign if not {*map(_normal, distributions.get(name, [name]))} & declared} == set()
-
-
-def _normal(distribution: str) -> str:
-    return distribution.lower().replace("_", "-")

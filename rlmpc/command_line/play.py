@@ -52,7 +52,7 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
 def _check_live(cfg: PlayCfg) -> None:
     """Refuse live play without its library, or together with what writes files."""
     if importlib.util.find_spec("viser") is None:
-        raise UserError("live=true needs viser, which is not installed; `uv pip install --group live` installs it")
+        raise UserError("live=true needs viser, which is not installed: `pip install -e '.[live]'` in the clone")
     if other := next((key for key in ("video", "export", "publish", "metrics", "episodes") if getattr(cfg, key)), None):
         raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
     if cfg.run.dir is not None:

@@ -10,15 +10,10 @@ from rlmpc.contract.contract import Contract
 from rlmpc.deploy.robot import Drive, RobotState
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import Deployment
-from rlmpc.robots.description import quat_rotate
+from rlmpc.robots.description import gravity_in
 from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.policy import Policy
-
-
-def gravity_of(state: RobotState) -> np.ndarray:
-    """Return the direction of gravity in the root's frame (3,)."""
-    return quat_rotate(state.quat_wxyz * (1.0, -1.0, -1.0, -1.0), (0.0, 0.0, -1.0))
 
 
 class Senses:
@@ -41,7 +36,7 @@ class Senses:
     def put(self, state: RobotState, command: Sequence[float]) -> None:
         """Take over a state and the command (3,)."""
         self.joint_pos, self.joint_vel = state.joint_pos, state.joint_vel
-        self.root_ang_vel_b, self.gravity_b = state.ang_vel_b, gravity_of(state)
+        self.root_ang_vel_b, self.gravity_b = state.ang_vel_b, gravity_in(state.quat_wxyz)
         self.command = np.asarray(command, dtype=float)
 
     def scan(self) -> np.ndarray:

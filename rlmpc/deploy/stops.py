@@ -8,9 +8,9 @@ import numpy as np
 
 from rlmpc.config.deploy import DeployCfg
 from rlmpc.contract.contract import Contract
-from rlmpc.deploy.driver import gravity_of
 from rlmpc.deploy.robot import RobotState
 from rlmpc.errors import UserError
+from rlmpc.robots.description import gravity_in
 from rlmpc.robots.table import robot_named
 
 SATURATED = 0.95
@@ -57,7 +57,7 @@ class Stops:
             return "a sensor gives a number that is not finite"
         if abs(np.linalg.norm(state.quat_wxyz) - 1.0) > NO_ROTATION:
             return "the IMU gives an orientation that is none"
-        tilt = math.acos(min(max(-float(gravity_of(state)[2]), -1.0), 1.0))
+        tilt = math.acos(min(max(-float(gravity_in(state.quat_wxyz)[2]), -1.0), 1.0))
         if tilt > self._limits.max_tilt:
             return f"the robot is tilted by {tilt:.2f} rad"
         beyond = np.maximum(self._lower - state.joint_pos, state.joint_pos - self._upper)

@@ -220,6 +220,11 @@ def quat_rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarr
     return v + w * t + np.cross(xyz, t)
 
 
+def gravity_in(quat_wxyz: np.ndarray) -> np.ndarray:
+    """Return the direction of gravity (3,) in the frame of a body with the orientation `(w, x, y, z)` (4,)."""
+    return quat_rotate(quat_wxyz * (1.0, -1.0, -1.0, -1.0), (0.0, 0.0, -1.0))
+
+
 def _quat_mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the Hamilton product of two quaternions `(w, x, y, z)`."""
     vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])

@@ -19,7 +19,7 @@ import numpy as np
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.world import World
 from rlmpc.errors import UserError
-from rlmpc.robots.description import quat_rotate
+from rlmpc.robots.description import gravity_in, quat_rotate
 from rlmpc.robots.table import robot_named
 from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.ground import make_ground
@@ -127,7 +127,7 @@ class Simulation:
     @property
     def gravity_b(self) -> np.ndarray:
         """Direction of gravity in the root's frame (3,)."""
-        return quat_rotate(self.root_quat_wxyz * (1.0, -1.0, -1.0, -1.0), (0.0, 0.0, -1.0))
+        return gravity_in(self.root_quat_wxyz)
 
     @property
     def is_finite(self) -> bool:

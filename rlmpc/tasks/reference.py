@@ -7,7 +7,6 @@ import math
 
 from isaaclab.utils import configclass
 
-from rlmpc.robots.table import robot_named
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
 from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, in_play_mode
 from rlmpc.tasks.mdp import WideningVelocityCommandCfg
@@ -42,6 +41,7 @@ def use_reference_numbers(cfg: LocomotionEnvCfg) -> None:
     cfg.curriculum.penalty_scale = None
     cfg.curriculum.terrain_levels.params |= _LEVELS
     cfg.curriculum.command_ranges.params |= _RANGES
+    cfg.finalize()
 
 
 def _use_rewards(cfg: LocomotionEnvCfg) -> None:
@@ -61,7 +61,6 @@ class BlindReferenceEnvCfg(BlindEnvCfg):
         """Replace the numbers."""
         super().__post_init__()
         use_reference_numbers(self)
-        self.use_robot(robot_named(self.robot))
 
 
 @configclass
@@ -72,7 +71,6 @@ class ScanReferenceEnvCfg(ScanEnvCfg):
         """Replace the numbers; commands are forward only, and fast ones once they are followed."""
         super().__post_init__()
         use_reference_numbers(self)
-        self.use_robot(robot_named(self.robot))
         command = self.commands.base_velocity
         command.ranges.lin_vel_x, command.limits.lin_vel_x = (0.0, 0.1), (0.0, 1.0)
         command.min_lin_vel_x_at_limit = 0.5

@@ -7,6 +7,7 @@ from isaaclab.terrains import (
     MeshPyramidStairsTerrainCfg,
     MeshRandomGridTerrainCfg,
     TerrainGeneratorCfg,
+    TerrainImporter,
 )
 from isaaclab.utils import replace
 
@@ -74,3 +75,9 @@ def columns_of_kinds(generator: TerrainGeneratorCfg) -> dict[str, list[int]]:
     kinds = np.searchsorted(np.cumsum(shares / shares.sum()), starts, side="right")
     columns = {name: np.flatnonzero(kinds == index).tolist() for index, name in enumerate(generator.sub_terrains)}
     return {name: places for name, places in columns.items() if places}
+
+
+def follow_levels(terrain: TerrainImporter) -> None:
+    """Put the origin of every environment on the tile of its level and column; the ground must have tiles."""
+    assert terrain.terrain_origins is not None and terrain.env_origins is not None
+    terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import distill_update, plot_curve, toy
+from benchmarks import distill_update, gif, plot_curve, toy
 from benchmarks.harness import Clock, spread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +22,7 @@ def lines(out: str) -> list[dict]:
 
 def test_all_benchmarks_are_started_here():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
-    assert scripts == {"distill_update", "learning", "plot_curve", "throughput", "toy"}
+    assert scripts == {"distill_update", "gif", "learning", "plot_curve", "throughput", "toy"}
 
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
@@ -76,6 +78,13 @@ def test_plot_curve_draws_what_the_runs_have(tmp_path):
         (tmp_path / f"{name}.csv").write_text(f"step,{column}\n0,0.5\n1,\n2,0.7\n")
     plot_curve.main(str(tmp_path / "curve.png"), *(f"{name}={tmp_path / name}.csv" for name in "ab"))
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_gif_takes_every_few_frames_of_a_part_of_a_video_at_half_the_size(tmp_path):
+    video = np.random.default_rng(0).integers(0, 256, (60, 32, 48, 3), dtype=np.uint8)
+    iio.imwrite(tmp_path / "video.mp4", video, plugin="pyav", codec="libx264", fps=30)
+    gif.main(str(tmp_path / "video.mp4"), str(tmp_path / "part.gif"), "0.5", "1.5")
+    assert iio.imread(tmp_path / "part.gif", plugin="pillow").shape == (10, 16, 24, 3)
 
 
 def test_a_spread_is_median_lowest_and_highest():

@@ -89,7 +89,8 @@ def test_a_short_push_is_no_fault(deployment, robot, loop_of):
     assert loop_of(deployment, robot, max_torque_s=0.1).run() == "finished"
 
 
-def test_a_missed_deadline_ends_in_damping_within_two_control_steps(deployment, robot, loop_of, clock):
+def miss_one_deadline(robot, clock) -> None:
+    """Let one step of the policy take longer than there is time."""
     write = robot.write
 
     def slow(drive):
@@ -98,6 +99,10 @@ def test_a_missed_deadline_ends_in_damping_within_two_control_steps(deployment, 
             clock.time += 0.025
 
     robot.write = slow
+
+
+def test_a_missed_deadline_ends_in_damping_within_two_control_steps(deployment, robot, loop_of, clock):
+    miss_one_deadline(robot, clock)
     loop = loop_of(deployment, robot)
     assert loop.run() == "deadlines missed one after the other: 1"
     assert loop.timing.num_missed == 1
@@ -105,14 +110,7 @@ def test_a_missed_deadline_ends_in_damping_within_two_control_steps(deployment, 
 
 
 def test_missed_deadlines_may_be_allowed_and_the_schedule_goes_on_from_there(deployment, robot, loop_of, clock):
-    write = robot.write
-
-    def slow(drive):
-        write(drive)
-        if robot.steps_in_policy == BAD_STEP:
-            clock.time += 0.025
-
-    robot.write = slow
+    miss_one_deadline(robot, clock)
     loop = loop_of(deployment, robot, max_missed=2)
     assert loop.run() == "finished"
     assert loop.timing.num_missed == 1

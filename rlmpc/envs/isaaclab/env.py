@@ -27,6 +27,7 @@ from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.tasks import mdp
 from rlmpc.tasks.camera import take_pictures
 from rlmpc.tasks.solver_demand import DEMAND, NewtonDemandManager
+from rlmpc.tasks.terrains import follow_levels
 
 
 def load_env_cfg(env_id: str) -> Any:
@@ -112,8 +113,15 @@ class IsaacLabEnv:
         faulty = self._env.faulty
         terminated = terminated & ~faulty
         truncated = truncated & ~terminated & ~faulty
-        motion = {} if self._env.held_out is None else self._env.held_out.motion()
-        return Step(_concatenated(obs), reward.clone(), terminated, truncated, faulty, self._env.terminal_obs, motion)
+        return Step(
+            _concatenated(obs),
+            reward.clone(),
+            terminated,
+            truncated,
+            faulty,
+            self._env.terminal_obs,
+            self._env.motion(),
+        )
 
     def restart(self, mask: Tensor) -> None:
         """Start a new episode in the masked environments within the next step; see the contract."""
@@ -208,10 +216,9 @@ class IsaacLabEnv:
     def _load_levels(self, state: dict[str, Any]) -> None:
         terrain = self._terrain
         if "levels" in state and terrain.terrain_origins is not None:
-            assert terrain.env_origins is not None
             levels = levels_for(state, self.num_envs)
             terrain.terrain_levels.copy_(levels.clamp(max=terrain.max_terrain_level - 1))
-            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+            follow_levels(terrain)
 
     def close(self) -> None:
         """Shut the simulation down."""

@@ -51,6 +51,15 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
     held_out: HeldOutEnvs | None = None
     """Environments whose episodes count nowhere; not a tensor, because it is no state."""
 
+    @property
+    def uncounted(self) -> Tensor:
+        """(N,) bool: the environments that end no episode when they start anew in this step."""
+        return self.faulty if self.held_out is None else self.faulty | self.held_out.mask
+
+    def motion(self) -> dict[str, Tensor]:
+        """Return `Step.motion`: how the robots move, if some are held out."""
+        return {} if self.held_out is None else self.held_out.motion()
+
     def load_managers(self) -> None:
         self.nominal_gains = nominal_gains(self)
         super().load_managers()
@@ -115,7 +124,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         They are reset separately, because Isaac Lab averages over all environments that it resets at once. Isaac Lab
         has just waited for the device to determine these, so there is little to wait for here.
         """
-        uncounted = self.faulty if self.held_out is None else self.faulty | self.held_out.mask
+        uncounted = self.uncounted
         of_these = uncounted[env_ids]
         uncounted_ids = env_ids[of_these]
         if len(uncounted_ids) == 0:

@@ -165,15 +165,14 @@ class MaskedEnv(EpisodeEndEnv):
             self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
             terminal = {self.value_group: observer.terminal(self.value_group)}
             ending.copy_(self.reset_buf)
-            uncounted = self.faulty if self.held_out is None else self.faulty | self.held_out.mask
-            curricula = self._end_episodes(ending & ~uncounted)
+            curricula = self._end_episodes(ending & ~self.uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
             NewtonManager.kinematics_dirty = True
             NewtonManager.forward()
             obs = observer.observe(ending)
-            motion = {} if self.held_out is None else self.held_out.motion()
+            motion = self.motion()
         terminated = self.reset_terminated & ~self.faulty
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
         return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, motion), curricula

@@ -14,7 +14,7 @@ from rlmpc.envs.isaaclab.contract import ROBOT
 from rlmpc.envs.vec_env import round_seed
 from rlmpc.tasks.mdp import WideningVelocityCommand, joint_power
 from rlmpc.tasks.mdp.commands import AXES
-from rlmpc.tasks.terrains import columns_of_kinds
+from rlmpc.tasks.terrains import columns_of_kinds, follow_levels
 
 
 class Measuring:
@@ -50,12 +50,11 @@ class Measuring:
         self._command.hold(torch.tensor([trial.command for trial in trials]))
         terrain = self._terrain
         if terrain.terrain_origins is not None:
-            assert terrain.env_origins is not None
             # If a kind has several columns, neighbouring trials take different ones: each tile is generated separately.
             columns = [self._columns[trial.terrain] for trial in trials]
             terrain.terrain_types.copy_(torch.tensor([kind[i % len(kind)] for i, kind in enumerate(columns)]))
             terrain.terrain_levels.copy_(torch.tensor([trial.level for trial in trials]))
-            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+            follow_levels(terrain)
         # Isaac Lab draws from the global generators.
         self._env.seed(round_seed(self._seed, round_number))
         # Isaac Lab's randomisation starts from the default values whenever it is called, and the next reset lets the
@@ -79,10 +78,9 @@ class Measuring:
         self._command.hold(commands, mask)
         terrain = self._terrain
         if terrain.terrain_origins is not None:
-            assert terrain.env_origins is not None
             for index, trial in trials.items():
                 terrain.terrain_levels[index] = trial.level
-            terrain.env_origins.copy_(terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])
+            follow_levels(terrain)
         return mask
 
     def command_now(self, commands: Tensor) -> None:
