@@ -26,6 +26,8 @@ class PlayCfg:
     """`mujoco` drives the exported policy in plain MuJoCo; null plays in the task's own environment."""
     live: bool = setting(False, needs="ckpt")
     """Whether to show a page from which the robot is driven, instead of evaluating; docs/live.md."""
+    beside: str | None = setting(None, path=True, needs="ckpt")
+    """With `live`: a second policy, a teacher beside its student for example, named as in `ckpt`."""
     host: str = "127.0.0.1"
     """Address on which the page listens; the default can be reached from this machine only."""
     port: int = setting(8080, least=1, most=65535)

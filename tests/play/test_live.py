@@ -26,9 +26,10 @@ from websockets.sync.client import connect  # noqa: E402
 from websockets.typing import Subprotocol  # noqa: E402
 
 from rlmpc.play.live.loop import Loop  # noqa: E402
-from rlmpc.play.live.page import Page, within  # noqa: E402
+from rlmpc.play.live.page import Page, Seat  # noqa: E402
 from rlmpc.play.live.run import slider_ranges  # noqa: E402
 from rlmpc.play.live.server import PageServer, open_server  # noqa: E402
+from rlmpc.play.live.steering import within  # noqa: E402
 from rlmpc.robots.g1.config import G1  # noqa: E402
 
 # Fixtures of another folder's conftest.
@@ -62,7 +63,7 @@ def contract() -> Contract:
 
 @pytest.fixture
 def world(contract) -> MujocoWorld:
-    return MujocoWorld(still(contract), seed=0)
+    return MujocoWorld([still(contract)], seed=0)
 
 
 def free_port() -> int:
@@ -128,7 +129,7 @@ def page(server, world, contract, others) -> Page:
         return found
 
     names = lambda: {name: Path(name) for name in others}  # noqa: E731
-    return Page(server, world, RANGES, ("flat", 0, (0.0, 0.0, 0.0)), played, names, load)
+    return Page(server, world, RANGES, ("flat", 0, (0.0, 0.0, 0.0)), [Seat(played.path, names)], load)
 
 
 def click(handle) -> None:
@@ -143,26 +144,31 @@ def turn(page: Page, steps: int = 1) -> None:
         page.loop.turn()
 
 
+def policy_of(page: Page) -> Any:
+    """The first robot's copy of its policy."""
+    return page.world._robots[0].policy
+
+
 def command_seen(page: Page) -> np.ndarray:
     """The newest frame of the command in the policy's observation; see `contract_of` for where it lies."""
     terms = page.world.contract.observations.groups["policy"]
     ends = np.cumsum([term.dim * term.history for term in terms])
     end = ends[[term.name for term in terms].index("velocity_command")]
-    return page.world._played.policy.seen["policy"][end - 3 : end]
+    return policy_of(page).seen["policy"][end - 3 : end]
 
 
 def test_a_slider_reaches_the_policys_observation_within_two_steps(page: Page):
     turn(page)
     assert not command_seen(page).any()
-    page.sliders[0].value = 0.4
+    page.steering.sliders[0].value = 0.4
     turn(page, 2)
     np.testing.assert_allclose(command_seen(page), [0.4, 0.0, 0.0], atol=1e-6)
-    assert page.plots._rows[-1][1] == pytest.approx(0.4)
+    assert page.plots.velocities[0]._rows[-1][1] == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(("sent", "meant"), [(7.0, 1.0), (-7.0, -0.5), (float("nan"), 0.0), (float("inf"), 0.0)])
 def test_a_number_outside_its_range_is_brought_into_it(page: Page, sent: float, meant: float):
-    page.sliders[0].value = sent
+    page.steering.sliders[0].value = sent
     turn(page, 2)
     assert command_seen(page)[0] == pytest.approx(meant)
 
@@ -170,17 +176,17 @@ def test_a_number_outside_its_range_is_brought_into_it(page: Page, sent: float, 
 def test_names_outside_the_lists_are_not_followed(page: Page):
     page.terrain._impl.value = "../../etc/passwd"
     page._place()
-    page.checkpoints._impl.value = "/tmp/other.ckpt"
-    page._swap()
+    page.checkpoints[0]._impl.value = "/tmp/other.ckpt"
+    page._swap(0)
     assert page.message.value == "there is no such checkpoint"
     turn(page, 2)
-    assert page.world._simulation is not None
+    assert page.world._robots
 
 
 def test_the_button_makes_it_stand_still(page: Page):
-    page.sliders[2].value = 0.8
+    page.steering.sliders[2].value = 0.8
     turn(page, 2)
-    click(page.halt)
+    click(page.steering.halt)
     turn(page, 2)
     assert not command_seen(page).any()
 
@@ -198,7 +204,7 @@ def test_a_push_changes_the_velocity_in_the_frame_of_the_heading(page: Page):
 
 def test_a_reset_puts_it_back_and_empties_the_memory(page: Page):
     turn(page, 30)
-    policy, height = page.world._played.policy, page.world.snapshot().body_pos[0, 0, 2]
+    policy, height = policy_of(page), page.world.snapshot().body_pos[0, 0, 2]
     policy.num_resets = 0
     click(page.reset)
     page.loop.pause(True)
@@ -232,12 +238,12 @@ def test_another_ground_and_level_are_built_and_drawn(page: Page):
 
 def test_a_checkpoint_is_swapped_while_the_robot_goes_on(page: Page, contract, others):
     others["epoch=1.ckpt"] = other = still(contract, "epoch=1.ckpt")
-    page.checkpoints.options = tuple(others)
+    page.checkpoints[0].options = tuple(others)
     turn(page, 5)
     before = page.world.snapshot().body_pos[0, 0]
-    page.checkpoints.value = "epoch=1.ckpt"
+    page.checkpoints[0].value = "epoch=1.ckpt"
     turn(page, 2)
-    assert page.world._played is other and other.policy.seen
+    assert page.world._policies[0] is other and policy_of(page).seen
     assert page.message.value == "epoch=1.ckpt acts"
     assert np.abs(page.world.snapshot().body_pos[0, 0] - before).max() < 0.1, "it was not put back"
 
@@ -246,20 +252,20 @@ def test_a_checkpoint_of_another_contract_is_refused_and_the_old_one_goes_on(pag
     data = contract_of(G1)
     data["observations"]["policy"][1]["scale"] = 0.1
     others["epoch=1.ckpt"] = still(Contract.from_dict(data), "epoch=1.ckpt")
-    page.checkpoints.options = tuple(others)
-    page.checkpoints.value = "epoch=1.ckpt"
+    page.checkpoints[0].options = tuple(others)
+    page.checkpoints[0].value = "epoch=1.ckpt"
     turn(page, 2)
     assert "does not fit this environment" in page.message.value and "scale" in page.message.value
-    assert page.world._played is others["epoch=0.ckpt"]
+    assert page.world._policies[0] is others["epoch=0.ckpt"]
 
 
 def test_a_broken_checkpoint_is_refused_and_the_old_one_goes_on(page: Page, others):
     others["epoch=2.ckpt"] = UserError("'epoch=2.ckpt' is damaged")
-    page.checkpoints.options = tuple(others)
-    page.checkpoints.value = "epoch=2.ckpt"
+    page.checkpoints[0].options = tuple(others)
+    page.checkpoints[0].value = "epoch=2.ckpt"
     turn(page, 2)
     assert page.message.value == "'epoch=2.ckpt' is damaged"
-    assert page.world._played is others["epoch=0.ckpt"]
+    assert page.world._policies[0] is others["epoch=0.ckpt"]
 
 
 def test_robots_are_drawn_where_they_are_and_the_picture_follows(page: Page):
@@ -314,7 +320,7 @@ def test_a_browsers_slider_reaches_the_policy_within_a_tenth_of_a_second(page: P
     latencies = []
     for value in (0.1, 0.2, 0.3, 0.4, 0.5):
         start = time.perf_counter()
-        browser.set(page.sliders[0], value)
+        browser.set(page.steering.sliders[0], value)
         while abs(command_seen(page)[0] - value) > 1e-6 and time.perf_counter() < start + 5.0:
             page.loop.turn()
         latencies.append(time.perf_counter() - start)
@@ -325,7 +331,7 @@ def test_a_browsers_slider_reaches_the_policy_within_a_tenth_of_a_second(page: P
 @pytest.mark.parametrize("sent", [1e9, "ten", None, [1, 2], {"a": 1}])
 def test_whatever_a_browser_sends_the_command_stays_in_its_range(page: Page, browser: Browser, sent: object):
     turn(page)
-    browser.set(page.sliders[0], sent)
+    browser.set(page.steering.sliders[0], sent)
     turn(page, 10)
     assert command_seen(page)[0] in (0.0, 1.0)
 

@@ -19,6 +19,9 @@ from rlmpc.envs.isaaclab.measuring import Measuring
 AROUND_M = 12.0
 """Half the side of the square of ground around the first robot's start that is shown."""
 
+ROW_M = 0.9
+"""Distance between the first and the last robot in the row in which they start; the middle of a tile is wider."""
+
 
 class Driving:
     """Commands and pushes robots and looks at them.
@@ -27,12 +30,18 @@ class Driving:
         env: the environment.
         measuring: how its robots are measured.
         body_names: the bodies to look at, in this order.
+        feet: the left and the right foot among them.
     """
 
-    def __init__(self, env: ManagerBasedRLEnv, measuring: Measuring, body_names: Sequence[str]) -> None:
+    def __init__(
+        self, env: ManagerBasedRLEnv, measuring: Measuring, body_names: Sequence[str], feet: Sequence[str]
+    ) -> None:
         self._env, self._measuring = env, measuring
         self._robot: Any = env.scene[ROBOT]
         self._body_ids = [self._robot.body_names.index(name) for name in body_names]
+        self._contacts: Any = env.scene.sensors.get("contact_forces")
+        self._feet = feet
+        self._places = torch.linspace(0.5, -0.5, env.num_envs, device=env.device) * ROW_M
         self._mesh: Shape | None = None
 
     def command(self, command: tuple[float, float, float]) -> None:
@@ -47,6 +56,23 @@ class Driving:
         velocity[:, :3] += quat_apply(yaw_quat(data.root_quat_w.torch), in_heading)
         self._robot.write_root_velocity_to_sim_index(root_velocity=velocity)
 
+    def line_up(self, starting: torch.Tensor) -> None:
+        """Put robots (N,) bool at the start of an episode in a row with the others, all facing as the first did.
+
+        Their next observations are still those of the middle of the tile.
+        """
+        if self._env.num_envs == 1 or not bool(starting.any()):
+            return
+        pose = self._robot.data.root_link_pose_w.torch.clone()
+        if bool(starting.all()):
+            self._facing = pose[:1, 3:].clone()
+        pose[:, 3:] = self._facing
+        aside = torch.zeros_like(pose[:, :3])
+        aside[:, 1] = self._places
+        pose[:, :3] += quat_apply(pose[:, 3:], aside)
+        ids = starting.nonzero().squeeze(-1)
+        self._robot.write_root_link_pose_to_sim_index(root_pose=pose[ids], env_ids=ids)
+
     def snapshot(self) -> Snapshot:
         """Return how the robots are now."""
         data = self._robot.data
@@ -57,7 +83,17 @@ class Driving:
             pose[..., [6, 3, 4, 5]].cpu().numpy(),
             self._measuring.motion()["velocity"].cpu().numpy(),
             self._robot.actuators.applied_effort.torch.cpu().numpy().copy(),
+            self._foot_force(),
+            data.root_lin_vel_b.torch.cpu().numpy().copy(),
+            rewards={name: values[0] for name, values in self._env.reward_manager.get_active_iterable_terms(0)},
         )
+
+    def _foot_force(self) -> np.ndarray:
+        """Return the size of the normal force on both feet (N, 2) [N]; zeros without the sensor."""
+        if self._contacts is None:
+            return np.zeros((self._env.num_envs, len(self._feet)))
+        ids, _ = self._contacts.find_sensors(self._feet, preserve_order=True)
+        return self._contacts.data.net_normal_forces_w.torch[:, ids].norm(dim=-1).cpu().numpy()
 
     def ground(self) -> Shape:
         """Return the ground around the start of the first environment's robot."""

@@ -75,9 +75,9 @@ class IsaacLabEnv:
         """Isaac Lab's environment, for tests and tools that inspect the simulation."""
         return self._env
 
-    def driving(self, body_names: Sequence[str]) -> Driving:
-        """Return what drives the robots live and looks at these bodies of them."""
-        return Driving(self._env, self._measuring, body_names)
+    def driving(self, body_names: Sequence[str], feet: Sequence[str]) -> Driving:
+        """Return what drives the robots live and looks at these bodies of them, among which are both feet."""
+        return Driving(self._env, self._measuring, body_names, feet)
 
     @property
     def by_masks(self) -> bool:

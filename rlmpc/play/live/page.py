@@ -6,10 +6,10 @@ Its requests come in threads of the server; all that touches the world is handed
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import viser
@@ -20,6 +20,7 @@ from rlmpc.errors import UserError
 from rlmpc.play.live.loop import Loop
 from rlmpc.play.live.plots import Plots
 from rlmpc.play.live.scene import Scene
+from rlmpc.play.live.steering import Steering, within
 from rlmpc.robots.table import robot_named
 
 FRAME_S, PLOT_S, LIST_S = 0.04, 0.2, 5.0
@@ -37,19 +38,15 @@ MAX_PUSH = 3.0
 
 SPEEDS = ("0.1", "0.25", "0.5", "1", "2", "4")
 
-KEYS: tuple[tuple[HotkeyKey, int, int], ...] = (
-    ("I", 0, 1),
-    ("K", 0, -1),
-    ("J", 1, 1),
-    ("L", 1, -1),
-    ("U", 2, 1),
-    ("O", 2, -1),
-)
-"""Keys that change the command: key, number of the command, direction."""
-NUM_KEY_STEPS = 10
-"""Presses of a key from one end of a range to the other."""
 
-AXES = ("forward", "left", "turn")
+@dataclass(frozen=True)
+class Seat:
+    """What a policy of the world may be exchanged for."""
+
+    first: Path
+    """The policy that acts first."""
+    choices: Callable[[], Mapping[str, Path]]
+    """Gives the checkpoints to choose from, by the name that is shown."""
 
 
 class Page:
@@ -60,9 +57,8 @@ class Page:
         world: the robots.
         ranges: of the command's numbers.
         start: the kind of ground, the level and the command to start with.
-        played: the policy that acts.
-        choices: gives the checkpoints to choose from, by the name that is shown.
-        load: reads one of them.
+        seats: of the world's policies.
+        load: reads a checkpoint.
     """
 
     def __init__(
@@ -71,31 +67,36 @@ class Page:
         world: LiveWorld,
         ranges: Sequence[tuple[float, float]],
         start: tuple[str, int, tuple[float, float, float]],
-        played: Played,
-        choices: Callable[[], Mapping[str, Path]],
+        seats: Sequence[Seat],
         load: Callable[[Path], Played],
     ) -> None:
         self.server, self.world, self.num_steps = server, world, 0
         self.loop = Loop(world, self._on_step, self.show)
-        self._choices, self._load, self._loading = choices, load, threading.Lock()
+        self._seats, self._load, self._loading = seats, load, threading.Lock()
         self._next = {"frame": 0.0, "plot": 0.0, "list": 0.0}
         self._command = start[2]
         world.set_command(self._command)
         ground = world.place(*start[:2])
         self._snapshot = world.snapshot()
         server.gui.configure_theme(show_share_button=False, control_width="large")
-        self.scene = Scene(server, robot_named(world.contract.robot).description, self._snapshot)
+        self.scene = Scene(server, robot_named(world.contract.robot).description, len(seats))
         self.scene.show_ground(ground)
+        self.scene.show_robots(self._snapshot)
         self.status = server.gui.add_markdown("")
         self.message = server.gui.add_text("last", "", disabled=True)
-        with server.gui.add_folder("command"):
-            self._add_command(ranges)
-        with server.gui.add_folder("time"):
-            self._add_time()
-        with server.gui.add_folder("policy and ground"):
-            self._add_choices(start[0], start[1], played)
-        with server.gui.add_folder("first robot"):
-            self.plots = Plots(server, world.contract)
+        asks: dict[str, Callable[[], None]] = {
+            "pause": lambda: self.loop.pause(not self.loop.is_paused),
+            "step": self.loop.step_once,
+            "reset": self._reset,
+            "push": self._push,
+        }
+        on_loop = {name: lambda ask=ask: self.loop.ask(ask) for name, ask in asks.items()}
+        self.steering = Steering(server, ranges, self._command, self._steer, on_loop, self.say)
+        with server.gui.add_folder("time and push"):
+            self._add_time(on_loop)
+        with server.gui.add_folder("policy, robots and ground"):
+            self._add_choices(start[0], start[1])
+        self.plots = Plots(server, world.contract, self._snapshot, is_compared=len(seats) > 1)
 
     def show(self) -> None:
         """Draw what is due."""
@@ -105,30 +106,16 @@ class Page:
             self.plots.show(self._snapshot)
             pace = "paused" if self.loop.is_paused else f"real-time factor **{self.loop.real_time_factor:.2f}**"
             self.status.content = f"{pace}, step {self.num_steps}"
-        if self._is_due("list", LIST_S) and (names := tuple(self._choices())) != tuple(self.checkpoints.options):
-            self.checkpoints.options = names
+        if self._is_due("list", LIST_S):
+            for seat, menu in zip(self._seats, self.checkpoints, strict=True):
+                if (names := tuple(seat.choices())) != tuple(menu.options):
+                    menu.options = names
 
     def say(self, sentence: str) -> None:
         """Show a sentence to the user."""
         self.message.value = sentence
 
-    def _add_command(self, ranges: Sequence[tuple[float, float]]) -> None:
-        gui = self.server.gui
-        self.sliders = [
-            gui.add_slider(axis, low, high, (high - low) / 100.0, min(max(value, low), high))
-            for axis, (low, high), value in zip(AXES, ranges, self._command, strict=True)
-        ]
-        for slider in self.sliders:
-            slider.on_update(lambda _: self._read_command())
-        self.halt = gui.add_button("stand still (X)")
-        self.halt.on_click(lambda _: self._stand_still())
-        gui.add_command("stand still", hotkey="X").on_trigger(lambda _: self._stand_still())
-        for key, axis, direction in KEYS:
-            name = f"{AXES[axis]} {'+' if direction > 0 else '-'}"
-            gui.add_command(name, hotkey=key).on_trigger(lambda _, a=axis, d=direction: self._nudge(a, d))
-        gui.add_markdown("keys: I K forward, J L sideways, U O turn, X stand, P push, R reset, Space pause, N step")
-
-    def _add_time(self) -> None:
+    def _add_time(self, asks: Mapping[str, Callable[[], None]]) -> None:
         gui = self.server.gui
         self.pause = gui.add_button("pause or go on (Space)")
         self.step = gui.add_button("one step (N)")
@@ -140,47 +127,46 @@ class Page:
         follow = gui.add_checkbox("follow the robot", True)
         follow.on_update(lambda _: setattr(self.scene, "follows", bool(follow.value)))
         self.speed.on_update(lambda _: self._set_speed())
-        asked: tuple[tuple[viser.GuiButtonHandle, HotkeyKey, Callable[[], None]], ...] = (
-            (self.pause, "space", lambda: self.loop.pause(not self.loop.is_paused)),
-            (self.step, "N", self.loop.step_once),
-            (self.reset, "R", self._reset),
-            (self.push, "P", self._push),
+        buttons: tuple[tuple[viser.GuiButtonHandle, HotkeyKey, str], ...] = (
+            (self.pause, "space", "pause"),
+            (self.step, "N", "step"),
+            (self.reset, "R", "reset"),
+            (self.push, "P", "push"),
         )
-        for button, key, ask in asked:
-            button.on_click(lambda _, ask=ask: self.loop.ask(ask))
-            gui.add_command(button.label, hotkey=key).on_trigger(lambda _, ask=ask: self.loop.ask(ask))
+        for button, key, name in buttons:
+            button.on_click(lambda _, ask=asks[name]: ask())
+            gui.add_command(button.label, hotkey=key).on_trigger(lambda _, ask=asks[name]: ask())
 
-    def _add_choices(self, terrain: str, level: int, played: Played) -> None:
+    def _add_choices(self, terrain: str, level: int) -> None:
         gui = self.server.gui
-        self.checkpoints = gui.add_dropdown("checkpoint", tuple(self._choices()), initial_value=played.path.name)
-        self.checkpoints.on_update(lambda _: self._swap())
+        self.checkpoints = [
+            gui.add_dropdown(label, tuple(seat.choices()), initial_value=seat.first.name)
+            for label, seat in zip(("checkpoint", "beside"), self._seats, strict=False)
+        ]
+        for turn, menu in enumerate(self.checkpoints):
+            menu.on_update(lambda _, turn=turn: self._swap(turn))
+        if len(self._seats) > 1:
+            first, second = (f"{seat.first.parent.name}/{seat.first.name}" for seat in self._seats)
+            gui.add_markdown(f"blue at the start: {first}; orange: {second}")
+        least, most = len(self._seats), self.world.max_robots
+        can_change = most > self.world.num_robots
+        self.robots = gui.add_slider(
+            "robots", least, max(most, least + 1), 1, self.world.num_robots, disabled=not can_change
+        )
         self.terrain = gui.add_dropdown("ground", self.world.terrains, initial_value=terrain)
         last = max(self.world.num_levels - 1, 1)
         self.level = gui.add_slider("level", 0, last, 1, level, disabled=self.world.num_levels == 1)
+        if can_change:
+            self.robots.on_update(lambda _: self._let_walk())
         self.terrain.on_update(lambda _: self._place())
         self.level.on_update(lambda _: self._place())
 
-    def _read_command(self) -> None:
-        """Hand the sliders' command to the world."""
-        forward, left, turn = (within(slider.value, slider.min, slider.max) for slider in self.sliders)
-
+    def _steer(self, command: tuple[float, float, float]) -> None:
         def request() -> None:
-            self._command = (forward, left, turn)
-            self.world.set_command(self._command)
+            self._command = command
+            self.world.set_command(command)
 
         self.loop.ask(request)
-
-    def _stand_still(self) -> None:
-        for slider in self.sliders:
-            slider.value = within(0.0, slider.min, slider.max)
-        self._read_command()
-
-    def _nudge(self, axis: int, direction: int) -> None:
-        slider = self.sliders[axis]
-        slider.value = within(
-            slider.value + direction * (slider.max - slider.min) / NUM_KEY_STEPS, slider.min, slider.max
-        )
-        self._read_command()
 
     def _set_speed(self) -> None:
         if self.speed.value in SPEEDS:
@@ -198,6 +184,17 @@ class Page:
             self.world.push((speed * direction[0], speed * direction[1]))
             self.say(f"pushed {self.push_from.value} by {speed:.1f} m/s")
 
+    def _let_walk(self) -> None:
+        num_robots = round(within(self.robots.value, len(self._seats), self.world.max_robots))
+
+        def request() -> None:
+            self.world.let_walk(num_robots)
+            self._snapshot = self.world.snapshot()
+            self.scene.show_robots(self._snapshot)
+            self.say(f"robots: {num_robots}")
+
+        self.loop.ask(request)
+
     def _place(self) -> None:
         terrain, level = self.terrain.value, round(within(self.level.value, 0, self.world.num_levels - 1))
         if terrain not in self.world.terrains:
@@ -210,9 +207,9 @@ class Page:
 
         self.loop.ask(request)
 
-    def _swap(self) -> None:
-        """Read the chosen checkpoint while the robot goes on, then let it act."""
-        path = self._choices().get(self.checkpoints.value)
+    def _swap(self, turn: int) -> None:
+        """Read the checkpoint that was chosen for a seat while the robots go on, then let it act."""
+        path = self._seats[turn].choices().get(self.checkpoints[turn].value)
         if path is None:
             self.say("there is no such checkpoint")
             return
@@ -225,7 +222,7 @@ class Page:
 
         def request() -> None:
             try:
-                self.world.let_act(played)
+                self.world.let_act(played, turn)
                 self.say(f"{path.name} acts")
             except UserError as error:
                 self.say(str(error))
@@ -245,8 +242,3 @@ class Page:
             return False
         self._next[what] = now + every_s
         return True
-
-
-def within(value: float, low: float, high: float) -> float:
-    """Return a number in a range: the nearest one; for what is no number, the one nearest to 0."""
-    return min(max(value if math.isfinite(value) else 0.0, low), high)

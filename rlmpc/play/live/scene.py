@@ -7,9 +7,9 @@ import trimesh
 import viser
 
 from rlmpc.contract.live import Shape, Snapshot
-from rlmpc.robots.description import Body, CollisionShape, RobotDescription
+from rlmpc.robots.description import CollisionShape, RobotDescription
 
-ROBOT_COLOUR, GROUND_COLOUR = (70, 90, 120), (150, 142, 132)
+ROBOT_COLOURS, GROUND_COLOUR = ((70, 90, 120), (190, 105, 45)), (150, 142, 132)
 
 
 class Scene:
@@ -18,10 +18,10 @@ class Scene:
     Args:
         server: where they are drawn.
         description: the robot's; all robots are the same.
-        snapshot: how many there are, and where.
+        num_policies: how many policies move them in turn; each has its colour.
     """
 
-    def __init__(self, server: viser.ViserServer, description: RobotDescription, snapshot: Snapshot) -> None:
+    def __init__(self, server: viser.ViserServer, description: RobotDescription, num_policies: int) -> None:
         self._server = server
         self.follows = True
         """Whether the picture moves with the first robot."""
@@ -29,17 +29,35 @@ class Scene:
         server.initial_camera.position, server.initial_camera.look_at = (2.5, -2.5, 1.2), (0.0, 0.0, 0.0)
         # Everything hangs below one frame, which moves against the robot: so the user's camera stays the user's.
         self._frame = server.scene.add_frame("/world", show_axes=False)
-        self._bodies = {
-            index: self._add_body(index, body, snapshot)
+        self._colours = np.array(ROBOT_COLOURS[:num_policies], dtype=np.uint8)
+        self._meshes = {
+            index: (body.name, *_merged([_mesh_of(shape) for shape in body.collision]))
             for index, body in enumerate(description.bodies)
             if body.collision
         }
+        self._bodies: dict[int, viser.BatchedMeshHandle] = {}
 
     def show_ground(self, ground: Shape) -> None:
         """Replace the ground."""
         self._server.scene.add_mesh_simple(
             "/world/ground", ground.vertices, ground.faces, color=GROUND_COLOUR, flat_shading=True, side="double"
         )
+
+    def show_robots(self, snapshot: Snapshot) -> None:
+        """Replace the robots by as many as there are now."""
+        num_robots = len(snapshot.body_pos)
+        self._bodies = {
+            index: self._server.scene.add_batched_meshes_simple(
+                f"/world/robots/{name}",
+                vertices,
+                faces,
+                batched_wxyzs=snapshot.body_quat_wxyz[:, index],
+                batched_positions=snapshot.body_pos[:, index],
+                batched_colors=self._colours[np.arange(num_robots) % len(self._colours)],
+                lod="off",
+            )
+            for index, (name, vertices, faces) in self._meshes.items()
+        }
 
     def show(self, snapshot: Snapshot) -> None:
         """Move the robots."""
@@ -48,18 +66,6 @@ class Scene:
                 handle.batched_positions = snapshot.body_pos[:, index].astype(np.float32)
                 handle.batched_wxyzs = snapshot.body_quat_wxyz[:, index].astype(np.float32)
             self._frame.position = -snapshot.body_pos[0, 0] if self.follows else np.zeros(3)
-
-    def _add_body(self, index: int, body: Body, snapshot: Snapshot) -> viser.BatchedMeshHandle:
-        vertices, faces = _merged([_mesh_of(shape) for shape in body.collision])
-        return self._server.scene.add_batched_meshes_simple(
-            f"/world/robots/{body.name}",
-            vertices,
-            faces,
-            batched_wxyzs=snapshot.body_quat_wxyz[:, index],
-            batched_positions=snapshot.body_pos[:, index],
-            batched_colors=ROBOT_COLOUR,
-            lod="off",
-        )
 
 
 def _mesh_of(shape: CollisionShape) -> trimesh.Trimesh:
