@@ -57,7 +57,8 @@ class Steering:
             self.halt = gui.add_button("stand still (X)")
             gui.add_markdown("keys: I K forward, J L sideways, U O turn, X stand, P push, R reset, Space pause, N step")
             # The script looks for the only text field of its folder.
-            with gui.add_folder("gamepad: left stick moves, right one turns, A pushes, X resets, start pauses"):
+            with gui.add_folder("gamepad"):
+                gui.add_markdown("left stick moves, right one turns; A push, X reset, start pause")
                 self.gamepad = gui.add_text("it says", gamepad.NONE)
                 gui.add_html(gamepad.SCRIPT)
         for slider in self.sliders:
