@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import play
 from rlmpc.contract.contract import Contract
@@ -25,12 +28,17 @@ import msgspec  # noqa: E402
 from websockets.sync.client import connect  # noqa: E402
 from websockets.typing import Subprotocol  # noqa: E402
 
+from rlmpc.play.live import gamepad  # noqa: E402
+from rlmpc.play.live.gamepad import Pad  # noqa: E402
 from rlmpc.play.live.loop import Loop  # noqa: E402
 from rlmpc.play.live.page import Page, Seat  # noqa: E402
+from rlmpc.play.live.plots import Plots  # noqa: E402
+from rlmpc.play.live.policies import InTurn, velocity_estimated_in  # noqa: E402
 from rlmpc.play.live.run import slider_ranges  # noqa: E402
 from rlmpc.play.live.server import PageServer, open_server  # noqa: E402
 from rlmpc.play.live.steering import within  # noqa: E402
 from rlmpc.robots.g1.config import G1  # noqa: E402
+from rlmpc.rollout.interaction import Action  # noqa: E402
 
 # Fixtures of another folder's conftest.
 contract_data, export = sim2sim.contract_data, sim2sim.export
@@ -294,6 +302,136 @@ def test_a_fall_starts_anew_and_is_said(page: Page):
     assert page.message.value == "starts anew: bad_orientation"
 
 
+def test_a_second_policy_walks_beside_the_first_from_the_same_state(server, contract, others):
+    first, second, third = still(contract), still(contract, "epoch=1.ckpt"), still(contract, "epoch=2.ckpt")
+    others |= {played.path.name: played for played in (first, second, third)}
+    world = MujocoWorld([first, second], seed=0)
+    server.gui.reset()
+    seats = [Seat(played.path, lambda: {name: Path(name) for name in others}) for played in (first, second)]
+    page = Page(server, world, RANGES, ("flat", 0, (0.0, 0.0, 0.0)), seats, lambda path: others[path.name])
+    root = world.snapshot().body_pos[:, 0]
+    assert np.linalg.norm(root[0] - root[1]) == pytest.approx(0.9)
+    np.testing.assert_allclose(world.snapshot().velocity[0], world.snapshot().velocity[1], atol=1e-9)
+    turn(page, 2)
+    page.checkpoints[1].value = "epoch=2.ckpt"
+    turn(page, 2)
+    assert [played.path.name for played in world._policies] == ["epoch=0.ckpt", "epoch=2.ckpt"]
+    assert len(page.plots.velocities[0]._rows[-1]) == 4, "seconds, commanded, measured, beside"
+    assert page.robots.min == 2
+
+
+def test_the_number_of_robots_changes(page: Page):
+    turn(page, 2)
+    page.robots.value = 3
+    turn(page, 3)
+    assert page.message.value == "robots: 3"
+    assert page.world.snapshot().body_pos.shape[0] == len(page.scene._bodies[0].batched_positions) == 3
+    page.robots.value = 99
+    turn(page, 3)
+    assert page.world.num_robots == page.world.max_robots
+
+
+def test_feet_carry_the_robot(page: Page):
+    turn(page, 40)
+    forces = np.mean([page.plots.feet._rows[i][1:] for i in range(-20, 0)], axis=0)
+    assert forces.sum() == pytest.approx(G1.description.total_mass * 9.81, rel=0.3)
+
+
+def test_an_estimated_velocity_is_plotted_beside_the_true_one(page: Page):
+    turn(page, 2)
+    assert page.plots.estimate is None and not page.plots._estimate_folder.visible
+    policy_of(page).estimated_velocity = np.array([0.3, 0.2, 0.1])
+    turn(page, 2)
+    row = page.plots.estimate._rows[-1]
+    np.testing.assert_allclose(row[1::2], [0.3, 0.2, 0.1])
+    np.testing.assert_allclose(row[2::2], page.world.snapshot().true_velocity[0])
+    assert page.plots._estimate_folder.visible
+
+
+def test_rewards_are_plotted_where_there_are_some(server, page: Page):
+    assert page.plots.rewards is None, "MuJoCo has none"
+    known = dataclasses.replace(page.world.snapshot(), rewards={"track": 0.7, "torque": -0.1})
+    plots = Plots(server, page.world.contract, known, is_compared=False)
+    plots.add((0.0, 0.0, 0.0), known)
+    plots.show(known)
+    assert plots.rewards is not None and plots.rewards.handle.data[1].tolist() == [0.7]
+
+
+class Counting:
+    """Answers its own number, and remembers how often it has acted."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def initial_memory(self, num_envs: int) -> dict[str, torch.Tensor]:
+        return {"count": torch.zeros(num_envs, 1)}
+
+    def act(self, obs, memory, deterministic: bool = False) -> Action:
+        return Action(torch.full((5, 2), self.number), {"count": memory["count"] + self.number})
+
+
+def test_two_policies_move_robots_in_turn_each_with_its_own_memory():
+    policy = InTurn([Counting(1.0), Counting(2.0)])
+    memory = policy.initial_memory(5)
+    for _ in range(3):
+        acted = policy.act({}, memory)
+        memory = acted.memory
+    assert acted.action[:, 0].tolist() == [1.0, 2.0, 1.0, 2.0, 1.0]
+    assert [values[0].item() for values in memory.values()] == [3.0, 6.0]
+
+
+def test_the_velocity_that_a_policy_estimates_is_that_of_the_first_robot():
+    acted = SimpleNamespace(inferred={"velocity": torch.tensor([[0.1, 0.2, 0.3], [1.0, 1.0, 1.0]])})
+    np.testing.assert_allclose(velocity_estimated_in(acted), [0.1, 0.2, 0.3])
+    assert velocity_estimated_in(SimpleNamespace(inferred={})) is None
+    assert velocity_estimated_in(Action(torch.zeros(1, 2))) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "pad"),
+    [
+        ("0.00 -1.00 0.00 0.00 | ", Pad((1.0, 0.0, 0.0), frozenset())),
+        ("-1.00 0.05 0.55 0.00 | 0 3 9", Pad((0.0, 1.0, -0.5), frozenset({"push", "pause"}))),
+        *((text, None) for text in ("none", "gone", "", "1 2", "nan 0 0 | ", "0 0 0", "0 0 0 | x", "0 0 | 0")),
+    ],
+)
+def test_what_a_gamepad_does_is_read(text: str, pad: Pad | None):
+    found = gamepad.read(text)
+    assert (found is None) == (pad is None)
+    if found is not None and pad is not None:
+        assert found.sticks == pytest.approx(pad.sticks, abs=1e-9) and found.held == pad.held
+
+
+def test_a_button_of_a_gamepad_asks_once_while_it_is_held(page: Page, browser: Browser):
+    turn(page)
+    reset = policy_of(page)
+    reset.num_resets = 0
+    for stick in ("-0.50", "-0.60", "-0.70"):
+        browser.set(page.steering.gamepad, f"0.00 {stick} 0.00 0.00 | 2")
+        turn(page, 5)
+    assert reset.num_resets == 1
+    assert command_seen(page)[0] == pytest.approx(2.0 / 3.0, abs=1e-6)
+
+
+def test_a_gamepad_that_is_gone_makes_it_stand_still(page: Page, browser: Browser):
+    browser.set(page.steering.gamepad, "0.00 -1.00 0.00 0.00 | ")
+    turn(page, 10)
+    assert command_seen(page)[0] == 1.0
+    browser.set(page.steering.gamepad, "gone")
+    turn(page, 10)
+    assert not command_seen(page).any()
+    assert page.message.value == "the gamepad is gone; the robot is told to stand still"
+
+
+def test_a_checkpoint_of_another_robot_is_refused_in_one_sentence(page: Page, others, biped):
+    others["epoch=1.ckpt"] = still(Contract.from_dict(contract_of(biped)), "epoch=1.ckpt")
+    page.checkpoints[0].options = tuple(others)
+    page.checkpoints[0].value = "epoch=1.ckpt"
+    turn(page, 2)
+    assert page.message.value == f"'epoch=1.ckpt' moves the robot '{biped.name}', and here walks '{G1.name}'"
+    assert page.world._policies[0] is others["epoch=0.ckpt"]
+
+
 class Clockwork:
     """A world that does nothing, fifty times a second."""
 
@@ -379,6 +517,7 @@ def test_a_port_in_use_ends_with_a_sentence(command, export):
         (["command=[5,0,0]"], "lin_vel_x = 5 lies outside the range of the page's slider: -0.5 to 1"),
         (["terrains=[stares_up]"], "did you mean"),
         (["num_envs=3"], "'num_envs' has no effect in MuJoCo"),
+        (["beside=no/such/run"], "there is no checkpoint 'no/such/run'"),
     ],
 )
 def test_bad_input_is_refused(command, export, arguments: list[str], sentence: str):
@@ -387,11 +526,17 @@ def test_bad_input_is_refused(command, export, arguments: list[str], sentence: s
     assert sentence in err
 
 
+def test_a_policy_beside_is_refused_without_the_page(command, export):
+    code, _, err = command(play.main, f"ckpt={export()}", "beside=x")
+    assert code == 2 and err.endswith(": 'beside' has no effect without live=true\n")
+
+
 def test_without_viser_it_ends_with_a_sentence(command, export, monkeypatch):
     monkeypatch.setitem(sys.modules, "viser", None)
     code, _, err = command(play.main, f"ckpt={export()}", "live=true")
     assert code == 2
-    assert "live=true needs viser, which is not installed" in err
+    assert "live=true needs viser, which is not installed: `pip install -e '.[live]'` in the clone" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_the_command_shows_the_page_and_says_where(command, export: Callable[..., Path]):

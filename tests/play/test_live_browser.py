@@ -160,6 +160,8 @@ def test_a_checkpoint_is_swapped_while_it_walks(live):
 
 
 def test_keys_steer(live):
+    # While a text field has the focus, keys are for it.
+    live.tab.evaluate("document.activeElement.blur()")
     live.tab.locator("body").press("i")
     until(lambda: live.page._command[0] > 0.0)
     live.tab.locator("body").press("x")

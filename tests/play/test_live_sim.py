@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def world():
     cfg = finish(PlayCfg(), [{"task": load_choice("task", "blind_rl")["task"]}], {}, "test")
     env_cfg = live_config(env_config(cfg.task, {}, {}))
     env = make_measurable_env(cfg.task, env_cfg, 2, torch.device("cpu"), 1, lambda _: None)
-    world = IsaacLabWorld(env, Played(Path("still.ckpt"), env.contract, ("policy",), Still(), None))
+    played = Played(Path("still.ckpt"), env.contract, ("policy",), Still(), None)
+    world = IsaacLabWorld(env, [played, replace(played, path=Path("other.ckpt"), policy=Still())])
     yield world
     world.close()
 
@@ -45,11 +47,51 @@ def placed(world):
     world.place(world.terrains[0], 0)
 
 
+def facing(snapshot) -> np.ndarray:
+    """Headings (N,) [rad]."""
+    w, x, y, z = snapshot.body_quat_wxyz[:, 0].T
+    return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def test_robots_start_side_by_side_and_face_the_same_way(world):
+    world.step()
+    now = world.snapshot()
+    assert facing(now)[0] == pytest.approx(facing(now)[1], abs=0.05)
+    apart = now.body_pos[0, 0] - now.body_pos[1, 0]
+    left = np.array([-np.sin(facing(now)[0]), np.cos(facing(now)[0])])
+    assert apart[:2] @ left == pytest.approx(0.9, abs=0.05)
+
+
+def test_rewards_and_the_force_on_the_feet_are_measured(world):
+    forces = []
+    for _ in range(20):
+        world.step()
+        forces.append(world.snapshot().foot_force)
+    now = world.snapshot()
+    assert set(now.rewards) == set(world._env.unwrapped.reward_manager.active_terms)
+    assert any(now.rewards.values())
+    assert 100.0 < np.mean(forces, axis=0)[0].sum() < 700.0, "the robot weighs 330 N"
+    velocity = now.velocity[0, :2]
+    assert np.linalg.norm(now.true_velocity[0]) >= np.linalg.norm(velocity) - 1e-3
+
+
+def test_each_policy_moves_its_own_robot_and_either_is_exchanged(world):
+    first, second = (played.policy for played in world._policies)
+    world.step()
+    assert first.seen["policy"].shape == second.seen["policy"].shape
+    before = world.snapshot().body_pos[:, 0]
+    third = replace(world._policies[1], path=Path("third.ckpt"))
+    world.let_act(third, 1)
+    world.step()
+    assert [played.path.name for played in world._policies] == ["still.ckpt", "third.ckpt"]
+    assert np.abs(world.snapshot().body_pos[:, 0] - before).max() < 0.1, "they were not put back"
+
+
 def command_seen(world) -> np.ndarray:
     terms = world.contract.observations.groups["policy"]
     ends = np.cumsum([term.dim * term.history for term in terms])
     end = ends[[term.name for term in terms].index("velocity_command")]
-    return world._played.policy.seen["policy"][:, end - 3 : end].numpy()
+    return world._policies[0].policy.seen["policy"][:, end - 3 : end].numpy()
 
 
 def test_a_command_reaches_the_policys_observation_within_two_steps_and_outlasts_a_reset(world):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import cycle
-
 import numpy as np
 import trimesh
 import viser
@@ -34,13 +32,13 @@ class Scene:
         server.initial_camera.position, server.initial_camera.look_at = (2.5, -2.5, 1.2), (0.0, 0.0, 0.0)
         # Everything hangs below one frame, which moves against the robot: so the user's camera stays the user's.
         self._frame = server.scene.add_frame("/world", show_axes=False)
-        self._colours = ROBOT_COLOURS[:num_policies]
+        self._colours = np.array(ROBOT_COLOURS[:num_policies], dtype=np.uint8)
         self._meshes = {
             index: (body.name, *_merged([_mesh_of(shape) for shape in body.collision]))
             for index, body in enumerate(description.bodies)
             if body.collision
         }
-        self._robots: list[dict[int, viser.MeshHandle]] = []
+        self._bodies: dict[int, viser.BatchedMeshHandle] = {}
 
     def show_ground(self, ground: Shape) -> None:
         """Replace the ground."""
@@ -50,27 +48,26 @@ class Scene:
 
     def show_robots(self, snapshot: Snapshot) -> None:
         """Replace the robots by as many as there are now."""
-        for handles in self._robots:
-            for handle in handles.values():
-                handle.remove()
-        self._robots = [
-            {
-                index: self._server.scene.add_mesh_simple(
-                    f"/world/robot {robot}/{name}", vertices, faces, color=colour, side="double"
-                )
-                for index, (name, vertices, faces) in self._meshes.items()
-            }
-            for robot, colour in zip(range(len(snapshot.body_pos)), cycle(self._colours), strict=False)
-        ]
-        self.show(snapshot)
+        num_robots = len(snapshot.body_pos)
+        self._bodies = {
+            index: self._server.scene.add_batched_meshes_simple(
+                f"/world/robots/{name}",
+                vertices,
+                faces,
+                batched_wxyzs=snapshot.body_quat_wxyz[:, index],
+                batched_positions=snapshot.body_pos[:, index],
+                batched_colors=self._colours[np.arange(num_robots) % len(self._colours)],
+                lod="off",
+            )
+            for index, (name, vertices, faces) in self._meshes.items()
+        }
 
     def show(self, snapshot: Snapshot) -> None:
         """Move the robots."""
         with self._server.atomic():
-            for robot, handles in enumerate(self._robots):
-                for index, handle in handles.items():
-                    handle.position = snapshot.body_pos[robot, index]
-                    handle.wxyz = snapshot.body_quat_wxyz[robot, index]
+            for index, handle in self._bodies.items():
+                handle.batched_positions = snapshot.body_pos[:, index].astype(np.float32)
+                handle.batched_wxyzs = snapshot.body_quat_wxyz[:, index].astype(np.float32)
             self._frame.position = -snapshot.body_pos[0, 0] if self.follows else np.zeros(3)
 
 
