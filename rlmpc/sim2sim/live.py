@@ -55,6 +55,7 @@ class MujocoWorld:
         self._half_ground = 0.5 * np.array(terrain.tile_size_m) + terrain.border_width_m - EDGE_M
         self._rng = np.random.default_rng(seed)
         self._command = (0.0, 0.0, 0.0)
+        self._facing: np.ndarray | None = None
         self._policies = list(policies)
         self.num_robots = len(policies)
         self.place(FLAT, 0)
@@ -76,10 +77,11 @@ class MujocoWorld:
         self.reset()
 
     def reset(self) -> None:
-        """Start a new episode, of robots with different policies in the same state but for the place."""
-        seed = self._rng.integers(2**32)
+        """Start a new episode; all face one way, and the policies find their robots in the same states."""
+        seed, self._facing = self._rng.integers(2**32), None
         for index, robot in enumerate(self._robots):
-            robot.reset(np.random.default_rng([seed, index // len(self._policies)]), self._command)
+            rng = np.random.default_rng([seed, index // len(self._policies)])
+            self._facing = robot.reset(rng, self._command, self._facing)
 
     def let_act(self, played: Played, turn: int = 0) -> None:
         """Let another policy act; see the interface."""
@@ -106,7 +108,7 @@ class MujocoWorld:
             if reasons[index] == "left_tile" and self._is_above_ground(robot.simulation):
                 reasons[index] = None
             if reasons[index] is not None:
-                robot.reset(self._rng, self._command)
+                robot.reset(self._rng, self._command, self._facing)
         return reasons[0]
 
     def snapshot(self) -> Snapshot:
@@ -149,12 +151,26 @@ class _Robot:
         self.policy = copy.copy(played.policy)
         self.policy.reset()
 
-    def reset(self, rng: np.random.Generator, command: tuple[float, float, float]) -> None:
-        """Start a new episode."""
+    def reset(
+        self, rng: np.random.Generator, command: tuple[float, float, float], facing: np.ndarray | None
+    ) -> np.ndarray:
+        """Start a new episode.
+
+        Args:
+            rng: draws the state.
+            command: vx, vy [m/s] and yaw rate [rad/s].
+            facing: orientation of the root (4,), `(w, x, y, z)`; None draws it.
+
+        Returns:
+            The orientation.
+        """
         self.simulation.reset(rng, command)
+        if facing is not None:
+            self.simulation.root_quat_wxyz[:] = facing
         self.simulation.data.qpos[:2] += _turned((0.0, self._place), self.simulation.root_yaw)
         self._observer.reset()
         self.policy.reset()
+        return self.simulation.root_quat_wxyz.copy()
 
     def step(self) -> str | None:
         """Run one control step; return why the episode would end."""

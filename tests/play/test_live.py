@@ -325,7 +325,9 @@ def test_the_number_of_robots_changes(page: Page):
     page.robots.value = 3
     turn(page, 3)
     assert page.message.value == "robots: 3"
-    assert page.world.snapshot().body_pos.shape[0] == len(page.scene._bodies[0].batched_positions) == 3
+    now = page.world.snapshot()
+    assert len(now.body_pos) == len(page.scene._bodies[0].batched_positions) == 3
+    np.testing.assert_allclose(now.body_quat_wxyz[1:, 0], now.body_quat_wxyz[:1, 0].repeat(2, axis=0), atol=0.02)
     page.robots.value = 99
     turn(page, 3)
     assert page.world.num_robots == page.world.max_robots

@@ -16,8 +16,8 @@ from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.checkpoint.find import checkpoints_by_age
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.live import Played
-from rlmpc.export.deployment import load_deployment, read_contract
 from rlmpc.envs.vec_env import Obs
+from rlmpc.export.deployment import load_deployment, read_contract
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.rollout.interaction import ActingPolicy, Memory
 from rlmpc.sim2sim.policy import Policy
