@@ -47,6 +47,7 @@ LIBRARIES = {
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
     "optuna": ("rlmpc.sweep",),
+    "viser": ("rlmpc.play.live",),
 }
 """Library -> the only modules and rooms that import it."""
 
