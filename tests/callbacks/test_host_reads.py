@@ -23,9 +23,9 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.held_out import HeldOut
+from rlmpc.run.loggers import make_loggers
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.stopping import StopSignals
-from rlmpc.run.trainer import make_loggers
 
 MOST = 2
 FOR_RESULTS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "_unique2", "normal")

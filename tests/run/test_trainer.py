@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rlmpc.run.trainer import make_loggers
+from rlmpc.run.loggers import make_loggers
 
 
 def test_tensorboard_gets_the_numbers_of_the_run_and_no_others(tmp_path: Path):
