@@ -20,7 +20,7 @@ from rlmpc.run.tracking import Tracker
 PLAY = Path(__file__).parents[1] / "play.py"
 FILM = "video.mp4"
 """What `play.py` names its film."""
-LAST_FILM_S = 180.0
+LAST_FILM_S = 300.0
 """How long the end of training waits for a film that is still being made."""
 
 

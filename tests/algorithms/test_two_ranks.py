@@ -22,7 +22,8 @@ def train_on_two_ranks(warm) -> Callable[..., list[dict]]:
 
     def train(folder: Path, *arguments: str, **variables: str) -> list[dict]:
         command = [sys.executable, str(SCRIPT), str(folder), *arguments]
-        ranks = warm.start_ranks(command, folder, **variables)
+        home = {f"WANDB_{kind}_DIR": str(folder) for kind in ("DATA", "CACHE", "CONFIG")}
+        ranks = warm.start_ranks(command, folder, **home, WANDB_MODE="offline", **variables)
         codes = [rank.wait(timeout=300) for rank in ranks]
         assert codes == [0, 0], (folder / "rank0.txt").read_text()[-3000:]
         return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
@@ -38,8 +39,9 @@ def tensors(tree: object, path: str = "") -> dict[str, Tensor]:
     return {name: value for key, child in items for name, value in tensors(child, f"{path}/{key}").items()}
 
 
-def new_run(folder: Path) -> list[str]:
-    return ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16", "logger=[csv]", f"run.dir={folder / 'run'}"]
+def new_run(folder: Path, loggers: str = "[csv]") -> list[str]:
+    shared = ["task=toy", "device=cpu", "trainer.devices=2", "num_envs=16"]
+    return [*shared, f"logger={loggers}", f"run.dir={folder / 'run'}"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,14 @@ def straight(train_on_two_ranks, tmp_path_factory) -> tuple[Path, list[dict]]:
     """Twenty iterations of `rma`, which contains PPO: three kinds of backward passes, each without some parameters."""
     folder = tmp_path_factory.mktemp("straight")
     schedules = ["agent.history_every=3", "agent.regularizer_start=5"]
-    arguments = [*new_run(folder), "agent=rma", "trainer.max_epochs=20", "checkpoint.every=10", *schedules]
+    arguments = [
+        *new_run(folder),
+        "logger=[csv,wandb]",
+        "agent=rma",
+        "trainer.max_epochs=20",
+        "checkpoint.every=10",
+        *schedules,
+    ]
     return folder / "run", train_on_two_ranks(folder, *arguments)
 
 
@@ -64,6 +73,12 @@ def test_after_twenty_iterations_both_ranks_hold_the_same_but_have_lived_differe
     assert learned["/learner/policy.normalizers.critic.count"] == 2 * 16 * 24 * 20
     shared = {name for name in one["numbers"] if not name.startswith("perf/")}
     assert {name for name in shared if one["numbers"][name] != two["numbers"][name]} == set()
+
+
+@pytest.mark.slow
+def test_two_ranks_are_one_run_for_whoever_watches(straight):
+    assert len(list(straight[0].glob("wandb/offline-run-*"))) == 1
+    assert not list(straight[0].parent.glob("wandb/offline-run-*"))
 
 
 @pytest.mark.slow
