@@ -46,6 +46,8 @@ LIBRARIES = {
     "warp": ("rlmpc.envs.isaaclab", "rlmpc.tasks"),
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
+    "wandb": ("rlmpc.run",),
+    "mlflow": ("rlmpc.run",),
 }
 """Library -> the only modules and rooms that import it."""
 
