@@ -49,14 +49,8 @@ def straight(train_on_two_ranks, tmp_path_factory) -> tuple[Path, list[dict]]:
     """Twenty iterations of `rma`, which contains PPO: three kinds of backward passes, each without some parameters."""
     folder = tmp_path_factory.mktemp("straight")
     schedules = ["agent.history_every=3", "agent.regularizer_start=5"]
-    arguments = [
-        *new_run(folder),
-        "logger=[csv,wandb]",
-        "agent=rma",
-        "trainer.max_epochs=20",
-        "checkpoint.every=10",
-        *schedules,
-    ]
+    new = new_run(folder, "[csv,wandb]")
+    arguments = [*new, "agent=rma", "trainer.max_epochs=20", "checkpoint.every=10", *schedules]
     return folder / "run", train_on_two_ranks(folder, *arguments)
 
 
