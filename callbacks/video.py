@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,18 +65,28 @@ class Videos(Checkpoint):
             self._film = _begin(path, trainer.current_epoch, self._folder / "videos", self._steps)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Wait for the last film."""
-        if self._film is not None:
-            try:
-                self._film.process.wait(LAST_FILM_S)
-            except subprocess.TimeoutExpired:
-                self._film.process.kill()
+        """Wait for the last film, unless a signal leaves no time."""
+        if self._film is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._film.process.wait(0.0 if trainer.should_stop else LAST_FILM_S)
+        if self._film.process.poll() is None:
+            self._give_up()
+        else:
             self._take(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """End with training."""
         if self._film is not None:
-            self._film.process.kill()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End a film that is being made, without a word."""
+        assert self._film is not None
+        film, self._film = self._film, None
+        film.process.kill()
+        film.process.communicate()
+        shutil.rmtree(film.folder, ignore_errors=True)
 
     def _take(self, trainer: L.Trainer) -> None:
         """Hand a film over, and remove what else was made with it."""

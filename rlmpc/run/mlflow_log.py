@@ -16,7 +16,16 @@ from mlflow.exceptions import MlflowException
 
 from rlmpc.config.overrides import flatten
 from rlmpc.errors import RunError
-from rlmpc.run.tracking import PROJECT, TRACKING_URI, Tracker, in_nobodys_way, keep_id, known_id, tracking_uri
+from rlmpc.run.tracking import (
+    PROJECT,
+    TRACKING_URI,
+    Tracker,
+    closed_in_time,
+    in_nobodys_way,
+    keep_id,
+    known_id,
+    tracking_uri,
+)
 
 SERVICE = "mlflow"
 ARTIFACTS = ".mlflow"
@@ -91,7 +100,10 @@ class MlflowLog(MLFlowLogger, Tracker):
                 self._client.set_tag(self._id, f"checkpoint.{alias}", path.name)
 
     def finalize(self, status: str = "success") -> None:
-        """End the run there; waits until all has been sent."""
-        with in_nobodys_way("MLflow"):
+        """End the run there, as soon as all has been sent."""
+
+        def close() -> None:
             mlflow.flush_async_logging()
-            super().finalize(status)
+            super(MlflowLog, self).finalize(status)
+
+        closed_in_time("MLflow", close)

@@ -11,9 +11,10 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 from rlmpc.checkpoint.write import warn_once, write_whole
@@ -30,6 +31,8 @@ TRACKING_URI = "MLFLOW_TRACKING_URI"
 FILES_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 REACHED_WITHIN_S = 10.0
+CLOSED_WITHIN_S = 60.0
+"""How long the end of a run waits for a service. A signal, or SLURM, leaves a run little longer."""
 
 
 class Tracker:
@@ -52,6 +55,20 @@ def in_nobodys_way(service: str) -> Iterator[None]:
         yield
     except Exception as error:
         warn_once(f"{service} did not take all of the run, which goes on: {' '.join(str(error).split())}")
+
+
+def closed_in_time(service: str, close: Callable[[], object]) -> None:
+    """End a run at a service, unless that takes too long; then the process goes on without."""
+
+    def run() -> None:
+        with in_nobodys_way(service):
+            close()
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(CLOSED_WITHIN_S)
+    if thread.is_alive():
+        warn_once(f"{service} has not taken all of the run within {CLOSED_WITHIN_S:g} s; the rest may be lost there")
 
 
 def known_id(folder: Path, service: str) -> str | None:

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from wandb.errors import Error
 
 from rlmpc.errors import RunError
-from rlmpc.run.tracking import PROJECT, Tracker, in_nobodys_way, keep_id, known_id
+from rlmpc.run.tracking import CLOSED_WITHIN_S, PROJECT, Tracker, in_nobodys_way, keep_id, known_id
 
 SERVICE = "wandb"
 
@@ -36,7 +36,7 @@ class WandbLog(WandbLogger, Tracker):
         given = known_id(folder, SERVICE) or secrets.token_hex(4)
         project = os.environ.get("WANDB_PROJECT", PROJECT)
         # What is printed stands in `train.log`; W&B would put itself between the run and its terminal.
-        settings = wandb.Settings(console="off")
+        settings = wandb.Settings(console="off", finish_timeout=CLOSED_WITHIN_S)
         super().__init__(name=name, save_dir=folder, id=given, project=project, config=dict(config), settings=settings)
         try:
             self._run = self.experiment
@@ -70,6 +70,6 @@ class WandbLog(WandbLogger, Tracker):
             self._run.log_artifact(artifact, aliases=list(aliases))
 
     def finalize(self, status: str) -> None:
-        """End the run there; waits until all has been sent."""
+        """End the run there, as soon as all has been sent; what takes too long is left to `wandb sync`."""
         with in_nobodys_way("W&B"):
             self._run.finish(exit_code=0 if status == "success" else 1)

@@ -44,11 +44,11 @@ class Training:
         (self.folder / f"checkpoints/epoch={index}.ckpt").touch()
         self.callback.on_train_epoch_end(self._trainer(index), None)  # type: ignore[arg-type]
 
-    def is_over(self, index: int) -> None:
-        self.callback.on_train_end(self._trainer(index), None)  # type: ignore[arg-type]
+    def is_over(self, index: int, by_signal: bool = False) -> None:
+        self.callback.on_train_end(self._trainer(index, by_signal), None)  # type: ignore[arg-type]
 
-    def _trainer(self, index: int) -> Any:
-        return SimpleNamespace(is_global_zero=True, current_epoch=index, loggers=[self.shown])
+    def _trainer(self, index: int, should_stop: bool = False) -> Any:
+        return SimpleNamespace(is_global_zero=True, current_epoch=index, loggers=[self.shown], should_stop=should_stop)
 
 
 @pytest.fixture
@@ -93,12 +93,24 @@ def test_without_a_film_training_goes_on_and_is_told_why_once(training, capfd):
     assert capfd.readouterr().err == "warning: there is no video of the policy: MuJoCo cannot render here\n"
 
 
+SLEEPS = "import time; time.sleep(60)"
+
+
 def test_what_films_ends_with_a_training_that_fails(training):
-    run = training("import time; time.sleep(60)")
+    run = training(SLEEPS)
     run.ends(1)
     process = run.callback._film.process
     run.callback.on_exception(None, None, RuntimeError())  # type: ignore[arg-type]
-    assert process.wait(timeout=10) != 0
+    assert process.poll() is not None
+
+
+def test_a_run_that_a_signal_stops_does_not_wait_for_its_film(training, capfd):
+    run = training(SLEEPS)
+    run.ends(1)
+    process = run.callback._film.process
+    run.is_over(2, by_signal=True)
+    assert process.poll() is not None
+    assert (run.shown.videos, capfd.readouterr().err) == ([], "")
 
 
 def test_tensorboard_shows_a_film_as_a_gif(tmp_path):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 import pytest
 
 import train
+from rlmpc.errors import UserError
+from rlmpc.run.tracking import closed_in_time, in_nobodys_way, keep_id, known_id
 
 TOY = ["task=toy", "device=cpu", "num_envs=16", "trainer.max_epochs=1", "run.dir=run"]
 
@@ -101,3 +104,25 @@ def test_films_of_a_task_without_a_robot_or_without_a_checkpoint_are_refused(com
     assert code == 2
     assert "'video.every' must be a multiple of checkpoint.every = 100, as a film is one of a checkpoint" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_service_that_fails_or_hangs_does_not_end_the_run(monkeypatch, capfd):
+    monkeypatch.setattr("rlmpc.run.tracking.CLOSED_WITHIN_S", 0.1)
+    for _ in range(2):
+        with in_nobodys_way("W&B"):
+            raise ConnectionError("the server\nis gone")
+    closed_in_time("MLflow", lambda: time.sleep(5.0))
+    assert capfd.readouterr().err == (
+        "warning: W&B did not take all of the run, which goes on: the server is gone\n"
+        "warning: MLflow has not taken all of the run within 0.1 s; the rest may be lost there\n"
+    )
+
+
+def test_ids_of_a_run_are_kept_and_a_broken_file_of_them_is_named(tmp_path):
+    assert known_id(tmp_path, "wandb") is None
+    keep_id(tmp_path, "wandb", "abc")
+    keep_id(tmp_path, "mlflow", "def")
+    assert (known_id(tmp_path, "wandb"), known_id(tmp_path, "mlflow")) == ("abc", "def")
+    (tmp_path / "trackers.json").write_text("[]")
+    with pytest.raises(UserError, match=r"trackers.json' should hold the run's id with each service; remove it"):
+        known_id(tmp_path, "wandb")
