@@ -48,6 +48,8 @@ LIBRARIES = {
     "mujoco": ("rlmpc.sim2sim",),
     "optuna": ("rlmpc.sweep",),
     "viser": ("rlmpc.play.live",),
+    "wandb": ("rlmpc.run",),
+    "mlflow": ("rlmpc.run",),
 }
 """Library -> the only modules and rooms that import it."""
 
