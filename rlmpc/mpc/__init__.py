@@ -1,0 +1,1 @@
+"""A batched predictive controller that stands, steps and walks a biped; see `docs/mpc.md`."""
