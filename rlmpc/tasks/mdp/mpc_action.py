@@ -23,6 +23,9 @@ from rlmpc.mpc.walk_settings import WalkSettings
 from rlmpc.robots.table import robot_named
 from rlmpc.tasks.mdp.selected import Selected, mask_of, write
 
+GRAVITY = 9.81
+"""[m/s^2]"""
+
 WIDTHS = {
     "period": 1,
     "swing_height": 1,
@@ -32,7 +35,8 @@ WIDTHS = {
     "foothold_offset": 2,
     "friction": 1,
 }
-"""Fields of `Parameters` that a policy may set -> number of actions, in their order. A foothold offset is both feet's."""
+"""Fields of `Parameters` that a policy may set -> number of actions, in their order. A foothold offset is for both feet.
+"""
 
 OUTPUTS = {"mpc3": tuple(WIDTHS)[:3], "mpc9": tuple(WIDTHS)[:5], "mpc11": tuple(WIDTHS)[:6]}
 """Name of a set of outputs -> the parameters that the policy sets; the others keep their nominal values."""
@@ -60,14 +64,15 @@ class MpcAction(ActionTerm):
         assert tuple(self._asset.joint_names) == description.joint_names
         self._sensor = cast(ContactSensor, env.scene.sensors[cfg.sensor_name])
         self._soles, _ = self._sensor.find_sensors(list(robot.feet), preserve_order=True)
-        self.robot = MpcRobot.of(robot)
-        self.controller = Controller(self.robot, cfg.model, cfg.walk, self.num_envs, self.device)
+        facts = MpcRobot.of(robot)
+        self.weight_n = GRAVITY * facts.mass
+        """Of the robot as it is described [N]."""
+        self.controller = Controller(facts, cfg.model, cfg.walk, self.num_envs, self.device)
         self.parameters = Parameters.nominal(cfg.walk, self.num_envs, self.device)
-        self._nominal = Parameters.nominal(cfg.walk, 1, self.device)
         columns = [(name, number) for name in cfg.parameters for number in range(WIDTHS[name])]
         self._raw_actions = torch.zeros(self.num_envs, len(columns), device=self.device)
         self._processed_actions = torch.zeros_like(self._raw_actions)
-        nominal = [self._flat(getattr(self._nominal, name))[0, number].item() for name, number in columns]
+        nominal = [self._flat(getattr(self.parameters, name))[0, number].item() for name, number in columns]
         self._offset = torch.tensor(nominal, device=self.device)
         self._scale = torch.tensor([cfg.scale[name] for name, _ in columns], device=self.device)
         self._low = torch.tensor([cfg.low[name] for name, _ in columns], device=self.device)
@@ -230,7 +235,7 @@ class MpcActionCfg(ActionTermCfg):
         """
         if self.outputs not in OUTPUTS:
             hint = nearest(self.outputs, OUTPUTS)
-            raise UserError(f"unknown '{path}.outputs' {self.outputs}; accepted: {', '.join(OUTPUTS)}{hint}")
+            raise UserError(f"unknown '{path}.outputs' {self.outputs!r}; accepted: {', '.join(OUTPUTS)}{hint}")
         for name in WIDTHS:
             if not self.scale[name] > 0.0:
                 raise UserError(f"'{path}.scale.{name}' must be above 0, not {self.scale[name]}")

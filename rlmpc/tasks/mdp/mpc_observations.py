@@ -8,14 +8,12 @@ from isaaclab.utils.math import quat_apply_inverse, yaw_quat
 
 from rlmpc.tasks.mdp.mpc_action import MpcAction
 
-GRAVITY = 9.81
-"""[m/s^2]"""
 MOMENT_ARM_M = 0.1
 """Moments are observed relative to the weight at this distance."""
 
 
 def planned_contacts(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
-    """Return 1 where a foot is planned to be down in a step of the horizon, else 0; left, right of each step, (N, 2 H)."""
+    """Return 1 where a foot is planned to be down, else 0: left and right in each step of the horizon, (N, 2 H)."""
     return _action(env, action_name).controller.contact_table.float().flatten(1)
 
 
@@ -33,8 +31,8 @@ def planned_wrench(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
     wrench = action.controller.wrench.unflatten(2, (2, 3))
     heading = yaw_quat(env.scene[action.cfg.asset_name].data.root_quat_w.torch)
     turned = quat_apply_inverse(heading[:, None, None].expand(*wrench.shape[:3], 4), wrench)
-    weight = GRAVITY * action.robot.mass
-    return torch.cat([turned[:, :, 0] / weight, turned[:, :, 1] / (weight * MOMENT_ARM_M)], dim=2).flatten(1)
+    force, moment = turned.unbind(dim=2)
+    return torch.cat([force, moment / MOMENT_ARM_M], dim=2).flatten(1) / action.weight_n
 
 
 def mpc_cost(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
