@@ -14,9 +14,6 @@ from torch import Tensor
 from rlmpc.mpc.srb import GRAVITY
 from rlmpc.mpc.walk_settings import WalkSettings
 
-SIDES = (1.0, -1.0)
-"""Direction of the left and the right foot from the middle, along y."""
-
 SETTLING_S = 0.02
 """The weight moves to the new foot so long after the end of its swing."""
 
@@ -43,7 +40,7 @@ def footholds(
         Footholds within reach (B, 2, 2), and the distance of those without that limit from the nominal ones (B, 2).
     """
     omega = math.sqrt(GRAVITY / height_m)
-    side = torch.stack((torch.ones_like(period), -torch.ones_like(period)), -1)
+    side = _sides(period)
     step_s = (0.5 * period).unsqueeze(-1)
     growth = torch.exp(omega * step_s)
     vx, vy = command[:, :1], command[:, 1:2]
@@ -61,3 +58,43 @@ def footholds(
         (wanted[..., 0].clamp(-walk.reach_m, walk.reach_m), side * (side * wanted[..., 1]).clamp(low, high)), -1
     )
     return reachable, (wanted - nominal).norm(dim=-1)
+
+
+def upcoming_feet(
+    contact_table: Tensor,
+    sole_pos: Tensor,
+    foothold: Tensor,
+    command: Tensor,
+    period: Tensor,
+    turn: Tensor,
+    walk: WalkSettings,
+) -> Tensor:
+    """Return where the soles are in the steps of the horizon (B, N, 2, 3) [m], world frame.
+
+    A foot that is down stays until it swings; one that swings lands at its foothold; one that swings later lands
+    beside the place where the other then is.
+
+    Args:
+        contact_table: which feet are down (B, N, 2) bool.
+        sole_pos: of the soles now (B, 2, 3).
+        foothold: of the feet that swing now (B, 2, 3).
+        command: vx, vy [m/s] and yaw rate (B, 3).
+        period: of the gait [s] (B,).
+        turn: from the yaw frame to the world (B, 3, 3).
+        walk: settings.
+    """
+    swings_now = ~contact_table[:, 0, :, None]
+    coming = torch.where(swings_now, foothold, sole_pos)
+    step_s = 0.5 * period.unsqueeze(-1)
+    forward = (command[:, :1] * step_s).expand(-1, 2)
+    sideways = _sides(period) * walk.step_width_m + command[:, 1:2] * step_s
+    beside = torch.stack((forward, sideways, torch.zeros_like(forward)), -1)
+    later = coming.flip(1) + (turn.unsqueeze(1) @ beside.unsqueeze(-1)).squeeze(-1)
+    landed = torch.where(swings_now, foothold, later)
+    has_swung = (~contact_table).cumsum(1) > 0
+    return torch.where(has_swung.unsqueeze(-1), landed.unsqueeze(1), sole_pos.unsqueeze(1))
+
+
+def _sides(like: Tensor) -> Tensor:
+    """Return the direction of the left and the right foot from the middle along y (B, 2), as wide as `like` (B,)."""
+    return torch.stack((torch.ones_like(like), -torch.ones_like(like)), -1)

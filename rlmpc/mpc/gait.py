@@ -60,13 +60,16 @@ class Gait(nn.Module):
         share = ((phase.unsqueeze(-1) - self.offset).remainder(1.0) - self.both_down) / self.walk.swing_fraction
         return (phase >= 0.0).unsqueeze(-1) & (share >= 0.0) & (share < 1.0), share
 
-    @property
-    def share(self) -> Tensor:
-        """Part of its way that each foot has behind it; 1 if it is late, 0 if it is down, (B, 2)."""
+    def share(self, period: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the part of its way that each swinging foot has behind it, 1 if it is late, and its speed [1/s].
+
+        Args:
+            period: [s] (B,).
+        """
         in_window, share = self.window(self.phase)
-        share = torch.where(in_window, share, 1.0)
-        share = (share - self.lift_share) / (1.0 - self.lift_share)
-        return torch.where(self.is_swinging, share, 0.0)
+        whole = 1.0 - self.lift_share
+        speed = (self.rate / (self.walk.swing_fraction * period)).unsqueeze(-1) / whole
+        return torch.where(in_window, ((share - self.lift_share) / whole).clamp(0.0, 1.0), 1.0), speed
 
     def decide(self, is_wanted: Tensor, offset: Tensor, swing_first: Tensor, speed: Tensor, period: Tensor) -> None:
         """Start or end stepping.
@@ -79,11 +82,12 @@ class Gait(nn.Module):
             period: [s] (B,).
         """
         is_pushed = (offset[:, 0].abs() > self.walk.push_m[0]) | (offset[:, 1].abs() > self.walk.push_m[1])
-        starts = ~self.is_stepping & (is_wanted | is_pushed)
-        waits = self.both_down - self.walk.start_delay_s / period
-        begin = torch.where(is_pushed, self.both_down + 0.5 * swing_first, waits)
-        self.phase.copy_(torch.where(starts, begin, self.phase))
         has_reason = is_wanted | is_pushed
+        starts = ~self.is_stepping & has_reason
+        waits = self.both_down - self.walk.start_delay_s / period
+        self.phase.copy_(torch.where(starts, waits, self.phase))
+        hastens = is_pushed & (self.phase < 0.0)
+        self.phase.copy_(torch.where(hastens, self.both_down + 0.5 * swing_first, self.phase))
         self.idle_s.copy_(torch.where(has_reason, 0.0, self.idle_s + self.walk.physics_dt))
         is_calm = (speed < 0.15) & (offset.norm(dim=-1) < 0.05) & ~self.is_swinging.any(-1)
         ends = (self.idle_s > self.walk.stop_delay_s) & is_calm

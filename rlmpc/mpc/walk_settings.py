@@ -40,6 +40,8 @@ class WalkSettings:
     """Sideways distance of the soles' centres."""
     reach_m: float = setting(0.30, above=0, largest=2)
     """Largest distance of a foothold before or behind the other foot."""
+    press_m: float = setting(0.005, least=0, largest=0.1)
+    """Footholds are so far below the other sole."""
     sideways_m: list[float] = setting([0.10, 0.50], above=0, largest=2)
     """Least and largest sideways distance of a foothold from the other foot."""
 
