@@ -1,1 +1,1 @@
-"""A batched predictive controller that stands, steps and walks a biped; see `docs/mpc.md`."""
+"""Model-predictive control of two feet: single rigid body, constraints of a contact, and batched solvers."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.walk_settings import WalkSettings
 
 
@@ -17,9 +18,9 @@ class Parameters:
     period: Tensor
     """[s] duration of one gait cycle, two steps, (B,)."""
     swing_height: Tensor
-    """[m] height that the foot's path has above the straight line between its ends (B,)."""
+    """[m] height that the foot's path has above the way between its ends (B,)."""
     swing_shape: Tensor
-    """Where in the swing the foot is highest, -1 to 1: in the middle at 0, earlier if positive, (B,)."""
+    """When the foot is highest, -1 to 1: in the middle of the swing at 0, earlier if positive, (B,)."""
     linear_acc: Tensor
     """[m/s^2] acceleration of the centre of mass that the model lacks, yaw frame, (B, 3)."""
     angular_acc: Tensor
@@ -34,15 +35,17 @@ class Parameters:
     """Whether the robot steps in place when the command is zero, instead of standing, (B,) bool."""
 
     @classmethod
-    def nominal(cls, settings: WalkSettings, num_envs: int, device: torch.device | str = "cpu") -> Parameters:
+    def nominal(
+        cls, settings: MpcSettings, walk: WalkSettings, num_envs: int, device: torch.device | str = "cpu"
+    ) -> Parameters:
         """Return the parameters of a gait without a policy."""
 
         def full(value: float, *shape: int) -> Tensor:
             return torch.full((num_envs, *shape), value, device=device)
 
         return cls(
-            period=full(settings.period_s),
-            swing_height=full(settings.swing_height_m),
+            period=full(walk.period_s),
+            swing_height=full(walk.swing_height_m),
             swing_shape=full(0.0),
             linear_acc=full(0.0, 3),
             angular_acc=full(0.0, 3),
@@ -51,8 +54,3 @@ class Parameters:
             friction=full(settings.friction),
             steps=torch.zeros(num_envs, dtype=torch.bool, device=device),
         )
-
-    def copy_(self, other: Parameters) -> None:
-        """Take over all values of `other`, in place."""
-        for field in fields(self):
-            getattr(self, field.name).copy_(getattr(other, field.name))
