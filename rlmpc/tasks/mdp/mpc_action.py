@@ -68,7 +68,7 @@ class MpcAction(ActionTerm):
         self.weight_n = GRAVITY * facts.mass
         """Of the robot as it is described [N]."""
         self.controller = Controller(facts, cfg.model, cfg.walk, self.num_envs, self.device)
-        self.parameters = Parameters.nominal(cfg.walk, self.num_envs, self.device)
+        self.parameters = Parameters.nominal(cfg.model, cfg.walk, self.num_envs, self.device)
         columns = [(name, number) for name in cfg.parameters for number in range(WIDTHS[name])]
         self._raw_actions = torch.zeros(self.num_envs, len(columns), device=self.device)
         self._processed_actions = torch.zeros_like(self._raw_actions)
@@ -77,8 +77,6 @@ class MpcAction(ActionTerm):
         self._scale = torch.tensor([cfg.scale[name] for name, _ in columns], device=self.device)
         self._low = torch.tensor([cfg.low[name] for name, _ in columns], device=self.device)
         self._high = torch.tensor([cfg.high[name] for name, _ in columns], device=self.device)
-        self.failures = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
-        """Solves in a row that were not accepted, (N,)."""
         device = torch.device(self.device)
         self._plan = Replayed(self._plan_step, device)
         self._torques = Replayed(self.controller.torques, device)
@@ -106,13 +104,13 @@ class MpcAction(ActionTerm):
     @property
     def leg_phase(self) -> torch.Tensor:
         """Phase of each leg in [0, 1), left then right. Shape is (N, 2)."""
-        phase = self.controller.phase
+        phase = self.controller.gait.phase
         return torch.stack([phase, phase + 0.5], dim=1) % 1.0
 
     @property
     def is_unsolved(self) -> torch.Tensor:
         """Whether too many solves in a row were not accepted, (N,) bool."""
-        return self.failures >= self.cfg.model.max_failures
+        return self.controller.failures > self.cfg.model.max_failures
 
     def process_actions(self, actions: torch.Tensor) -> None:
         """Set the parameters from raw actions (N, A) and plan the control step."""
@@ -134,7 +132,6 @@ class MpcAction(ActionTerm):
         mask = mask_of(self._env, env_ids)
         write(self._raw_actions, mask, 0.0)
         write(self._processed_actions, mask, self._offset.expand_as(self._processed_actions))
-        write(self.failures, mask, 0)
         self.controller.reset(mask, self._state())
 
     def _plan_step(self, state: RobotState, command: torch.Tensor) -> None:
@@ -146,7 +143,6 @@ class MpcAction(ActionTerm):
             target.copy_(columns.unsqueeze(1))
             start += WIDTHS[name]
         self.controller.plan(state, command, self.parameters)
-        self.failures.copy_(torch.where(self.controller.accepted, 0, self.failures + 1))
 
     def _state(self) -> RobotState:
         """Read what the controller is told about the robots."""
