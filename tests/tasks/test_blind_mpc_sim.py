@@ -58,9 +58,8 @@ def test_the_policy_sees_the_plan_and_the_critic_also_how_the_solve_went(env) ->
 
 
 def test_torques_are_made_anew_in_every_physics_step_and_reach_the_solver(env, term, monkeypatch) -> None:
-    from isaaclab_newton.physics import NewtonManager
-
     import warp as wp
+    from isaaclab_newton.physics import NewtonManager
 
     made: list[Tensor] = []
     torques = term._torques
@@ -223,8 +222,8 @@ def test_solves_that_are_not_accepted_several_times_in_a_row_are_a_fault(env, te
         ({"actions.mpc.outputs": "mpc10"}, "unknown 'env.actions.mpc.outputs' 'mpc10'; accepted: mpc3, mpc9, mpc11"),
         ({"actions.mpc.model.horizon": 0}, "'env.actions.mpc.model.horizon' must be at least 1, not 0"),
         ({"actions.mpc.model.solver": "amdm"}, "unknown 'env.actions.mpc.model.solver' 'amdm'; .* did you mean 'admm'"),
-        ({"actions.mpc.scale.period": 0.0}, "'env.actions.mpc.scale.period' must be above 0, not 0.0"),
-        ({"actions.mpc.low.period": 1.0}, "'env.actions.mpc.low.period' must be at most .*high.period, not 1.0"),
+        ({"actions.mpc.period.scale": 0.0}, "'env.actions.mpc.period.scale' must be above 0, not 0.0"),
+        ({"actions.mpc.period.low": 1.0}, r"'env.actions.mpc.period.low' must be at most 0.8 \('high'\), not 1.0"),
         ({"actions.mpc.walk.control_dt": 0.1}, "'env.actions.mpc.walk.control_dt' is derived from other settings"),
         ({"actions.mpc": None}, "env.actions.mpc cannot be switched off"),
         ({"yaw_action_scale": 0.25}, "yaw_action_scale has no effect"),
@@ -237,7 +236,7 @@ def test_what_no_controller_can_be_made_of_is_refused(biped, overrides: dict[str
 
 
 def test_a_horizon_and_times_reach_the_controller() -> None:
-    cfg = configure(decimation=2, **{"actions.mpc.friction": True})
+    cfg = configure(decimation=2, **{"actions.mpc.sets_friction": True})
     assert cfg.actions.mpc.walk.control_dt == 0.01
     assert cfg.actions.mpc.parameters == ("period", "swing_height", "swing_shape", "friction")
     stiffness = {name: gain for drive in cfg.scene.robot.actuators.values() for name, gain in drive.stiffness.items()}

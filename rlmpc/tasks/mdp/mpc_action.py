@@ -1,5 +1,6 @@
 """The predictive controller as an action: a policy sets parameters of its gait and model, or nothing at all."""
 
+import math
 from dataclasses import replace
 from typing import Any, cast
 
@@ -35,8 +36,7 @@ WIDTHS = {
     "foothold_offset": 2,
     "friction": 1,
 }
-"""Fields of `Parameters` that a policy may set -> number of actions, in their order. A foothold offset is for both feet.
-"""
+"""Fields of `Parameters` that a policy may set -> number of actions, in their order; a foothold offset is both feet's."""
 
 OUTPUTS = {"mpc3": tuple(WIDTHS)[:3], "mpc9": tuple(WIDTHS)[:5], "mpc11": tuple(WIDTHS)[:6]}
 """Name of a set of outputs -> the parameters that the policy sets; the others keep their nominal values."""
@@ -74,9 +74,10 @@ class MpcAction(ActionTerm):
         self._processed_actions = torch.zeros_like(self._raw_actions)
         nominal = [self._flat(getattr(self.parameters, name))[0, number].item() for name, number in columns]
         self._offset = torch.tensor(nominal, device=self.device)
-        self._scale = torch.tensor([cfg.scale[name] for name, _ in columns], device=self.device)
-        self._low = torch.tensor([cfg.low[name] for name, _ in columns], device=self.device)
-        self._high = torch.tensor([cfg.high[name] for name, _ in columns], device=self.device)
+        ranges = [getattr(cfg, name) for name, _ in columns]
+        self._scale = torch.tensor([each.scale for each in ranges], device=self.device)
+        self._low = torch.tensor([each.low for each in ranges], device=self.device)
+        self._high = torch.tensor([each.high for each in ranges], device=self.device)
         device = torch.device(self.device)
         self._plan = Replayed(self._plan_step, device)
         self._torques = Replayed(self.controller.torques, device)
@@ -166,6 +167,15 @@ class MpcAction(ActionTerm):
 
 
 @configclass
+class ParameterCfg:
+    """What an action does to a parameter: clip(nominal + scale x action, low, high)."""
+
+    scale: float = 1.0
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@configclass
 class MpcActionCfg(ActionTermCfg):
     """Configuration of the predictive controller and of what a policy sets in it."""
 
@@ -179,41 +189,17 @@ class MpcActionCfg(ActionTermCfg):
     """What the policy sets: `mpc3` period, swing height and swing shape; `mpc9` also the linear and angular
     accelerations that the model lacks; `mpc11` also an offset of the footholds."""
 
-    friction: bool = False
+    sets_friction: bool = False
     """Whether the policy also sets the friction that the controller assumes; one more action."""
 
-    scale: dict[str, float] = {
-        "period": 0.1,
-        "swing_height": 0.03,
-        "swing_shape": 0.5,
-        "linear_acc": 0.5,
-        "angular_acc": 1.0,
-        "foothold_offset": 0.05,
-        "friction": 0.1,
-    }
-    """Change of a parameter per unit of action, in its unit (`rlmpc.mpc.parameters`)."""
-
-    low: dict[str, float] = {
-        "period": 0.4,
-        "swing_height": 0.02,
-        "swing_shape": -1.0,
-        "linear_acc": -3.0,
-        "angular_acc": -6.0,
-        "foothold_offset": -0.15,
-        "friction": 0.1,
-    }
-    """Smallest value of a parameter."""
-
-    high: dict[str, float] = {
-        "period": 0.8,
-        "swing_height": 0.2,
-        "swing_shape": 1.0,
-        "linear_acc": 3.0,
-        "angular_acc": 6.0,
-        "foothold_offset": 0.15,
-        "friction": 0.8,
-    }
-    """Largest value of a parameter."""
+    period: ParameterCfg = ParameterCfg(scale=0.1, low=0.4, high=0.8)
+    swing_height: ParameterCfg = ParameterCfg(scale=0.03, low=0.02, high=0.2)
+    swing_shape: ParameterCfg = ParameterCfg(scale=0.5, low=-1.0, high=1.0)
+    linear_acc: ParameterCfg = ParameterCfg(scale=0.5, low=-3.0, high=3.0)
+    angular_acc: ParameterCfg = ParameterCfg(scale=1.0, low=-6.0, high=6.0)
+    foothold_offset: ParameterCfg = ParameterCfg(scale=0.05, low=-0.15, high=0.15)
+    friction: ParameterCfg = ParameterCfg(scale=0.1, low=0.1, high=0.8)
+    """What an action does to each parameter; units are those of `rlmpc.mpc.parameters`."""
 
     model: MpcSettings = MpcSettings()
     walk: WalkSettings = WalkSettings()
@@ -221,7 +207,7 @@ class MpcActionCfg(ActionTermCfg):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters that the policy sets, in the order of its actions."""
-        return OUTPUTS[self.outputs] + (("friction",) if self.friction else ())
+        return OUTPUTS[self.outputs] + (("friction",) if self.sets_friction else ())
 
     def check(self, path: str) -> None:
         """Refuse what no controller can be made of; `path` comes before the names in messages.
@@ -233,10 +219,11 @@ class MpcActionCfg(ActionTermCfg):
             hint = nearest(self.outputs, OUTPUTS)
             raise UserError(f"unknown '{path}.outputs' {self.outputs!r}; accepted: {', '.join(OUTPUTS)}{hint}")
         for name in WIDTHS:
-            if not self.scale[name] > 0.0:
-                raise UserError(f"'{path}.scale.{name}' must be above 0, not {self.scale[name]}")
-            if not self.low[name] <= self.high[name]:
-                raise UserError(f"'{path}.low.{name}' must be at most {path}.high.{name}, not {self.low[name]}")
+            setting = getattr(self, name)
+            if not 0.0 < setting.scale < math.inf:
+                raise UserError(f"'{path}.{name}.scale' must be above 0, not {setting.scale}")
+            if not setting.low <= setting.high:
+                raise UserError(f"'{path}.{name}.low' must be at most {setting.high} ('high'), not {setting.low}")
         for part in ("model", "walk"):
             settings = getattr(self, part)
             check_settings(settings, f"{path}.{part}.")
