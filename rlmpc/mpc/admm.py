@@ -1,4 +1,4 @@
-"""The alternating direction method of multipliers with a fixed penalty and a fixed number of iterations.
+"""The alternating direction method of multipliers, and a few Newton steps from where it ends.
 
 One copy of the inputs, u, minimises the cost and the distance to the other; the other, z, satisfies the constraints
 (Stellato et al., "OSQP: an operator splitting solver for quadratic programs", 2020, with the feet's cones in place of
@@ -9,8 +9,14 @@ their box). In multipliers y of u = z over the penalty P, and with over-relaxati
     z+ = the nearest to v in the cones
     y+ = v - z+
 
-H + P = D + G'SG with D diagonal, so its inverse is D^-1 - D^-1 G' (S^-1 + G D^-1 G')^-1 G D^-1 (Woodbury), and what is
-factorised has 6 N rows instead of 12 N. There is no branch, so a GPU can record all of it.
+The penalty of a component is the geometric mean of the most and the least curvature that it can meet, which are its
+diagonal entry of H over level ground and the weight of its effort: the best for a quadratic between the two.
+
+After some iterations v tells which constraints are active. Then the minimum under these, as equalities, is one more
+linear system (OSQP's polish). As its solution tells active constraints, too, this can be repeated: a Newton method,
+which converges in one to three steps from here, but not from afar. A step is kept where it lowers the cost.
+
+Iterations and steps are fixed numbers and there is no branch, so a GPU can record all of it.
 """
 
 from __future__ import annotations
@@ -20,49 +26,31 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlmpc.mpc.constraints import FootCone
+from rlmpc.mpc.constraints import FootCone, Limits, face, project
+from rlmpc.mpc.curvature import Curvature
 from rlmpc.mpc.settings import MpcSettings
-from rlmpc.mpc.srb import Problem, SingleRigidBody
+from rlmpc.mpc.srb import NUM_FEET, Problem, SingleRigidBody
 
 
 class Iterate(NamedTuple):
-    """Where a solve ends, and the next one begins."""
+    """Where a solve begins."""
 
     inputs: Tensor
     """Feasible (B, N, 12)."""
     multipliers: Tensor
     """Over the penalty (B, N, 12)."""
+
+
+class Result(NamedTuple):
+    """Where a solve ends."""
+
+    inputs: Tensor
+    """Feasible (B, N, 12)."""
     residual: Tensor
-    """Largest disagreement of both copies, or change in the last iteration, in inputs (B,)."""
-
-
-class Curvature:
-    """H plus a diagonal, factorised.
-
-    Args:
-        model: whose S.
-        gains: G (B, N, 6, 12).
-        diagonal: D, R included (12,).
-    """
-
-    def __init__(self, model: SingleRigidBody, gains: Tensor, diagonal: Tensor) -> None:
-        num_steps = gains.shape[1]
-        self._diagonal = diagonal
-        self._scaled = gains / diagonal
-        here = torch.eye(num_steps, dtype=gains.dtype, device=gains.device)
-        block = (self._scaled @ gains.mT)[:, :, :, None] * here[:, None, :, None]
-        inner = (model.inverse_curvature + block).flatten(3, 4).flatten(1, 2)
-        # The variant that leaves errors to its caller does not wait for the device.
-        root = torch.linalg.cholesky_ex(inner).L
-        unit = torch.eye(inner.shape[-1], dtype=gains.dtype, device=gains.device)
-        inverse_root = torch.linalg.solve_triangular(root, unit.expand_as(root), upper=False)
-        self._inverse = inverse_root.mT @ inverse_root
-
-    def solve(self, right: Tensor) -> Tensor:
-        """Return what the matrix takes to `right` (B, N, 12)."""
-        inner = (self._scaled @ right[..., None]).flatten(1)
-        inner = (self._inverse @ inner[..., None]).unflatten(1, (right.shape[1], 6))
-        return right / self._diagonal - (self._scaled.mT @ inner).squeeze(-1)
+    """Largest change of an input by a step down the gradient, over the penalty, and back to the cones (B,); 0 at the
+    minimum."""
+    next: Iterate
+    """From where the next solve begins."""
 
 
 class Admm(nn.Module):
@@ -71,7 +59,7 @@ class Admm(nn.Module):
     Args:
         model: the cost.
         cone: the constraints.
-        settings: penalty, iterations, over-relaxation.
+        settings: penalty, iterations, over-relaxation, Newton steps.
     """
 
     penalty: Tensor
@@ -81,20 +69,43 @@ class Admm(nn.Module):
         super().__init__()
         self.model, self.cone = model, cone
         self.iterations, self.relaxation = settings.iterations, settings.over_relaxation
-        self.register_buffer("penalty", torch.full((12,), settings.penalty), persistent=False)
+        self.newton_steps = settings.newton_steps
+        below = model.times.new_tensor([0.0, 0.0, -settings.com_height]).expand(NUM_FEET, 3)
+        curvature = model.curvature.diagonal(dim1=1, dim2=2).mean(-1)
+        most = model.effort + curvature @ model.gains(below) ** 2
+        self.register_buffer("penalty", settings.penalty * (most * model.effort).sqrt(), persistent=False)
 
-    def forward(self, problem: Problem, start: Iterate) -> Iterate:
-        """Improve `start` for a fixed number of iterations."""
-        slopes = self.cone.slopes(problem.friction)
-        weights = self.penalty[:6]
+    def forward(self, problem: Problem, start: Iterate) -> Result:
+        """Solve for all environments."""
+        limits = self.cone.limits(problem)
         curvature = Curvature(self.model, problem.gains, self.model.effort + self.penalty)
-        inputs, multipliers = start.inputs, start.multipliers
-        free, before = inputs, inputs
+        inputs, multipliers = start
+        relaxed = inputs + multipliers
         for _ in range(self.iterations):
-            before = inputs
             free = curvature.solve(self.penalty * (inputs - multipliers) - problem.linear)
-            relaxed = self.relaxation * free + (1.0 - self.relaxation) * inputs + multipliers
-            inputs = self.cone.project(relaxed, slopes, problem.contacts, weights)
+            relaxed = torch.lerp(inputs, free, self.relaxation) + multipliers
+            inputs = project(relaxed, limits, self.penalty)
             multipliers = relaxed - inputs
-        residual = torch.maximum((free - inputs).abs(), (inputs - before).abs()).amax((-1, -2))
-        return Iterate(inputs, multipliers, residual)
+        best = self._polished(problem, limits, inputs, relaxed)
+        down = project(self._stepped(problem, best), limits, self.penalty)
+        return Result(best, (best - down).abs().amax((-1, -2)), Iterate(inputs, multipliers))
+
+    def _polished(self, problem: Problem, limits: Limits, inputs: Tensor, relaxed: Tensor) -> Tensor:
+        """Return the best of the inputs (B, N, 12) and some Newton steps, the first from the face of `relaxed`."""
+        cost = self.model.cost(problem, inputs)
+        for _ in range(self.newton_steps):
+            there = project(relaxed, limits, self.penalty)
+            active = face(relaxed, there, limits)
+            curvature = Curvature(self.model, active.fold(problem.gains), active.effort(self.model.effort))
+            slope = active.fold(self.model.gradient(problem, there)[..., None, :]).squeeze(-2)
+            moved = there - active.spread(curvature.solve(slope))
+            candidate = project(moved, limits, self.penalty)
+            lower = self.model.cost(problem, candidate)
+            inputs = torch.where((lower < cost)[:, None, None], candidate, inputs)
+            cost = torch.fmin(cost, lower)
+            relaxed = self._stepped(problem, moved)
+        return inputs
+
+    def _stepped(self, problem: Problem, inputs: Tensor) -> Tensor:
+        """Return inputs one step down the gradient; from the minimum, it projects back to where it was."""
+        return inputs - self.model.gradient(problem, inputs) / self.penalty

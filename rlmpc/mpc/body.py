@@ -22,7 +22,7 @@ class Body:
     mass: float
     """Of all links, kg."""
     inertia: tuple[tuple[float, float, float], ...]
-    """Composite inertia of all links about the centre of mass, in the frame turned by the pelvis' yaw, kg m^2; (3, 3)."""
+    """Composite inertia of all links about the centre of mass, in the frame of the pelvis' yaw, kg m^2."""
     sole_half_length: float
     """Along x of the foot, m."""
     sole_half_width: float

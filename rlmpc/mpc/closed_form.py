@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
-from rlmpc.mpc.admm import Curvature, Iterate
-from rlmpc.mpc.constraints import FootCone
+from rlmpc.mpc.admm import Iterate, Result
+from rlmpc.mpc.constraints import FootCone, project
+from rlmpc.mpc.curvature import Curvature
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.srb import Problem, SingleRigidBody
 
@@ -24,9 +24,8 @@ class ClosedForm(nn.Module):
         super().__init__()
         self.model, self.cone = model, cone
 
-    def forward(self, problem: Problem, start: Iterate) -> Iterate:
-        """Return the projected minimum; its residual says whether it is finite alone."""
+    def forward(self, problem: Problem, start: Iterate) -> Result:
+        """Return the projected minimum; its residual is 0, as it has no other, or not finite."""
         free = Curvature(self.model, problem.gains, self.model.effort).solve(-problem.linear)
-        slopes = self.cone.slopes(problem.friction)
-        inputs = self.cone.project(free, slopes, problem.contacts, self.model.effort[:6])
-        return Iterate(inputs, torch.zeros_like(start.multipliers), 0.0 * inputs.abs().amax((-1, -2)))
+        inputs = project(free, self.cone.limits(problem), self.model.effort)
+        return Result(inputs, 0.0 * inputs.abs().amax((-1, -2)), start)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.config.setting import check_settings
-from rlmpc.mpc.admm import Iterate
+from rlmpc.mpc.admm import Iterate, Result
 from rlmpc.mpc.body import Body
 from rlmpc.mpc.constraints import FootCone
 from rlmpc.mpc.settings import MpcSettings
@@ -27,7 +27,8 @@ class Solution(NamedTuple):
     cost: Tensor
     """Weighted squared errors and efforts over the horizon (B,)."""
     residual: Tensor
-    """How far the solver is from its limit, in body weights (B,)."""
+    """How far a step down the gradient and back to the constraints moves an input, in body weights (B,): 0 at the
+    minimum. A cost 0.1 % above the minimum can be 1."""
     accepted: Tensor
     """Whether the wrench is of this solve (B,); otherwise it is the last one."""
 
@@ -44,7 +45,8 @@ class Predictive(nn.Module):
         body: the robot.
         settings: model, cost, constraints, solver.
         num_envs: B.
-        device: where it solves. `.double()` makes it exact for tests.
+        device: where it solves.
+        dtype: of its numbers and of all arguments; float64 is for tests.
 
     Raises:
         UserError: for settings that are not accepted.
@@ -63,7 +65,14 @@ class Predictive(nn.Module):
     failures: Tensor
     """Solves in a row that were not accepted (B,); more than `settings.max_failures` are a fault."""
 
-    def __init__(self, body: Body, settings: MpcSettings, num_envs: int, device: torch.device | str) -> None:
+    def __init__(
+        self,
+        body: Body,
+        settings: MpcSettings,
+        num_envs: int,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__()
         check_settings(settings)
         settings.check()
@@ -78,7 +87,7 @@ class Predictive(nn.Module):
         self.register_buffer("wrench", torch.zeros(num_envs, 2, 6))
         self.register_buffer("fresh", torch.ones(num_envs, dtype=torch.bool))
         self.register_buffer("failures", torch.zeros(num_envs, dtype=torch.long))
-        self.to(device)
+        self.to(device, dtype)
 
     @torch.no_grad()
     def solve(self, state: Tensor, feet: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor) -> Solution:
@@ -93,25 +102,18 @@ class Predictive(nn.Module):
             friction: assumed coefficient (B,).
         """
         problem, turn = self.problem(state, feet, contacts, reference, friction)
-        fresh = self.fresh[:, None, None]
-        start = Iterate(
-            torch.where(fresh, problem.nominal, self.inputs),
-            self.multipliers,
-            torch.zeros_like(friction),
-        )
-        end: Iterate = self.solver(problem, start)
+        end: Result = self.solver(problem, self.start(problem))
         local = self.model.predicted(problem, end.inputs)
         predicted = _rotated(local, turn)
         path = predicted[..., 3:6].clone()
         predicted[..., 2] += state[:, None, 2]
         predicted[..., 3:6] += state[:, None, 3:6]
-        cost = self.model.cost(problem, end.inputs, local)
+        cost = self.model.cost(problem, end.inputs)
         wrench = (end.inputs[:, 0] * self.model.unit).unflatten(-1, (4, 3)) @ turn.mT
-        residual = end.residual
-        is_finite = torch.isfinite(residual + cost + wrench.sum((-1, -2)))
-        accepted = is_finite & (residual <= self.settings.residual_bound)
+        is_finite = torch.isfinite(end.residual + cost + wrench.sum((-1, -2)))
+        accepted = is_finite & (end.residual <= self.settings.residual_bound)
         self._remember(end, path, wrench.reshape(-1, 2, 6), is_finite, accepted)
-        return Solution(self.wrench.clone(), predicted, cost, residual, accepted)
+        return Solution(self.wrench.clone(), predicted, cost, end.residual, accepted)
 
     def problem(
         self, state: Tensor, feet: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor
@@ -131,6 +133,10 @@ class Predictive(nn.Module):
         here, follow = _rotated(here[:, None], turn.mT).squeeze(1), _rotated(follow, turn.mT)
         return self.model.condense(here, levers, contacts, follow, friction), turn
 
+    def start(self, problem: Problem) -> Iterate:
+        """Return where the solve of a problem begins: where the last one ended, or after a reset its nominal inputs."""
+        return Iterate(torch.where(self.fresh[:, None, None], problem.nominal, self.inputs), self.multipliers)
+
     def reset(self, mask: Tensor) -> None:
         """Forget the last solve where the mask (B,) says so."""
         for name in ("inputs", "multipliers", "path", "wrench", "failures"):
@@ -138,12 +144,12 @@ class Predictive(nn.Module):
             buffer.masked_fill_(mask.view(-1, *[1] * (buffer.ndim - 1)), 0)
         self.fresh.logical_or_(mask)
 
-    def _remember(self, end: Iterate, path: Tensor, wrench: Tensor, is_finite: Tensor, accepted: Tensor) -> None:
+    def _remember(self, end: Result, path: Tensor, wrench: Tensor, is_finite: Tensor, accepted: Tensor) -> None:
         """Keep what the next solve starts from; after one that is not finite, it starts as if there was none."""
         self.fresh.copy_(~is_finite)
         broken = self.fresh[:, None, None]
-        self.inputs.copy_(end.inputs.masked_fill(broken, 0.0))
-        self.multipliers.copy_(end.multipliers.masked_fill(broken, 0.0))
+        self.inputs.copy_(end.next.inputs.masked_fill(broken, 0.0))
+        self.multipliers.copy_(end.next.multipliers.masked_fill(broken, 0.0))
         self.path.copy_(path.masked_fill(broken, 0.0))
         self.wrench.copy_(torch.where(accepted[:, None, None], wrench, self.wrench))
         self.failures.add_(1).masked_fill_(accepted, 0)

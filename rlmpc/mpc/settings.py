@@ -42,12 +42,14 @@ class MpcSettings:
     """A key of `rlmpc.mpc.solvers.SOLVERS`."""
     iterations: int = setting(20, least=1, largest=1000)
     """Of `admm`, always all of them."""
-    penalty: float = setting(0.03, above=0, largest=1e3)
-    """Of `admm`, relative to the mean curvature of the cost."""
+    newton_steps: int = setting(2, least=0, largest=100)
+    """After these iterations."""
+    penalty: float = setting(1.0, above=0, largest=1e3)
+    """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.6, above=0, below=2)
     """Of `admm`; 1 is none."""
-    residual_bound: float = setting(0.1, above=0, largest=10)
-    """Largest residual of a solve that is applied, in body weights; see `Solution.residual`."""
+    residual_bound: float = setting(1.0, above=0, largest=100)
+    """Largest residual of a solve that is applied, in body weights; see `Solution.residual`. Mostly below 0.001."""
     max_failures: int = setting(10, least=1, largest=10**6)
     """Solves in a row that may fail before the environment counts as broken."""
 

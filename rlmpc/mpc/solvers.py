@@ -6,4 +6,4 @@ from rlmpc.mpc.admm import Admm
 from rlmpc.mpc.closed_form import ClosedForm
 
 SOLVERS = {"admm": Admm, "closed_form": ClosedForm}
-"""Value of `MpcSettings.solver` -> its class: takes model, cone and settings; called with a `Problem` and an `Iterate`."""
+"""Value of `MpcSettings.solver` -> its class, made of model, cone and settings, called with `Problem` and `Iterate`."""

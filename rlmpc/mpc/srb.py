@@ -8,9 +8,9 @@ length T they are constant:
     a  = G u + (0, 0, 0, 0, 0, -g)
 
 All is written in the yaw frame: turned by the yaw of the moment, its origin in the centre of mass of the moment. There,
-for small roll and pitch, the rates of the angles are the angular velocity, and the inertia is constant (Di Carlo et al.,
-"Dynamic Locomotion in the MIT Cheetah 3 Through Convex Model-Predictive Control", 2018). So steps differ by G alone,
-which holds the levers of the feet, and each of the six axes has the same small constant matrices.
+for small roll and pitch, the rates of the angles are the angular velocity, and the inertia is constant (Di Carlo et
+al., "Dynamic Locomotion in the MIT Cheetah 3 Through Convex Model-Predictive Control", 2018). So steps differ by G
+alone, which holds the levers of the feet, and each of the six axes has the same small constant matrices.
 
 B environments, N steps, 12 numbers of a state x = (q, w), 12 of an input u: force and moment of the left foot, then of
 the right. Inputs are in units of the body's weight, and of the weight times `MOMENT_ARM_M` for moments.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -53,7 +54,7 @@ class Problem(NamedTuple):
 
 
 class SingleRigidBody(nn.Module):
-    """Constants of the model and of the cost.
+    """Constants of the model and of the cost, in float64 as they are made.
 
     Args:
         body: the robot.
@@ -63,40 +64,37 @@ class SingleRigidBody(nn.Module):
     def __init__(self, body: Body, settings: MpcSettings) -> None:
         super().__init__()
         num_steps, step = settings.horizon, settings.step_s
-        ago = torch.arange(num_steps).double()[:, None] - torch.arange(num_steps).double()
-        """Whole steps from the end of input j to state k + 1, in row k; negative where the input is later."""
-        to_rate = step * (ago >= 0.0)
-        to_position = step**2 * (ago + 0.5) * (ago >= 0.0)
-        angles = torch.tensor([*settings.orientation_weights, *settings.position_weights]).double()
-        rates = torch.tensor([*settings.angular_velocity_weights, *settings.velocity_weights]).double()
+        # Whole steps from the end of input j to state k + 1, in row k; negative where the input is later.
+        ago = np.subtract.outer(np.arange(num_steps), np.arange(num_steps))
+        to_rate = step * (ago >= 0)
+        to_position = step**2 * (ago + 0.5) * (ago >= 0)
+        angles = np.array([*settings.orientation_weights, *settings.position_weights])
+        rates = np.array([*settings.angular_velocity_weights, *settings.velocity_weights])
         curvature = angles[:, None, None] * (to_position.T @ to_position)
         curvature += rates[:, None, None] * (to_rate.T @ to_rate)
-        weight = body.mass * GRAVITY
-        unit = torch.tensor([weight] * 3 + [weight * MOMENT_ARM_M] * 3).double().repeat(NUM_FEET)
-        effort = torch.tensor(([settings.force_weight] * 3 + [settings.moment_weight] * 3) * NUM_FEET).double()
+        unit = np.tile(np.repeat([1.0, MOMENT_ARM_M], 3), NUM_FEET) * body.mass * GRAVITY
+        effort = np.tile(np.repeat([settings.force_weight, settings.moment_weight], 3), NUM_FEET)
         constants = {
-            "times": step * torch.arange(1, num_steps + 1).double(),
+            "times": step * np.arange(1, num_steps + 1),
             "to_rate": to_rate,
             "to_position": to_position,
-            "angle_weights": angles,
-            "rate_weights": rates,
+            "state_weights": np.concatenate([angles, rates]),
             "curvature": curvature,
             # S^-1 as a matrix of (step, axis) by (step, axis).
-            "inverse_curvature": torch.einsum("ijk,il->jikl", torch.linalg.inv(curvature), torch.eye(6).double()),
-            "inverse_inertia": torch.linalg.inv(torch.tensor(body.inertia).double()),
+            "inverse_curvature": np.einsum("ijk,il->jikl", np.linalg.inv(curvature), np.eye(6)),
+            "inverse_inertia": np.linalg.inv(body.inertia),
             "unit": unit,
             "effort": effort * unit**2,
-            "gravity": torch.tensor([0.0] * 5 + [-GRAVITY]).double(),
+            "gravity": np.array([0.0] * 5 + [-GRAVITY]),
         }
         for name, constant in constants.items():
-            self.register_buffer(name, constant.float(), persistent=False)
+            self.register_buffer(name, torch.as_tensor(constant), persistent=False)
         self.mass = body.mass
 
     times: Tensor
     to_rate: Tensor
     to_position: Tensor
-    angle_weights: Tensor
-    rate_weights: Tensor
+    state_weights: Tensor
     curvature: Tensor
     """S: of the tracking cost in the accelerations, of each axis (6, N, N)."""
     inverse_curvature: Tensor
@@ -118,15 +116,13 @@ class SingleRigidBody(nn.Module):
             reference: states to follow (B, N, 12).
             friction: (B,).
         """
-        gains = self._gains(levers) * contacts.repeat_interleave(6, dim=-1)[..., None, :]
+        touching = contacts[..., None].expand(*contacts.shape, 6).flatten(-2)
+        gains = self.gains(levers) * touching[..., None, :]
         drift = self._states(state, self.gravity.expand(*contacts.shape[:2], 6))
-        pull = self.to_position.T @ (self.angle_weights * (drift - reference)[..., :6])
-        pull = pull + self.to_rate.T @ (self.rate_weights * (drift - reference)[..., 6:])
-        share = contacts / contacts.sum(-1, keepdim=True).clamp(min=1)
-        nominal = torch.zeros_like(reference).unflatten(-1, (NUM_FEET, 6))
-        nominal[..., 2] = share
+        nominal = torch.zeros(*contacts.shape, 6, dtype=state.dtype, device=state.device)
+        nominal[..., 2] = contacts / contacts.sum(-1, keepdim=True).clamp(min=1)
         nominal = nominal.flatten(-2)
-        linear = (gains.mT @ pull[..., None]).squeeze(-1) - self.effort * nominal
+        linear = self._pulled(gains, drift - reference) - self.effort * nominal
         return Problem(gains, linear, nominal, contacts, friction, drift, reference)
 
     def predicted(self, problem: Problem, inputs: Tensor) -> Tensor:
@@ -135,27 +131,36 @@ class SingleRigidBody(nn.Module):
         moved = torch.cat([self.to_position @ accelerations, self.to_rate @ accelerations], dim=-1)
         return problem.drift + moved
 
-    def cost(self, problem: Problem, inputs: Tensor, predicted: Tensor) -> Tensor:
-        """Return squared errors and efforts, weighted and summed over the horizon (B,)."""
-        error = torch.cat([self.angle_weights, self.rate_weights]) * (predicted - problem.reference) ** 2
-        effort = self.effort * (inputs - problem.nominal) ** 2
-        return (error + effort).sum((-1, -2))
+    def cost(self, problem: Problem, inputs: Tensor) -> Tensor:
+        """Return squared errors and efforts, weighted and summed over the horizon (B,), under inputs (B, N, 12)."""
+        errors = (self.predicted(problem, inputs) - problem.reference) ** 2
+        efforts = (inputs - problem.nominal) ** 2
+        return (self.state_weights * errors + self.effort * efforts).sum((-1, -2))
+
+    def gradient(self, problem: Problem, inputs: Tensor) -> Tensor:
+        """Return half the gradient of the cost (B, N, 12) at inputs (B, N, 12)."""
+        errors = self.predicted(problem, inputs) - problem.reference
+        return self._pulled(problem.gains, errors) + self.effort * (inputs - problem.nominal)
+
+    def gains(self, levers: Tensor) -> Tensor:
+        """Return the accelerations of unit inputs (..., 6, 12) at levers (..., 2, 3), both feet down."""
+        x, y, z = levers.unbind(-1)
+        zero = torch.zeros_like(x)
+        cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+        linear = torch.eye(3, dtype=cross.dtype, device=cross.device) / self.mass
+        of_force = torch.cat([self.inverse_inertia @ cross, linear.expand_as(cross)], dim=-2)
+        of_moment = torch.cat([self.inverse_inertia.expand_as(cross), torch.zeros_like(cross)], dim=-2)
+        feet = torch.cat([of_force, of_moment], dim=-1)
+        return torch.cat(feet.unbind(-3), dim=-1) * self.unit
+
+    def _pulled(self, gains: Tensor, errors: Tensor) -> Tensor:
+        """Return half the gradient (B, N, 12) of weighted squared errors of states (B, N, 12) in the inputs."""
+        angles, rates = (self.state_weights * errors).split(6, dim=-1)
+        pull = self.to_position.T @ angles + self.to_rate.T @ rates
+        return (gains.mT @ pull[..., None]).squeeze(-1)
 
     def _states(self, state: Tensor, accelerations: Tensor) -> Tensor:
         """Return the states after each step (B, N, 12) from a state (B, 12) under accelerations (B, N, 6)."""
         start, rate = state[:, None, :6], state[:, None, 6:]
         positions = start + self.times[:, None] * rate + self.to_position @ accelerations
         return torch.cat([positions, rate + self.to_rate @ accelerations], dim=-1)
-
-    def _gains(self, levers: Tensor) -> Tensor:
-        """Return the accelerations of unit inputs (B, N, 6, 12), all feet down."""
-        x, y, z = levers.unbind(-1)
-        zero = torch.zeros_like(x)
-        cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-        of_force = torch.cat([self.inverse_inertia @ cross, self._identity(cross) / self.mass], dim=-2)
-        of_moment = torch.cat([self.inverse_inertia.expand_as(cross), torch.zeros_like(cross)], dim=-2)
-        foot = torch.cat([of_force, of_moment], dim=-1)
-        return torch.cat(foot.unbind(-3), dim=-1) * self.unit
-
-    def _identity(self, like: Tensor) -> Tensor:
-        return torch.eye(3, dtype=like.dtype, device=like.device).expand_as(like)
