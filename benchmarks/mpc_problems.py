@@ -70,7 +70,8 @@ def random_problems(num: int, seed: int, settings: MpcSettings) -> Problems:
     contacts = (phase % 1.0 >= SWING) | (draw.uniform(size=(num, 1, 1)) < 0.2)
     # A foot stays where it is until it lands; then it is where the body has gone.
     feet = np.zeros((num, steps, 2, 3))
-    feet[..., :2] = (between(0.15, 0.04, 0.15, 0.04).reshape(num, 1, 2, 2)) + [[0, HALF_STANCE_M], [0, -HALF_STANCE_M]]
+    feet[..., 1] = [HALF_STANCE_M, -HALF_STANCE_M]
+    feet[..., :2] += between(0.15, 0.04, 0.15, 0.04).reshape(num, 1, 2, 2)
     landed = np.cumsum(np.diff(contacts.astype(int), axis=1, prepend=contacts[:, :1]) > 0, axis=1) > 0
     feet += landed[..., None] * going[:, None, None] * PERIOD_S / 2
     feet = np.einsum("bij,bkfj->bkfi", turn, feet) + place[:, None, None]

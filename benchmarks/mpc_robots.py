@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -62,14 +64,15 @@ class MujocoRobots:
 
     Args:
         robot: which.
-        num_robots: B.
-        differences: of the robots.
+        differences: of each robot (B of them).
         seed: draws the differences, the starts and the noise.
     """
 
-    def __init__(self, robot: Robot, num_robots: int, differences: Differences, seed: int) -> None:
+    def __init__(self, robot: Robot, differences: Sequence[Differences], seed: int) -> None:
+        # By default, MuJoCo appends its warnings about robots that fell to a file in the current folder.
+        mujoco.set_mju_user_warning(logging.getLogger(__name__).debug)
         self.facts = MpcRobot.of(robot)
-        self.differences = differences
+        self.noise = np.array([each.velocity_noise for each in differences]).T[..., None, None]
         self.rng = np.random.default_rng(seed)
         joints = {
             "names": list(robot.description.joint_names),
@@ -80,16 +83,17 @@ class MujocoRobots:
         self._torso = nominal.body(robot.torso).id
         self._feet = [nominal.body(name).geomadr[0] for name in robot.feet]
         self._start_height = robot.description.default_root_height
-        self.models = [self._changed(copy.copy(nominal)) for _ in range(num_robots)]
+        self.models = [self._changed(copy.copy(nominal), limits) for limits in differences]
         self.data = [mujoco.MjData(model) for model in self.models]
-        self.forces = np.zeros((num_robots, 2))
+        self.forces = np.zeros((len(differences), 2))
+        self.has_fallen = np.zeros(len(differences), dtype=bool)
+        """Robots that do not move any more (B,)."""
         for data in self.data:
             self._start(data)
         for model, data in zip(self.models, self.data, strict=True):
             mujoco.mj_step1(model, data)
 
-    def _changed(self, model: mujoco.MjModel) -> mujoco.MjModel:
-        limits = self.differences
+    def _changed(self, model: mujoco.MjModel, limits: Differences) -> mujoco.MjModel:
         factor = self.rng.uniform(1.0 - limits.mass, 1.0 + limits.mass)
         model.body_mass[:] *= factor
         model.body_inertia[:] *= factor
@@ -117,7 +121,7 @@ class MujocoRobots:
         )
         angular = cvel[:, links, :3]
         linear = cvel[:, links, 3:] + np.cross(angular, com[:, links] - root[:, None])
-        noise = self.rng.normal(size=(2, len(pos), 1, 3)) * np.reshape(self.differences.velocity_noise, (2, 1, 1, 1))
+        noise = self.rng.normal(size=(2, len(pos), 1, 3)) * self.noise
         linear = linear + noise[0] + np.cross(noise[1], com[:, links] - pos[:, 1:2])
         matrices = rot[:, links].reshape(len(rot), -1, 3, 3)
         values = (pos[:, links], matrices, linear, angular + noise[1], joints[:, 0], joints[:, 1], self.forces)
@@ -125,8 +129,10 @@ class MujocoRobots:
         return RobotState(*(torch.as_tensor(value, dtype=dtype) for value in values))
 
     def step(self, efforts: Tensor) -> None:
-        """Run one physics step with feed-forward efforts [N m] (B, J)."""
-        for index, (model, data, effort) in enumerate(zip(self.models, self.data, efforts.numpy(), strict=True)):
+        """Run one physics step with feed-forward efforts [N m] (B, J); a robot that has fallen stays as it is."""
+        self.has_fallen |= ~self._stands()
+        for index in np.flatnonzero(~self.has_fallen):
+            model, data, effort = self.models[index], self.data[index], efforts[index].numpy()
             data.qfrc_applied[6:] = effort
             mujoco.mj_step2(model, data)
             self.forces[index] = self._sole_forces(data)
@@ -144,8 +150,8 @@ class MujocoRobots:
         turn = np.stack([data.xmat[1] for data in self.data])
         return pos, np.arctan2(turn[:, 3], turn[:, 0])
 
-    def is_up(self) -> np.ndarray:
-        """Return which robots stand: root high enough and not tilted too far (B,)."""
+    def _stands(self) -> np.ndarray:
+        """Return whose root is high enough and not tilted too far (B,)."""
         height = np.array([data.qpos[2] for data in self.data])
         cosine = np.array([data.xmat[1, 8] for data in self.data])
         return (height > WORLD.min_height_m) & (cosine > math.cos(WORLD.max_tilt_rad or math.pi))

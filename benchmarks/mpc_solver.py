@@ -1,7 +1,7 @@
-"""Compares the solver of the predictive controller with solvers of quadratic programmes: `python benchmarks/mpc_solver.py`.
+"""Compares the solver of the predictive controller with solvers of quadratic programmes.
 
-Problems are random ones and those that robots met in MuJoCo; see `benchmarks/mpc_problems.py`. Takes the settings of the
-controller besides its own, `Arguments`, and prints lines of JSON:
+`python benchmarks/mpc_solver.py figure=error.png`. Problems are random ones and those that robots met in MuJoCo; see
+`benchmarks/mpc_problems.py`. Takes the settings of the controller besides its own, `Arguments`, and prints JSON lines:
 
 - `against`: gap of the cost relative to that of another solver, error of the first wrench and violation of the
   constraints in body weights (moments: at an arm of 0.1 m), as 95th percentile and maximum, with the problems beyond
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,9 @@ def main() -> None:
     torch.set_num_threads(1)
     curves = {}
     for kind in config.problems:
-        problems = random_problems(config.num, config.seed, mpc) if kind == "random" else recorded_problems(config.num, mpc)
+        problems = (
+            random_problems(config.num, config.seed, mpc) if kind == "random" else recorded_problems(config.num, mpc)
+        )
         written = [dense(problems.rows(slice(i, i + 1)), G1, mpc) for i in range(len(problems.state))]
         found = solved(problems, mpc, config.device)
         best = {}
@@ -125,7 +127,9 @@ def reference_solutions(written: list[Dense], name: str) -> tuple[np.ndarray, fl
 def errors(found: np.ndarray, best: np.ndarray, written: list[Dense]) -> dict[str, float]:
     """Return how far inputs (B, 12 N) are from the best ones."""
     weight = G1.mass * GRAVITY
-    costs = np.array([[problem.cost(row), problem.cost(other)] for problem, row, other in zip(written, found, best, strict=True)])
+    costs = np.array(
+        [[problem.cost(row), problem.cost(other)] for problem, row, other in zip(written, found, best, strict=True)]
+    )
     unit = np.tile([weight] * 3 + [weight * MOMENT_ARM_M] * 3, 2)
     each = {
         "gap": np.abs(costs[:, 0] / costs[:, 1] - 1.0),
@@ -170,12 +174,12 @@ def draw(curves: dict[str, list[dict[str, Any]]], path: str) -> None:
     figure, axes = plt.subplots(len(curves), 2, figsize=(9, 3.2 * len(curves)), constrained_layout=True, squeeze=False)
     for row, (kind, lines) in zip(axes, curves.items(), strict=True):
         for axis, name in zip(row, ("gap", "wrench"), strict=True):
-            for newton_steps in sorted({line["newton_steps"] for line in lines}):
+            for color, newton_steps in enumerate(sorted({line["newton_steps"] for line in lines})):
                 chosen = [line for line in lines if line["newton_steps"] == newton_steps]
                 x = [line["iterations"] for line in chosen]
                 for measure, style in (("p95", "-"), ("max", "--")):
                     y = [float(line[f"{name}_{measure}"]) for line in chosen]
-                    axis.loglog(x, y, style, color=f"C{newton_steps}", label=f"{newton_steps} Newton steps, {measure}")
+                    axis.loglog(x, y, style, color=f"C{color}", label=f"{newton_steps} Newton steps, {measure}")
             axis.axhline(BOUNDS[name], color="grey", linewidth=0.8)
             axis.set_title(f"{kind}: {'cost gap' if name == 'gap' else 'first wrench [body weights]'}", fontsize=10)
             axis.set_xlabel("iterations")

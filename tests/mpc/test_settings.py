@@ -13,7 +13,10 @@ from rlmpc.mpc.settings import MpcSettings
         ({"horizon": 1000}, "'horizon' must be at most 40, not 1000"),
         ({"step_s": -0.1}, "'step_s' must be above 0, not -0.1"),
         ({"velocity_weights": [1.0, 0.0, 1.0]}, "every entry of 'velocity_weights' must be above 0, not 0.0"),
-        ({"orientation_weights": [1.0, -2.0, 1.0]}, "every entry of 'orientation_weights' must be at least 0, not -2.0"),
+        (
+            {"orientation_weights": [1.0, -2.0, 1.0]},
+            "every entry of 'orientation_weights' must be at least 0, not -2.0",
+        ),
         ({"force_weight": float("nan")}, "'force_weight' must be finite, not nan"),
         ({"solver": "adm"}, "unknown 'solver' 'adm'; accepted: admm, closed_form; did you mean 'admm'?"),
     ],
