@@ -109,6 +109,18 @@ class MpcAction(ActionTerm):
         return torch.stack([phase, phase + 0.5], dim=1) % 1.0
 
     @property
+    def numbers(self) -> dict[str, Any]:
+        """What a contract tells of the term: a name and numbers for each action, and the controller's settings."""
+        rows = {"offset": self._offset, "scale": self._scale, "low": self._low, "high": self._high}
+        names = [name for name in self.cfg.parameters for _ in range(WIDTHS[name])]
+        settings = {
+            f"{part}.{name}": value
+            for part in ("model", "walk")
+            for name, value in vars(getattr(self.cfg, part)).items()
+        }
+        return {"parameters": names, **{name: row.tolist() for name, row in rows.items()}, **settings}
+
+    @property
     def is_unsolved(self) -> torch.Tensor:
         """Whether too many solves in a row were not accepted, (N,) bool."""
         return self.controller.failures > self.cfg.model.max_failures
