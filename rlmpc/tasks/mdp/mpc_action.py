@@ -36,7 +36,7 @@ WIDTHS = {
     "foothold_offset": 2,
     "friction": 1,
 }
-"""Fields of `Parameters` that a policy may set -> number of actions, in their order; a foothold offset is both feet's."""
+"""Fields of `Parameters` that a policy may set -> number of actions, in their order; an offset is of both feet."""
 
 OUTPUTS = {"mpc3": tuple(WIDTHS)[:3], "mpc9": tuple(WIDTHS)[:5], "mpc11": tuple(WIDTHS)[:6]}
 """Name of a set of outputs -> the parameters that the policy sets; the others keep their nominal values."""
