@@ -36,7 +36,9 @@ WORLD = World(
     episode_length_s=10.0,
     max_tilt_rad=math.radians(45.0),
     min_height_m=0.45,
-    terrain=Terrain(kinds={}, num_levels=1, difficulty_range=[0.0, 1.0], tile_size_m=[100.0, 100.0], border_width_m=0.0),
+    terrain=Terrain(
+        kinds={}, num_levels=1, difficulty_range=[0.0, 1.0], tile_size_m=[100.0, 100.0], border_width_m=0.0
+    ),
     height_scanner=None,
 )
 """The physics of the tasks, on a floor without an end."""

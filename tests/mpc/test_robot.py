@@ -20,8 +20,7 @@ def test_facts_of_the_g1_are_those_of_its_description():
     assert facts.sole_half_size.tolist() == [0.09, 0.03]
     names = G1.description.joint_names
     assert [names[index] for index in facts.leg_joints[1]] == [
-        f"right_{part}_joint"
-        for part in ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
+        f"right_{part}_joint" for part in ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
     ]
 
 
@@ -39,7 +38,12 @@ def test_a_robot_with_other_legs_is_refused_in_one_sentence(biped):
         MpcRobot.of(biped)
 
 
-def test_a_robot_without_flat_soles_is_refused_in_one_sentence():
-    shapes = replace(G1, feet=("left_knee_link", "right_ankle_roll_link"))
-    with pytest.raises(UserError, match="6 joints each between root and foot; g1_29dof has 4 to left_knee_link"):
-        MpcRobot.of(shapes)
+def test_a_robot_without_flat_soles_is_refused_in_one_sentence(tmp_path):
+    text = G1.description_file.read_text().replace(
+        '"type": "box", "half_extents": [0.09, 0.03, 0.015]', '"type": "sphere", "radius": 0.03'
+    )
+    (tmp_path / "robot.json").write_text(text)
+    with pytest.raises(
+        UserError, match="one upright box as the collision shape of each foot; g1_29dof has sphere at left"
+    ):
+        MpcRobot.of(replace(G1, description_file=tmp_path / "robot.json"))
