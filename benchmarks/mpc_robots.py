@@ -36,7 +36,9 @@ WORLD = World(
     episode_length_s=10.0,
     max_tilt_rad=math.radians(45.0),
     min_height_m=0.45,
-    terrain=Terrain(kinds={}, num_levels=1, difficulty_range=[0.0, 1.0], tile_size_m=[100.0, 100.0], border_width_m=0.0),
+    terrain=Terrain(
+        kinds={}, num_levels=1, difficulty_range=[0.0, 1.0], tile_size_m=[100.0, 100.0], border_width_m=0.0
+    ),
     height_scanner=None,
 )
 """The physics of the tasks, on a floor without an end."""
@@ -90,8 +92,7 @@ class MujocoRobots:
         """Robots that do not move any more (B,)."""
         for data in self.data:
             self._start(data)
-        for model, data in zip(self.models, self.data, strict=True):
-            mujoco.mj_step1(model, data)
+        self.forward()
 
     def _changed(self, model: mujoco.MjModel, limits: Differences) -> mujoco.MjModel:
         factor = self.rng.uniform(1.0 - limits.mass, 1.0 + limits.mass)
@@ -140,8 +141,13 @@ class MujocoRobots:
 
     def push(self, velocity: np.ndarray) -> None:
         """Add to the velocities of the roots in the world (B, 2) [m/s]."""
-        for model, data, change in zip(self.models, self.data, velocity, strict=True):
+        for data, change in zip(self.data, velocity, strict=True):
             data.qvel[:2] += change
+        self.forward()
+
+    def forward(self) -> None:
+        """Compute what follows from positions and velocities."""
+        for model, data in zip(self.models, self.data, strict=True):
             mujoco.mj_step1(model, data)
 
     def root(self) -> tuple[np.ndarray, np.ndarray]:

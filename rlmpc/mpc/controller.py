@@ -129,31 +129,32 @@ class Controller(nn.Module):
                 `parameters.steps`.
             parameters: hold until the next plan.
         """
-        held = self.parameters_now
+        now = self.parameters_now
         for field in fields(Parameters):
-            getattr(held, field.name).copy_(getattr(parameters, field.name))
-        held.steps.logical_or_((command.abs() > _STILL).any(-1))
+            getattr(now, field.name).copy_(getattr(parameters, field.name))
+        now.steps.logical_or_((command.abs() > _STILL).any(-1))
         legs, whole = self.legs(state), self.momentum(state)
         angles = roll_pitch_yaw(state.link_rot[:, 0])
         is_down = (~self.gait.is_swinging).unsqueeze(-1)
         middle = (legs.sole_pos * is_down).sum(1) / is_down.sum(1).clamp(min=1)
-        walks = self.gait.is_stepping & (self.gait.stepping_s > held.period)
+        walks = self.gait.is_stepping & (self.gait.stepping_s > now.period)
         self.reference.advance(command, walks, whole.com, angles[:, 2], middle, self.gait.is_stepping)
         horizon, step_s = self.settings.horizon, self.settings.step_s
-        self.contact_table.copy_(self.gait.contact_table(horizon, step_s, held.period))
+        self.contact_table.copy_(self.gait.contact_table(horizon, step_s, now.period))
         turn = yaw_matrix(self.reference.yaw)
+        lacking = self._lacking(now, turn)
         feet = upcoming_feet(
-            self.contact_table, legs.sole_pos, self.foothold, self.reference.command, held.period, turn, self.walk
+            self.contact_table, legs.sole_pos, self.foothold, self.reference.command, now.period, turn, self.walk
         )
         solution = self.predictive.solve(
             torch.cat((angles, whole.com, self._angular_velocity(whole, angles[:, 2]), whole.com_vel), -1),
             feet,
             self.contact_table,
-            self.reference.horizon(horizon, step_s, self.settings.com_height),
-            held.friction,
+            self.reference.horizon(horizon, step_s, self.settings.com_height) - lacking,
+            now.friction,
         )
         self.wrench.copy_(solution.wrench)
-        change = solution.predicted[:, 0, 9:] - whole.com_vel
+        change = (solution.predicted + lacking)[:, 0, 9:] - whole.com_vel
         self.root_change.copy_(change * (self.walk.control_dt / step_s))
         for name in ("cost", "residual", "accepted"):
             getattr(self, name).copy_(getattr(solution, name))
@@ -188,6 +189,16 @@ class Controller(nn.Module):
         """Return the angular momentum over the composite inertia in the default pose (B, 3) [rad/s]."""
         turn = yaw_matrix(yaw)
         return rotate(turn, rotate(self.inverse_inertia, rotate(turn.mT, whole.angular_momentum)))
+
+    def _lacking(self, now: Parameters, turn: Tensor) -> Tensor:
+        """Return what the model's states lack after each step (B, N, 12), by the accelerations of the parameters.
+
+        The cost holds the difference of states and reference alone, so the reference can take it.
+        """
+        times = self.settings.step_s * torch.arange(1, self.settings.horizon + 1, device=turn.device)[:, None]
+        angular, linear = rotate(turn, now.angular_acc).unsqueeze(1), rotate(turn, now.linear_acc).unsqueeze(1)
+        angles, halves = now.angular_acc.unsqueeze(1), 0.5 * times**2
+        return torch.cat((halves * angles, halves * linear, times * angular, times * linear), -1)
 
     def _decide(self, now: Parameters, legs: LegState, whole: WholeBody, point: Tensor, turn: Tensor) -> None:
         """Start or end stepping."""

@@ -60,7 +60,11 @@ class Legs(nn.Module):
 
     def forward(self, state: RobotState) -> LegState:
         """Return the legs in this state."""
-        pos, rot, omega = state.link_pos[:, self.links], state.link_rot[:, self.links], state.link_ang_vel[:, self.links]
+        pos, rot, omega = (
+            state.link_pos[:, self.links],
+            state.link_rot[:, self.links],
+            state.link_ang_vel[:, self.links],
+        )
         com_arm, axis = rotate(rot, self.com), rotate(rot, self.axis)
         inertia = rot @ self.link_inertia @ rot.mT
         joint_vel = state.joint_vel[:, self.joints]

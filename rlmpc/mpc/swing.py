@@ -63,7 +63,9 @@ class Swing(nn.Module):
         self.lift_pos.copy_(torch.where(mask.unsqueeze(-1), legs.sole_pos, self.lift_pos))
         self.foothold.copy_(torch.where(mask.unsqueeze(-1), legs.sole_pos, self.foothold))
 
-    def path(self, share: Tensor, speed: Tensor, yaw: Tensor, late_s: Tensor, height: Tensor, shape: Tensor) -> FootPath:
+    def path(
+        self, share: Tensor, speed: Tensor, yaw: Tensor, late_s: Tensor, height: Tensor, shape: Tensor
+    ) -> FootPath:
         """Return the path from the place of lifting to the foothold.
 
         Args:
