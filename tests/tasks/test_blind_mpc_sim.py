@@ -15,7 +15,7 @@ from rlmpc.errors import UserError
 pytestmark = pytest.mark.sim
 
 TASK = TaskCfg(name="blind_mpc_flat", simulator="isaaclab", env_id="RLMPC-Blind-MPC-Flat-G1-v0")
-NUM_ENVS = 6
+NUM_ENVS = 4
 CPU = torch.device("cpu")
 PLAN = {"planned_contacts": 20, "mpc_parameters": 11, "planned_wrench": 12}
 
@@ -86,7 +86,8 @@ def test_torques_are_made_anew_in_every_physics_step_and_reach_the_solver(env, t
         env.step(zero(env))
     assert len(made) == 3 * env.unwrapped.cfg.decimation
     assert not any(torch.equal(one, other) for one, other in pairwise(made))
-    applied = wp.to_torch(NewtonManager._solver.mjw_data.qfrc_applied)[:, 6:]
+    solver: Any = NewtonManager._solver
+    applied = wp.to_torch(solver.mjw_data.qfrc_applied)[:, 6:]
     torch.testing.assert_close(applied, made[-1])
     limits = env.unwrapped.scene["robot"].data.joint_effort_limits.torch
     assert all((torque.abs() <= limits * 1.0001).all() for torque in made)
@@ -95,7 +96,7 @@ def test_torques_are_made_anew_in_every_physics_step_and_reach_the_solver(env, t
 def test_the_controller_is_told_the_state_of_the_simulation(env, term) -> None:
     """Velocities are those of the links' centres of mass, as their positions show, and soles carry the weight."""
     robot = env.unwrapped.scene["robot"]
-    for _ in range(25):
+    for _ in range(15):
         env.step(zero(env))
     state, dt = term._state(), env.unwrapped.physics_dt
     forces, coms, angles = [], [], []
@@ -149,25 +150,25 @@ def test_the_robots_stand_and_walk_without_a_policy(env, term) -> None:
     env.place([Trial("flat", 0, command) for command in commands])
     env.reset()
     start = env.unwrapped.scene["robot"].data.root_pos_w.torch.clone()
-    for _ in range(150):
+    for _ in range(110):
         step = env.step(zero(env))
         assert not (step.terminated | step.faulty).any()
     way = (env.unwrapped.scene["robot"].data.root_pos_w.torch - start)[:, :2].norm(dim=1)
     assert (way[::2] < 0.1).all()
-    assert (way[1::2] > 0.5).all()
+    assert (way[1::2] > 0.2).all()
 
 
 def test_steps_after_a_load_are_those_after_the_save(env, term) -> None:
     def go_on() -> list[Tensor]:
         generator = torch.Generator().manual_seed(4)
         record = []
-        for _ in range(12):
+        for _ in range(8):
             step = env.step(0.5 * torch.randn(NUM_ENVS, 11, generator=generator))
             record += [step.obs["critic"].clone(), step.reward.clone()]
         return record
 
     torch.manual_seed(0)
-    for _ in range(30):
+    for _ in range(10):
         env.step(zero(env))
     state, random = env.state(), torch.get_rng_state()
     assert any(".mpc.controller." in path for path in state)
