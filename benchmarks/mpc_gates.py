@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -25,11 +25,13 @@ from benchmarks.harness import print_line, settings_among
 from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
 from rlmpc.contract.episode import Trial
-from rlmpc.envs.isaaclab.env import IsaacLabEnv
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
 from rlmpc.errors import UserError, nearest
 from rlmpc.run.command import run_command
+
+if TYPE_CHECKING:
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
 
 COMMANDS = {
     "stand": (0.0, 0.0, 0.0),
@@ -86,10 +88,9 @@ def main(arguments: list[str]) -> None:
     env = make_measurable_env(
         task, env_config(task, {}, play=overrides), args.num_envs, resolve_device(args.device), args.seed, print
     )
-    assert isinstance(env, IsaacLabEnv)
     try:
         for number, gate in enumerate(args.gates):
-            print_line(run_gate(env, gate, number, args))
+            print_line(run_gate(cast("IsaacLabEnv", env), gate, number, args))
     finally:
         env.close()
 
