@@ -19,6 +19,7 @@ FLOORS = (
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
     ("rlmpc.graphs",),
+    ("rlmpc.mpc",),
     ("rlmpc.checkpoint", "rlmpc.tasks"),
     ("rlmpc.run",),
     ("rlmpc.envs",),
