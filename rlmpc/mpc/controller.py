@@ -14,10 +14,11 @@ from rlmpc.mpc.gait import Gait
 from rlmpc.mpc.legs import Legs, LegState
 from rlmpc.mpc.momentum import Momentum, WholeBody
 from rlmpc.mpc.parameters import Parameters
+from rlmpc.mpc.precision import full_precision
 from rlmpc.mpc.predictive import Predictive
 from rlmpc.mpc.reference import Reference
 from rlmpc.mpc.robot import MpcRobot
-from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, wrapped, yaw_matrix
+from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, yaw_matrix
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.stance import stance_torques
 from rlmpc.mpc.state import RobotState
@@ -105,6 +106,7 @@ class Controller(nn.Module):
         return self.predictive.failures
 
     @torch.no_grad()
+    @full_precision()
     def reset(self, mask: Tensor, state: RobotState) -> None:
         """Begin anew, standing, for the robots of `mask` (B,) bool; `state` is their state after their reset."""
         self.predictive.reset(mask)
@@ -120,6 +122,7 @@ class Controller(nn.Module):
         self.accepted.logical_or_(mask)
 
     @torch.no_grad()
+    @full_precision()
     def plan(self, state: RobotState, command: Tensor, parameters: Parameters) -> None:
         """Plan the wrenches of the next control step.
 
@@ -160,6 +163,7 @@ class Controller(nn.Module):
             getattr(self, name).copy_(getattr(solution, name))
 
     @torch.no_grad()
+    @full_precision()
     def torques(self, state: RobotState) -> Tensor:
         """Return the efforts [N m] for the next physics step (B, J), within the limits, and advance the gait."""
         now = self.parameters_now
