@@ -51,8 +51,7 @@ class Gait(nn.Module):
         """Stand with both feet down, for the robots of `mask` (B,) bool."""
         for buffer in self.buffers():
             if buffer is not self.offset:
-                keep = ~mask.reshape(-1, *[1] * (buffer.dim() - 1))
-                buffer.mul_(keep)
+                buffer.masked_fill_(mask.reshape(-1, *[1] * (buffer.dim() - 1)), 0)
         self.rate.masked_fill_(mask, 1.0)
 
     def window(self, phase: Tensor) -> tuple[Tensor, Tensor]:
