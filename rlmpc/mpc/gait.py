@@ -22,10 +22,27 @@ class Gait(nn.Module):
         num_envs: B.
     """
 
+    offset: Tensor
     phase: Tensor
+    """(B,)."""
     rate: Tensor
+    """Speed of the clock (B,); 1 is nominal."""
     is_stepping: Tensor
+    """(B,) bool."""
+    stepping_s: Tensor
+    """Time since stepping started (B,)."""
+    idle_s: Tensor
+    """Time since there was a reason to step (B,)."""
     is_swinging: Tensor
+    """(B, 2) bool."""
+    has_landed: Tensor
+    """Whether the foot landed early in this swing (B, 2) bool."""
+    was_in_window: Tensor
+    """Whether the foot was to swing at the last physics step (B, 2) bool."""
+    lift_share: Tensor
+    """Part of the swing that had passed when the foot lifted (B, 2)."""
+    late_s: Tensor
+    """Time since the foot should have landed (B, 2)."""
 
     def __init__(self, walk: WalkSettings, num_envs: int) -> None:
         super().__init__()
