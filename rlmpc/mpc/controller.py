@@ -58,6 +58,13 @@ class Controller(nn.Module):
     """Of the last solve (B,); so are `residual` (B,) and `accepted` (B,) bool."""
     residual: Tensor
     accepted: Tensor
+    root_change: Tensor
+    """Planned change of the centre of mass' velocity until the next plan (B, 3) [m/s]."""
+    inverse_inertia: Tensor
+    root_com: Tensor
+    leg_damping: Tensor
+    effort_limit: Tensor
+    leg_joints: Tensor
 
     def __init__(
         self, robot: MpcRobot, settings: MpcSettings, walk: WalkSettings, num_envs: int, device: torch.device | str

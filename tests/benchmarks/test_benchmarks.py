@@ -22,7 +22,17 @@ def lines(out: str) -> list[dict]:
 
 def test_all_benchmarks_are_started_here():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text()}
-    assert scripts == {"distill_update", "gif", "learning", "mpc_solver", "mpc_walk", "plot_curve", "throughput", "toy"}
+    assert scripts == {
+        "distill_update",
+        "gif",
+        "learning",
+        "mpc_gates",
+        "mpc_solver",
+        "mpc_walk",
+        "plot_curve",
+        "throughput",
+        "toy",
+    }
 
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
