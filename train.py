@@ -34,6 +34,7 @@ from rlmpc.run.launcher_variables import srun_hint
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
+from rlmpc.run.tracking import check_services
 from rlmpc.sweep.checks import sweep_file
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def main(arguments: list[str]) -> None:
         return
     check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
     console.quiet = global_rank(cfg.trainer.devices) != 0
+    if not console.quiet:
+        check_services(cfg)
     end_with_launcher()
     if (hint := srun_hint()) is not None:
         console.print(hint)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import train
-from benchmarks import distill_update, harness, learning, throughput
+from benchmarks import distill_update, harness, learning, mpc_gates, throughput
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
 from rlmpc.sweep.checks import composed_runs
@@ -66,6 +66,8 @@ def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script
         return
     if script == "benchmarks/distill_update.py":
         harness.settings(distill_update.BenchmarkCfg, given)
+    elif script == "benchmarks/mpc_gates.py":
+        harness.settings(mpc_gates.Arguments, given)
     elif script == "benchmarks/throughput.py":
         throughput.read(given)
     elif script == "benchmarks/learning.py":

@@ -19,6 +19,7 @@ FLOORS = (
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
     ("rlmpc.graphs",),
+    ("rlmpc.mpc",),
     ("rlmpc.checkpoint", "rlmpc.tasks"),
     ("rlmpc.run",),
     ("rlmpc.envs",),
@@ -47,6 +48,9 @@ LIBRARIES = {
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
     "optuna": ("rlmpc.sweep",),
+    "viser": ("rlmpc.play.live",),
+    "wandb": ("rlmpc.run",),
+    "mlflow": ("rlmpc.run",),
 }
 """Library -> the only modules and rooms that import it."""
 
