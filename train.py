@@ -9,6 +9,7 @@ Examples:
   python train.py stage=distill teacher_ckpt=latest       a student, from the newest teacher
   python train.py resume=latest trainer.max_epochs=2000   go on with a run
   python train.py config=RUN/config.yaml seed=4           the same settings again, with another seed
+  python train.py sweep=conf/sweep/toy.yaml               many runs that look for the best settings
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from rlmpc.run.launcher_variables import srun_hint
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
+from rlmpc.run.tracking import check_services
+from rlmpc.sweep.checks import sweep_file
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +51,11 @@ def main(arguments: list[str]) -> None:
         print(text)
         return
     console = PlainConsole()
+    if (file := sweep_file(arguments)) is not None:
+        from rlmpc.sweep.command import run_sweep
+
+        run_sweep(Path(file), console.print)
+        return
     try:
         cfg, opened = compose_train(goes_on(arguments) or arguments)
     except FinishedError as finished:
@@ -57,6 +65,8 @@ def main(arguments: list[str]) -> None:
         return
     check_place(cfg.trainer.devices, cfg.trainer.num_nodes)
     console.quiet = global_rank(cfg.trainer.devices) != 0
+    if not console.quiet:
+        check_services(cfg)
     end_with_launcher()
     if (hint := srun_hint()) is not None:
         console.print(hint)

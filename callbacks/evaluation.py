@@ -1,4 +1,4 @@
-"""Shows how well the policy does in the environments that training leaves alone."""
+"""Shows how well the policy does in the environments that training leaves alone, as a line and as a table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.console import Console
 
 from rlmpc.checkpoint.summary import SUCCESS
 from rlmpc.learners.report import Report, ReportCallback
+from rlmpc.run.tracking import Tracker
 
 
 class EvaluationLine(ReportCallback):
@@ -23,6 +24,20 @@ class EvaluationLine(ReportCallback):
         """Print the iteration's evaluation, if it ended one."""
         if trainer.is_global_zero and SUCCESS in report.numbers:
             self.console.print(f"iteration {report.iteration + 1}: {evaluation_line(report.numbers)}")
+
+
+class EvaluationTable(ReportCallback):
+    """Gives the loggers a table after every iteration that ends an evaluation."""
+
+    def on_report(self, trainer: L.Trainer, report: Report) -> None:
+        """Hand over the iteration's evaluation, if it ended one."""
+        if not trainer.is_global_zero or SUCCESS not in report.numbers:
+            return
+        prefix = SUCCESS.split("/")[0] + "/"
+        rows = [[name.removeprefix(prefix), share] for name, share in report.numbers.items() if name.startswith(prefix)]
+        for logger in trainer.loggers:
+            if isinstance(logger, Tracker):
+                logger.add_table(prefix + "table", ("of the episodes", "share"), rows, report.iteration)
 
 
 def evaluation_line(numbers: dict[str, float]) -> str:

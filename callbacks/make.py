@@ -8,9 +8,10 @@ from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 
+from callbacks.artifacts import UploadedCheckpoints
 from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
-from callbacks.evaluation import EvaluationLine
+from callbacks.evaluation import EvaluationLine, EvaluationTable
 from callbacks.export import ExportPolicy
 from callbacks.fault_limits import FaultLimits
 from callbacks.faults import FaultDump
@@ -18,12 +19,14 @@ from callbacks.overflows import SolverOverflows
 from callbacks.stalls import Known, Stalls
 from callbacks.stop import StopBetweenIterations
 from callbacks.throughput import Throughput
+from callbacks.video import Videos
 from rlmpc.checkpoint.file import command_ranges
 from rlmpc.checkpoint.find import CHECKPOINTS
 from rlmpc.config.train import TrainCfg
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.rollout.collector import Collector
 from rlmpc.run.stopping import StopSignals
+from rlmpc.run.tracking import SERVICES
 
 
 def make_callbacks(
@@ -39,7 +42,7 @@ def make_callbacks(
 
     The one that stops the run comes first, because others ask whether another iteration follows. The fault limits come
     after those that show and record faults, so that this is done before they end the run, and before the checkpoint,
-    which is then not written. Lightning itself calls checkpoints last.
+    which is then not written. Lightning itself calls checkpoints last, and then what takes them up.
 
     Args:
         cfg: the run's config.
@@ -57,6 +60,7 @@ def make_callbacks(
         Throughput(env.num_envs * cfg.agent.num_steps),
         ConsoleTable(cfg.console.every, console),
         EvaluationLine(console),
+        EvaluationTable(),
         SolverOverflows(),
     ]
     if cfg.console.stall_after is not None:
@@ -75,8 +79,12 @@ def make_callbacks(
     if recorder is not None:
         run = {"config": config, "num_envs": env.num_envs, "device": str(env.device), "seed": seed}
         callbacks.append(FaultDump(recorder, folder / "faults", cfg.faults.max_dumps, run))
-    return [
-        *callbacks,
+    callbacks += [
         FaultLimits(cfg.faults.max_env_share, cfg.faults.max_skipped_updates, cfg.faults.max_skipped_share),
         IterationCheckpoint(folder / CHECKPOINTS, every, cfg.checkpoint.keep_last, config, evaluated_every),
     ]
+    if cfg.checkpoint.upload != "none" and any(name in SERVICES for name in cfg.logger):
+        callbacks.append(UploadedCheckpoints(folder / CHECKPOINTS, cfg.checkpoint.upload == "all"))
+    if cfg.video.every is not None:
+        callbacks.append(Videos(folder, cfg.video.every, cfg.video.steps))
+    return callbacks

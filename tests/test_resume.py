@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train
 from rlmpc.checkpoint.file import load_checkpoint
-from rlmpc.run.trainer import make_loggers
+from rlmpc.run.loggers import make_loggers
 from tests.same_run import compare, curve
 
 pytestmark = pytest.mark.slow

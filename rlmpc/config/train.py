@@ -78,6 +78,8 @@ class CheckpointCfg:
     new episodes at the levels and command ranges it had reached. Sizes: docs/resume.md."""
     export: bool = False
     """Whether the policy is also exported for deployment with every checkpoint; takes seconds each time."""
+    upload: str = setting("end", choices=("none", "end", "all"))
+    """Which checkpoints wandb and mlflow keep: the last and the best when the run ends (`end`), or `all` at once."""
 
 
 @dataclass
@@ -103,6 +105,17 @@ class EvaluationCfg:
                 "choose a smaller one"
             )
         return self.num_envs
+
+
+@dataclass
+class VideoCfg:
+    """Films of the policy while it learns: docs/logging.md."""
+
+    every: int | None = setting(None, least=1)
+    """Iterations between films, a multiple of `checkpoint.every`: a process of its own films the checkpoint. Null films
+    nothing."""
+    steps: int = setting(250, least=1, largest=10_000)
+    """Control steps of a film."""
 
 
 @dataclass
@@ -145,6 +158,8 @@ class TrainCfg:
     stage: str = MISSING
     config: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """`config.yaml` of an earlier run, whose settings a new run has. Other arguments change them."""
+    sweep: str | None = setting(None, path=True)
+    """File that describes many runs which look for the best settings; nothing is given beside it: docs/sweep.md."""
     resume: str | None = setting(None, path=True)
     """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
     here on."""
@@ -177,8 +192,9 @@ class TrainCfg:
     checkpoint: CheckpointCfg = field(default_factory=CheckpointCfg)
     evaluation: EvaluationCfg = field(default_factory=EvaluationCfg)
     faults: FaultsCfg = field(default_factory=FaultsCfg)
-    logger: list[str] = setting(["tensorboard", "csv"], choices=("tensorboard", "csv"))
-    """Any of `tensorboard` and `csv`; an empty list logs nothing."""
+    video: VideoCfg = field(default_factory=VideoCfg)
+    logger: list[str] = setting(["tensorboard", "csv"], choices=("tensorboard", "csv", "wandb", "mlflow"))
+    """Any of `tensorboard`, `csv`, `wandb` and `mlflow`; an empty list logs nothing."""
     console: ConsoleCfg = field(default_factory=ConsoleCfg)
     env: dict[str, Any] = field(default_factory=dict)
     """Overrides of the environment's own config object, by dotted path."""

@@ -1,7 +1,8 @@
 """Drive a robot by an exported policy: `python -m rlmpc.deploy DIR`; DIR is what `play.py export=true` wrote.
 
 `python -m rlmpc.deploy DIR robot=mujoco command=[0.4,0,0] seconds=60` walks in MuJoCo, in real time;
-`python -m rlmpc.deploy DIR robot=g1 network=eth0` drives a Unitree G1 from the keyboard.
+`python -m rlmpc.deploy DIR robot=g1 network=eth0` drives a Unitree G1 from the keyboard, and
+`python -m rlmpc.deploy DIR robot=g1 network=eth0 gamepad=/dev/input/js0` by a gamepad.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def compose(arguments: Sequence[str]) -> DeployCfg:
         if cfg.network is None:
             raise UserError("robot=g1 needs network=NAME, the interface that leads to the robot")
         if cfg.command is not None:
-            raise UserError("'command' is for MuJoCo; with robot=g1 somebody stands at the keyboard")
+            raise UserError("'command' is for MuJoCo; with robot=g1 somebody stands at the keyboard or has a gamepad")
     elif cfg.network is not None:
         raise UserError("'network' has no effect with robot=mujoco")
     return cfg
@@ -54,8 +55,9 @@ def deploy(cfg: DeployCfg) -> None:
         RunError: if the loop had to let go of the robot.
     """
     # Imported here so that bad arguments are reported at once.
-    from rlmpc.deploy.commands import HELP, Fixed, Keyboard, allowed
+    from rlmpc.deploy.commands import HELP, Commands, Fixed, Keyboard, allowed
     from rlmpc.deploy.driver import Driver
+    from rlmpc.deploy.gamepad import BUTTONS, Gamepad
     from rlmpc.deploy.loop import ENDS, Loop, RealClock
     from rlmpc.deploy.robot import Robot
     from rlmpc.deploy.stops import Stops
@@ -66,11 +68,15 @@ def deploy(cfg: DeployCfg) -> None:
     stops, ranges = Stops(contract, cfg), allowed(deployment.command_ranges)
     robot: Robot
     with ExitStack() as stack:
-        if cfg.command is None:
+        commands: Commands
+        if cfg.command is not None:
+            commands = Fixed(cfg.command, ranges)
+        elif cfg.gamepad is not None:
+            commands = stack.enter_context(Gamepad(ranges, Path(cfg.gamepad)))
+            print(BUTTONS)
+        else:
             commands = stack.enter_context(Keyboard(ranges))
             print(HELP)
-        else:
-            commands = Fixed(cfg.command, ranges)
         if cfg.robot == "mujoco":
             from rlmpc.deploy.mujoco_robot import MujocoRobot
 

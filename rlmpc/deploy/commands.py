@@ -1,4 +1,4 @@
-"""Where the operator's wishes come from: a fixed command, or the keyboard."""
+"""Where the operator's wishes come from: a fixed command, or the keyboard; `rlmpc.deploy.gamepad` has the gamepad."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ STEP = 0.1
 """What a key adds to the command [m/s, rad/s]."""
 KEYS = {"w": (0, STEP), "s": (0, -STEP), "a": (1, STEP), "d": (1, -STEP), "q": (2, STEP), "e": (2, -STEP)}
 """Key -> axis and what it adds."""
+BY_OPERATOR = "stopped by the operator"
 HELP = "Enter: stand up, then walk; w s forward and back, a d left and right, q e turn, 0 no velocity; space: damping"
 
 
@@ -31,8 +32,8 @@ class Request:
     """vx, vy [m/s] and yaw rate [rad/s]."""
     go_on: bool = False
     """Whether to begin the next mode as soon as this one is over."""
-    stop: bool = False
-    """Whether to let go of the robot."""
+    stop: str | None = None
+    """Why to let go of the robot; None holds on to it."""
 
 
 class Commands(Protocol):
@@ -92,7 +93,10 @@ class Keyboard:
     def __init__(self, ranges: list[tuple[float, float]], terminal: int | None = None) -> None:
         self._terminal = sys.stdin.fileno() if terminal is None else terminal
         if not os.isatty(self._terminal):
-            raise UserError("the keyboard needs a terminal; in MuJoCo, command=[vx,vy,yaw rate] does without")
+            raise UserError(
+                "the keyboard needs a terminal; gamepad=/dev/input/js0 does without, and in MuJoCo "
+                "command=[vx,vy,yaw rate]"
+            )
         self._low, self._high = np.array(ranges).T
         self._command = np.zeros(len(AXES))
 
@@ -113,7 +117,7 @@ class Keyboard:
             except OSError:
                 data = b""
             if not data:
-                return Request((0.0, 0.0, 0.0), stop=True)
+                return Request((0.0, 0.0, 0.0), stop="the terminal is gone")
             typed += data.decode(errors="replace")
         for key in typed:
             if key == "0":
@@ -123,4 +127,4 @@ class Keyboard:
                 self._command[axis] += step
         self._command = np.clip(self._command, self._low, self._high)
         vx, vy, yaw_rate = self._command.tolist()
-        return Request((vx, vy, yaw_rate), go_on="\n" in typed, stop=" " in typed)
+        return Request((vx, vy, yaw_rate), go_on="\n" in typed, stop=BY_OPERATOR if " " in typed else None)

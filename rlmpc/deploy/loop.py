@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rlmpc.config.deploy import DeployCfg
-from rlmpc.deploy.commands import Commands
+from rlmpc.deploy.commands import BY_OPERATOR, Commands
 from rlmpc.deploy.driver import Driver
 from rlmpc.deploy.robot import Clock, Drive, Mode, Robot, RobotState
 from rlmpc.deploy.stops import Stops
@@ -19,7 +19,8 @@ DAMPED_S = 1.0
 """How long joints are damped before they may stand up, and after the end, [s]."""
 FIRST_STATE_S = 2.0
 """How long the robot may take to be heard [s]."""
-FINISHED, BY_OPERATOR, BY_SIGNAL = ENDS = ("finished", "stopped by the operator", "stopped by Ctrl-C")
+FINISHED, BY_SIGNAL = "finished", "stopped by Ctrl-C"
+ENDS = (FINISHED, BY_OPERATOR, BY_SIGNAL)
 """Reasons to let go of the robot that are no fault."""
 
 
@@ -107,8 +108,8 @@ class Loop:
         state, request = self._robot.read(), self._commands.poll()
         if self.reason is None and (wrong := self._wrong(now, state)):
             self._let_go(wrong, now)
-        if self.reason is None and request.stop:
-            self._let_go(BY_OPERATOR, now)
+        if self.reason is None and request.stop is not None:
+            self._let_go(request.stop, now)
         if self.reason is not None or state is None:
             return self._damped
         self._go_on(request.go_on, state, now)

@@ -11,15 +11,14 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.config.train import TrainCfg, TrainerCfg
 from rlmpc.run.checkpoint_io import AtomicCheckpointIO
-from rlmpc.run.csv_log import CsvLog
 from rlmpc.run.gathering import GatheringDDPStrategy
 from rlmpc.run.launcher_variables import launcher_name
-from rlmpc.run.processes import cluster_environment
+from rlmpc.run.loggers import make_loggers
+from rlmpc.run.processes import cluster_environment, global_rank
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 """How long GPUs wait for a process that does not respond. The first start on a machine compiles for minutes."""
@@ -48,6 +47,7 @@ def make_trainer(
         device: of this process.
         resumed: the checkpoint that the run resumes from.
     """
+    is_first = global_rank(cfg.trainer.devices) == 0
     return L.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=_devices(cfg.trainer, device),
@@ -55,7 +55,7 @@ def make_trainer(
         strategy=_strategy(cfg.trainer),
         plugins=[AtomicCheckpointIO(resumed), cluster_environment(launcher_name())],
         max_epochs=cfg.trainer.max_epochs,
-        logger=make_loggers(cfg.logger, folder, 0 if resumed is None else resumed.iteration),
+        logger=make_loggers(cfg, folder, 0 if resumed is None else resumed.iteration) if is_first else [],
         callbacks=list(callbacks),
         # Not the current folder: Lightning would pick up files that an earlier SLURM job may have left there.
         default_root_dir=folder,
@@ -69,27 +69,6 @@ def make_trainer(
 def num_processes(cfg: TrainerCfg) -> int:
     """Return the number of processes on all machines."""
     return cfg.devices * cfg.num_nodes
-
-
-def make_loggers(names: Sequence[str], folder: Path, first_iteration: int) -> list[Logger]:
-    """Return the loggers of these names; what the folder has logged from `first_iteration` on is dropped."""
-    makers = {
-        # Without `default_hp_metric`, which would be -1 for every run.
-        "tensorboard": lambda: EventLog(
-            folder, name="", version="", default_hp_metric=False, purge_step=first_iteration
-        ),
-        "csv": lambda: CsvLog(folder, first_iteration),
-    }
-    return [makers[name]() for name in names]
-
-
-class EventLog(TensorBoardLogger):
-    """Lightning's log of TensorBoard events, in the folder that is given; Lightning would expand `~` and `$` in it."""
-
-    @property
-    def log_dir(self) -> str:
-        """The folder."""
-        return str(self.save_dir)
 
 
 def _strategy(cfg: TrainerCfg) -> GatheringDDPStrategy | str:

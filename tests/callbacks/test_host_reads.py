@@ -23,9 +23,9 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.datamodule import RolloutDataModule
 from rlmpc.rollout.held_out import HeldOut
+from rlmpc.run.loggers import make_loggers
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.stopping import StopSignals
-from rlmpc.run.trainer import make_loggers
 
 MOST = 2
 FOR_RESULTS = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "_unique2", "normal")
@@ -114,7 +114,7 @@ def test_the_host_reads_at_most_twice_an_iteration(agent: str, tmp_path: Path):
     callbacks = make_callbacks(cfg, env, tmp_path, PlainConsole(), collector, StopSignals(60.0, print), 1)
     watch = OneIteration()
     trainer = L.Trainer(
-        accelerator="cpu", devices=1, max_epochs=5, logger=make_loggers(["csv", "tensorboard"], tmp_path, 0),
+        accelerator="cpu", devices=1, max_epochs=5, logger=make_loggers(cfg, tmp_path, 0),
         callbacks=[watch, *callbacks], enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     learner = ALGORITHMS[agent].learner().start(cfg.agent, env, None, print)

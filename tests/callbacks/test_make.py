@@ -25,9 +25,17 @@ def names(toy_env: ToyEnv, folder: Path, recorder: FaultRecorder | None, *argume
 
 def test_who_stops_is_called_first_then_who_shows_and_files_then_the_limits_then_who_saves(toy_env, tmp_path):
     assert names(toy_env, tmp_path, FaultRecorder(), "checkpoint.export=true") == [
-        *("StopBetweenIterations", "Throughput", "ConsoleTable", "EvaluationLine", "SolverOverflows", "Stalls"),
+        *("StopBetweenIterations", "Throughput", "ConsoleTable", "EvaluationLine", "EvaluationTable"),
+        *("SolverOverflows", "Stalls"),
         *("ExportPolicy", "FaultDump", "FaultLimits", "IterationCheckpoint"),
     ]
+
+
+def test_what_takes_up_checkpoints_is_called_after_who_saves(toy_env, tmp_path):
+    arguments = ["logger=[mlflow]", "video.every=100"]
+    assert names(toy_env, tmp_path, None, *arguments)[-3:] == ["IterationCheckpoint", "UploadedCheckpoints", "Videos"]
+    assert "UploadedCheckpoints" not in names(toy_env, tmp_path, None, "logger=[mlflow]", "checkpoint.upload=none")
+    assert "UploadedCheckpoints" not in names(toy_env, tmp_path, None)
 
 
 def test_what_is_switched_off_is_not_there(toy_env, tmp_path):

@@ -8,7 +8,7 @@ import pty
 
 import pytest
 
-from rlmpc.deploy.commands import Fixed, Keyboard, allowed
+from rlmpc.deploy.commands import BY_OPERATOR, Fixed, Keyboard, allowed
 from rlmpc.errors import UserError
 
 RANGES = {"lin_vel_x": (0.3, 0.8), "lin_vel_y": (-0.1, 0.1), "ang_vel_z": (-1.0, 1.0)}
@@ -49,21 +49,21 @@ def test_keys_walk_turn_go_on_and_stop(terminal):
         assert keyboard.poll().command == pytest.approx((0.2, 0.0, 0.1))
         os.write(keys, b"\n")
         request = keyboard.poll()
-        assert (request.go_on, request.stop) == (True, False)
+        assert (request.go_on, request.stop) == (True, None)
         assert not keyboard.poll().go_on
         os.write(keys, b"sssss")
         # Backwards was never trained.
         assert keyboard.poll().command == pytest.approx((0.0, 0.0, 0.1))
         os.write(keys, b"0 ")
         request = keyboard.poll()
-        assert (request.command, request.stop) == ((0.0, 0.0, 0.0), True)
+        assert (request.command, request.stop) == ((0.0, 0.0, 0.0), BY_OPERATOR)
 
 
 def test_a_terminal_that_goes_away_stops(terminal):
     keys, program = terminal
     keyboard = Keyboard(allowed(RANGES), program)
     os.close(keys)
-    assert keyboard.poll().stop
+    assert keyboard.poll().stop == "the terminal is gone"
 
 
 def test_without_a_terminal_the_keyboard_is_refused(tmp_path):

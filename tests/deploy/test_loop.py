@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rlmpc.deploy.commands import Request
+from rlmpc.deploy.commands import BY_OPERATOR, Request
+from rlmpc.deploy.gamepad import GONE
 from rlmpc.deploy.robot import Mode
 from rlmpc.export.deployment import load_deployment
 
@@ -125,11 +126,22 @@ def test_an_action_that_is_not_finite_is_never_written(export, robot, loop_of, s
 def test_the_operator_stops_it_at_once(deployment, robot, loop_of, asking):
     def stop(state):
         if robot.steps_in_policy >= BAD_STEP:
-            asking.request = Request((0.0, 0.0, 0.0), stop=True)
+            asking.request = Request((0.0, 0.0, 0.0), stop=BY_OPERATOR)
         return state
 
     robot.sense = stop
     assert loop_of(deployment, robot).run() == "stopped by the operator"
+    check_stopped(robot)
+
+
+def test_a_gamepad_that_is_gone_damps_within_two_steps(deployment, robot, loop_of, asking):
+    def gone(state):
+        if robot.steps_in_policy >= BAD_STEP:
+            asking.request = Request((0.0, 0.0, 0.0), stop=GONE)
+        return state
+
+    robot.sense = gone
+    assert loop_of(deployment, robot).run() == "the gamepad is gone"
     check_stopped(robot)
 
 
@@ -160,7 +172,7 @@ def test_nothing_goes_on_until_the_operator_asks(deployment, robot, loop_of, ask
 
     def stop_later():
         if clock.now() > 110.0:
-            asking.request = Request((0.0, 0.0, 0.0), stop=True)
+            asking.request = Request((0.0, 0.0, 0.0), stop=BY_OPERATOR)
         return read()
 
     robot.read = stop_later
