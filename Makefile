@@ -17,7 +17,7 @@ train: $(READY)
 
 # Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes of one thread each; a module
 # shares what it has set up, for example a simulator.
-TESTS := -n 2 --dist loadgroup --no-loadscope-reorder
+TESTS := -n 2 --no-loadscope-reorder
 test quick: export OMP_NUM_THREADS := 1
 quick: $(READY)
 	$(BIN)/python -m pytest -m "not sim and not slow" $(TESTS)

@@ -3,6 +3,7 @@
 Evaluates a grid of episodes and writes a table, plots and numbers; `video=true` films it, `export=true` writes it for
 deployment, `backend=mujoco` drives the exported policy in plain MuJoCo. `python play.py task=blind_rl policy=zero` (or
 `policy=random`) steps a task without training, to see what a new task does before an agent learns it.
+`live=true` opens a page from which the robot is driven.
 `python play.py replay=PATH` replays a fault that a run recorded, to see where numbers became non-finite.
 """
 
@@ -44,6 +45,10 @@ def main(arguments: list[str]) -> None:
         from rlmpc.play.untrained import play_untrained
 
         play_untrained(cfg, console)
+    elif cfg.live:
+        from rlmpc.play.live.run import play_live
+
+        play_live(cfg, opened if isinstance(opened, Checkpoint) else Path(cfg.ckpt), console)
     elif isinstance(opened, Checkpoint) and cfg.backend != "mujoco":
         from rlmpc.play.trained import play_trained
 

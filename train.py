@@ -9,6 +9,7 @@ Examples:
   python train.py stage=distill teacher_ckpt=latest       a student, from the newest teacher
   python train.py resume=latest trainer.max_epochs=2000   go on with a run
   python train.py config=RUN/config.yaml seed=4           the same settings again, with another seed
+  python train.py sweep=conf/sweep/toy.yaml               many runs that look for the best settings
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from rlmpc.run.output import PlainConsole
 from rlmpc.run.processes import check_place, end_with_launcher, global_rank, is_requeued, local_rank
 from rlmpc.run.stopping import StopSignals, end_stopped_run
 from rlmpc.run.tracking import check_services
+from rlmpc.sweep.checks import sweep_file
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +51,11 @@ def main(arguments: list[str]) -> None:
         print(text)
         return
     console = PlainConsole()
+    if (file := sweep_file(arguments)) is not None:
+        from rlmpc.sweep.command import run_sweep
+
+        run_sweep(Path(file), console.print)
+        return
     try:
         cfg, opened = compose_train(goes_on(arguments) or arguments)
     except FinishedError as finished:

@@ -15,6 +15,7 @@ from rlmpc.envs.toy import ToyEnv, ToyEnvCfg
 from rlmpc.robots.robot import Robot
 from rlmpc.robots.table import ROBOTS
 from rlmpc.run.command import run_command
+from tests.scheduling import pytest_xdist_make_scheduler  # noqa: F401
 from tests.warm import WarmServer
 
 SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab_rl", "newton", "warp", "mujoco_warp")
@@ -39,17 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module on one worker, and those of exports, which share their policies; slow modules first.
-
-    So no worker is left with a slow module at the end.
-    """
+    """Put slow modules and, among all, those of whole commands first, so that no worker is left with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-    for item in items:
-        together = item.path.parent if item.path.parent.name == "export" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
+    items.sort(key=lambda item: (item.path not in slow, item.path.parent != Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 import train
-from benchmarks import distill_update, harness, learning, throughput
+from benchmarks import distill_update, harness, learning, mpc_gates, throughput
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
+from rlmpc.sweep.checks import composed_runs
+from rlmpc.sweep.settings import read_sweep
+from rlmpc.sweep.space import read_space
 
 pytestmark = pytest.mark.slow
 
@@ -63,12 +66,17 @@ def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script
         return
     if script == "benchmarks/distill_update.py":
         harness.settings(distill_update.BenchmarkCfg, given)
+    elif script == "benchmarks/mpc_gates.py":
+        harness.settings(mpc_gates.Arguments, given)
     elif script == "benchmarks/throughput.py":
         throughput.read(given)
     elif script == "benchmarks/learning.py":
         learning.read(given)
     elif script == "play.py":
         compose_play(given)
+    elif given[:1] == [arguments] and arguments.startswith("sweep="):
+        cfg = read_sweep(ROOT / arguments.removeprefix("sweep="))
+        composed_runs(cfg, read_space(cfg.space))
     else:
         is_resumed = any(argument.startswith("resume=") for argument in given)
         compose_train([*given, "trainer.max_epochs=3000"] if is_resumed and len(given) == 1 else given)

@@ -19,6 +19,7 @@ FLOORS = (
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
     ("rlmpc.graphs",),
+    ("rlmpc.mpc",),
     ("rlmpc.checkpoint", "rlmpc.tasks"),
     ("rlmpc.run",),
     ("rlmpc.envs",),
@@ -28,7 +29,7 @@ FLOORS = (
     ("rlmpc.evaluation", "rlmpc.export"),
     ("rlmpc.sim2sim",),
     ("rlmpc.command_line",),
-    ("rlmpc.play", "rlmpc.deploy"),
+    ("rlmpc.play", "rlmpc.deploy", "rlmpc.sweep"),
     ("callbacks",),
     ("train", "play"),
 )
@@ -46,6 +47,8 @@ LIBRARIES = {
     "warp": ("rlmpc.envs.isaaclab", "rlmpc.tasks"),
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
+    "optuna": ("rlmpc.sweep",),
+    "viser": ("rlmpc.play.live",),
     "wandb": ("rlmpc.run",),
     "mlflow": ("rlmpc.run",),
 }

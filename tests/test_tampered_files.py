@@ -22,7 +22,8 @@ from tests.tampering import sample
 pytestmark = pytest.mark.slow
 
 SMALL = ["device=cpu", "num_envs=4", "agent.num_steps=2", "agent.actor_hidden=[4]", "logger=[csv]"]
-RUN = [*SMALL, "checkpoint.every=1", "trainer.max_epochs=1"]
+UPDATE = ["agent.num_epochs=1", "agent.num_minibatches=1"]
+RUN = [*SMALL, *UPDATE, "checkpoint.every=1", "trainer.max_epochs=1"]
 MEMORY = ["agent.memory=gru", "agent.memory_width=4", "agent.teacher_check_steps=2"]
 SAVED = "checkpoints/epoch=0.ckpt"
 
@@ -33,7 +34,7 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     train.main(["task=toy", *RUN, "agent.critic_hidden=[4]", f"run.dir={folder}/teacher"])
     student = ["stage=distill", f"teacher_ckpt={folder}/teacher/{SAVED}", *RUN, *MEMORY]
-    train.main([*student, "agent.num_minibatches=1", f"run.dir={folder}/student"])
+    train.main([*student, f"run.dir={folder}/student"])
     return folder
 
 
@@ -74,7 +75,7 @@ def after_edits(content: Any, number: int, write: Callable[[Any], object], run: 
     return sentences
 
 
-NEW = [*RUN, "agent.num_minibatches=1", "run.dir=new"]
+NEW = [*RUN, "run.dir=new"]
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None], list[str], int]] = {
     "a run that goes on": ("teacher", train.main, ["resume={file}", "trainer.max_epochs=2"], 30),
     "a student's that goes on": ("student", train.main, ["resume={file}", "trainer.max_epochs=2"], 8),

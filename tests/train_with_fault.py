@@ -1,6 +1,6 @@
 """Runs `train.py` and lets something happen in the third iteration of one rank.
 
-FAULT="<what> <where> <rank>": a signal, several joined by commas, or `error`; `rollout` or `update`.
+FAULT="<what> <where> <rank>": a signal or `error`; `rollout` or `update`.
 """
 
 from __future__ import annotations
@@ -39,13 +39,11 @@ def arm(what: str, where: str) -> None:
 
 
 def happen(what: str) -> None:
-    """Raise, or send this process signals with a moment for each to be noticed."""
+    """Raise, or send this process a signal."""
     if what == "error":
         raise ZeroDivisionError("on purpose")
     print(f"fault at {time.time()}", flush=True)
-    for name in what.split(","):
-        os.kill(os.getpid(), getattr(signal, name))
-        time.sleep(0.2)
+    os.kill(os.getpid(), getattr(signal, what))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -72,7 +73,7 @@ class WarmServer:
         self, command: list[str], folder: Path, per_machine: int = 2, **variables: str
     ) -> list[subprocess.Popen[str]]:
         """Two ranks of a script as torchrun starts them, on one machine or two; `rank<i>.txt` takes what they print."""
-        port = free_port()
+        port = reserved_port()
         ranks = []
         for rank in (0, 1):
             launched = torchrun_variables(rank, per_machine, port)
@@ -87,11 +88,16 @@ class WarmServer:
         self._process.wait(timeout=60)
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+_reserved: list[socket.socket] = []
+
+
+def reserved_port() -> int:
+    """A port that nobody else is given as long as this process lives; a server that is told its number may open it."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    _reserved.append(reserved)
+    return reserved.getsockname()[1]
 
 
 def torchrun_variables(rank: int, per_machine: int, port: int) -> dict[str, str]:
@@ -201,6 +207,9 @@ def serve() -> Any:
     """Import, and wait for requests; the code to run in a forked process, None at the end."""
     for module in IMPORTED:
         importlib.import_module(module)
+    # As a shell starts processes in the foreground, even if pytest was started by nohup, or in the background.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a process with threads cannot be forked"
     gc.collect()
     gc.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,25 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
     check_metrics(cfg.metrics or ())
     if cfg.ckpt is None and cfg.run.dir is not None:
         raise UserError("'run.dir' needs ckpt=PATH")
+    if cfg.live:
+        _check_live(cfg)
+    elif cfg.beside is not None:
+        raise UserError("'beside' has no effect without live=true")
     if cfg.publish is not None:
         if not cfg.evaluate or opened is None:
             raise UserError("'publish' needs a checkpoint and its evaluation; leave evaluate=false and exports out")
         check_unpublished(Path(cfg.publish))
     return cfg, opened
+
+
+def _check_live(cfg: PlayCfg) -> None:
+    """Refuse live play without its library, or together with what writes files."""
+    if importlib.util.find_spec("viser") is None:
+        raise UserError("live=true needs viser, which is not installed: `pip install -e '.[live]'` in the clone")
+    if other := next((key for key in ("video", "export", "publish", "metrics", "episodes") if getattr(cfg, key)), None):
+        raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
+    if cfg.run.dir is not None:
+        raise UserError("'run.dir' has no effect with live=true, which writes nothing")
 
 
 def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, Any]:
@@ -59,7 +74,7 @@ def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, A
         return None, load_choice("task", name)["task"]
     if name is not None or policy is not None:
         raise UserError("a checkpoint knows its task and its policy; give ckpt=PATH without task= and policy=")
-    if _is_exported(where):
+    if is_exported(where):
         return None, EXPORTED
     checkpoint = find_checkpoint(where, Path(overrides.get("run.root", RunCfg().root)))
     overrides["ckpt"] = str(checkpoint.path)
@@ -76,5 +91,6 @@ def _check_untrained(task: Any, policy: Any) -> None:
         raise UserError(f"{given}task={task} needs policy=zero or policy=random, or give ckpt=PATH alone{hint}")
 
 
-def _is_exported(path: str) -> bool:
+def is_exported(path: str) -> bool:
+    """Return whether a path names an exported policy: a file of one, or its folder."""
     return path.endswith((".onnx", ".json")) or (Path(path) / "policy.onnx").is_file()

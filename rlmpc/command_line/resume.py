@@ -18,8 +18,8 @@ from rlmpc.config.train import RunCfg, TrainCfg
 from rlmpc.contract.schema import misfit
 from rlmpc.errors import UserError
 
-OWN = ("resume", "resume_allow_partial")
-"""Settings of resuming itself, which are not taken from the checkpoint."""
+OWN = ("resume", "resume_allow_partial", "sweep")
+"""Settings of how a command starts, which are not taken from the checkpoint."""
 
 
 class FinishedError(UserError):

@@ -24,6 +24,14 @@ class PlayCfg:
     """`trained` (the policy in `ckpt`), or `zero` or `random` for actions that need no training."""
     backend: str | None = setting(None, choices=(None, "mujoco"), needs="ckpt")
     """`mujoco` drives the exported policy in plain MuJoCo; null plays in the task's own environment."""
+    live: bool = setting(False, needs="ckpt")
+    """Whether to show a page from which the robot is driven, instead of evaluating; docs/live.md."""
+    beside: str | None = setting(None, path=True, needs="ckpt")
+    """With `live`: a second policy, a teacher beside its student for example, named as in `ckpt`."""
+    host: str = "127.0.0.1"
+    """Address on which the page listens; the default can be reached from this machine only."""
+    port: int = setting(8080, least=1, most=65535)
+    """Port of the page."""
     evaluate: bool = True
     """Whether to evaluate a grid of episodes."""
     video: bool = setting(False, needs="ckpt")

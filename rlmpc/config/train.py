@@ -158,6 +158,8 @@ class TrainCfg:
     stage: str = MISSING
     config: str | None = setting(None, path=True, fixed=TAKEN_OVER)
     """`config.yaml` of an earlier run, whose settings a new run has. Other arguments change them."""
+    sweep: str | None = setting(None, path=True)
+    """File that describes many runs which look for the best settings; nothing is given beside it: docs/sweep.md."""
     resume: str | None = setting(None, path=True)
     """Run to resume: a checkpoint, a run's folder or `latest`. Its config is taken over; other arguments change it from
     here on."""

@@ -10,6 +10,9 @@ from typing_extensions import TypedDict
 
 from rlmpc.contract.schema import Flag, Name, NotNegative, Number, Positive, Vector2, Width, closed, extensible
 
+SERVED = ("joint_pos", "gait_cycle")
+"""Action terms of which a contract tells all that it takes to carry them out."""
+
 
 @closed
 class Joints(TypedDict, total=False):
@@ -76,7 +79,7 @@ def _check_lengths(lists: Mapping[str, Any], length: int, keys: Iterable[str]) -
 
 def _kind(term: Any) -> str:
     name = term.get("name") if isinstance(term, Mapping) else None
-    return name if name in ("joint_pos", "gait_cycle") else "other"
+    return name if name in SERVED else "other"
 
 
 ActionTerm = Annotated[
@@ -86,6 +89,11 @@ ActionTerm = Annotated[
     Discriminator(_kind),
 ]
 AllJoints = Annotated[Joints, AfterValidator(_of_equal_length)]
+
+
+def is_served(actions: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether all action terms can be carried out by what a contract tells of them."""
+    return all(term["name"] in SERVED for term in actions)
 
 
 def moved_joints(actions: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -69,6 +69,26 @@ TERMS: dict[str, Meaning] = {
     "foot_contact": Meaning(
         "1", "none", "1 where a foot presses on the ground with more than 1 N, else 0", "left, right"
     ),
+    "planned_contacts": Meaning(
+        "1", "none", "1 where the controller plans a foot to be down, else 0", "left, right of each step of the horizon"
+    ),
+    "mpc_parameters": Meaning(
+        "1",
+        "none",
+        "(value - nominal) / scale of the parameters of the controller that the last actions have set, after clipping",
+        "as the output `action`",
+    ),
+    "planned_wrench": Meaning(
+        "1",
+        HEADING,
+        "planned force and moment of the ground on each sole: forces by the robot's weight, moments by its weight at "
+        "0.1 m",
+        "left force x, y, z, left moment x, y, z, then right",
+    ),
+    "mpc_cost": Meaning("1", "none", "sign(c) log(1 + |c|) of the cost c of the controller's last solve", "one entry"),
+    "mpc_residual": Meaning(
+        "1", "none", "residual of the controller's last solve by the largest accepted one, at most 10", "one entry"
+    ),
     "target_error": Meaning("m", WORLD, "target minus position of the point (toy)", _AXES),
     "position": Meaning("m", WORLD, "position of the point (toy)", _AXES),
     "velocity": Meaning("m/s", WORLD, "velocity of the point (toy)", _AXES),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from rlmpc.contract.actuation import is_served
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsTerm
 from rlmpc.contract.terms import TERMS, Meaning
@@ -31,6 +32,10 @@ TARGETS = (
 PERIOD = (
     "period of the gait clock: offset_s + scale_s x action, kept within period_range_s; the numbers are those of this "
     "term in contract.actions"
+)
+PARAMETERS = (
+    "parameters of the predictive controller, rlmpc.mpc, which makes the torques: clip(offset + scale x action, low, "
+    "high); names and numbers are those of this term in contract.actions, units those of rlmpc.mpc.parameters"
 )
 CLIP = "Actions are clipped to these bounds before anything uses them; one that is not finite counts as 0."
 TORQUE = (
@@ -66,7 +71,7 @@ def manual(contract: Contract) -> dict[str, Any]:
         "start": START,
         "actions": list(_acted(contract.actions)),
         "action_clip": None if limit is None else {"low": -limit, "high": limit, "meaning": CLIP},
-        "pd_law": law if contract.joints else None,
+        "pd_law": law if contract.joints and is_served(contract.actions) else None,
         "clock": None if clock is None else {**CLOCK, "start_phase": 0.0, "leg_offsets": clock.get("leg_offsets")},
         "robot": _robot(contract),
     }
@@ -81,7 +86,7 @@ def _observed(contract: Contract, group: str, terms: Iterable[ObsTerm]) -> Itera
 
 
 def _acted(terms: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    told = {"joint_pos": ("rad", TARGETS), "gait_cycle": ("s", PERIOD)}
+    told = {"joint_pos": ("rad", TARGETS), "gait_cycle": ("s", PERIOD), "mpc": (None, PARAMETERS)}
     start = 0
     for term in terms:
         unit, meaning = told.get(term["name"], (None, None))

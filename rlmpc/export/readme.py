@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rlmpc.contract.actuation import is_served
+
 _HEAD = """\
 # A policy: {algorithm} for {task}, iteration {iteration}
 
@@ -29,6 +31,11 @@ The first line walks in MuJoCo, in real time; try it before the second one, whic
 and needs `unitree_sdk2py`. Before that, read the checklist for the first time on hardware in `docs/deploy.md` of rlmpc,
 which also says how other code can run the policy. The loop was never run on hardware.
 """
+_NOT_SERVED = """
+## Run it
+
+Its actions are carried out by the task's own environment only: neither MuJoCo nor the deployment loop runs it.
+"""
 
 
 def readme(data: Mapping[str, Any]) -> str:
@@ -44,7 +51,9 @@ def readme(data: Mapping[str, Any]) -> str:
     if ranges:
         lines = "\n".join(f"- `{axis}`: {low:g} to {high:g}" for axis, (low, high) in ranges.items())
         text += _RANGES.format(ranges=lines)
-    if robot and ranges:
+    if robot and not is_served(contract["actions"]):
+        text += _NOT_SERVED
+    elif robot and ranges:
         fastest = max(ranges.get("lin_vel_x", (0.0, 0.0))[1], 0.0)
         text += _RUN.format(version=data["versions"]["rlmpc"], example=f"{0.5 * fastest:g}")
     return text

@@ -44,7 +44,7 @@ def play_in_mujoco(cfg: PlayCfg, played: Checkpoint | Path, console: Console) ->
         UserError: if the policy needs something MuJoCo does not offer, or something asked for does not exist or cannot
             be written.
     """
-    _check_effects(cfg, played)
+    check_effects(cfg, played)
     with results_folder(cfg, played if isinstance(played, Path) else played.path) as folder:
         _play(cfg, played, folder, console)
 
@@ -81,7 +81,7 @@ def _play(cfg: PlayCfg, played: Checkpoint | Path, folder: Path, console: Consol
         console.print(f"video of {trial.terrain} at level {trial.level}, command {list(trial.command)}: {path}")
 
 
-def _check_effects(cfg: PlayCfg, played: Checkpoint | Path) -> None:
+def check_effects(cfg: PlayCfg, played: Checkpoint | Path) -> None:
     """Refuse settings that would silently do nothing."""
     for key in ("env", "num_envs"):
         if getattr(cfg, key):

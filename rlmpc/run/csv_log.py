@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rlmpc.checkpoint.write import write_whole
-from rlmpc.contract.schema import shown
-from rlmpc.errors import UserError
+from rlmpc.run.csv_rows import METRICS, read_rows
 
 
 class CsvLog(Logger):
@@ -30,7 +28,7 @@ class CsvLog(Logger):
 
     def __init__(self, folder: Path, first_iteration: int) -> None:
         super().__init__()
-        self._path = folder / "metrics.csv"
+        self._path = folder / METRICS
         self._first_iteration = first_iteration
         self._columns: list[str] | None = None
         self._check()
@@ -53,7 +51,7 @@ class CsvLog(Logger):
             self._columns = self._drop_later_rows()
         row = {**metrics, "step": step}
         if not row.keys() <= set(self._columns):
-            _, rows = _read(self._path)
+            _, rows = read_rows(self._path)
             self._columns = sorted({*self._columns, *row})
             write_whole(self._path, _text(self._columns, rows, header=True).encode())
         with self._path.open("a", newline="") as file:
@@ -62,39 +60,15 @@ class CsvLog(Logger):
     @rank_zero_only
     def _check(self) -> None:
         """Refuse a file that could not be continued, before anything is computed."""
-        _read(self._path)
+        read_rows(self._path)
 
     def _drop_later_rows(self) -> list[str]:
         """Keep only the rows of earlier iterations; return the columns, none without a file."""
-        columns, rows = _read(self._path)
+        columns, rows = read_rows(self._path)
         if columns:
             earlier = [row for row in rows if int(row["step"]) < self._first_iteration]
             write_whole(self._path, _text(columns, earlier, header=True).encode())
         return columns
-
-
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the columns and rows of a file, none without one; an incomplete last row is left out.
-
-    Raises:
-        UserError: if it is no table with a column of iterations.
-    """
-    if not path.is_file():
-        return [], []
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            # Columns are sorted and "step" is not the last of them, so an incomplete row lacks a field.
-            rows = [row for row in reader if None not in row.values()]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"'{path}' cannot be continued: it is no table ({error})") from error
-    columns = list(reader.fieldnames or [])
-    if columns and columns.count("step") != 1:
-        raise UserError(f"'{path}' cannot be continued: 'step' should be one of its columns, once")
-    for number, row in enumerate(rows, start=2):
-        if None in row or not re.fullmatch("[0-9]{1,15}", row["step"]):
-            raise UserError(f"'{path}' cannot be continued: row {number} has {shown(row['step'])} as its 'step'")
-    return columns, rows
 
 
 def _text(columns: list[str], rows: Iterable[Mapping[str, Any]], header: bool = False) -> str:

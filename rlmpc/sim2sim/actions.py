@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rlmpc.contract.actuation import SERVED
 from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError, nearest
-
-SERVED = ("joint_pos", "gait_cycle")
-"""Action terms that this simulation carries out."""
 
 
 class GaitClock:

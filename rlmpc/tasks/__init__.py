@@ -34,6 +34,13 @@ _SCAN_AGENT = f"{_SCAN}.rsl_rl_cfg:ScanPpoRunnerCfg"
 _register("RLMPC-Phase1-Scan-G1-v0", f"{_SCAN}.env_cfg:ScanEnvCfg", _SCAN_AGENT)
 _register("RLMPC-Phase1-Scan-G1-Play-v0", f"{_SCAN}.env_cfg:ScanPlayEnvCfg", _SCAN_AGENT)
 
+_MPC = "rlmpc.tasks.blind_mpc.env_cfg"
+
+_register("RLMPC-Blind-MPC-G1-v0", f"{_MPC}:BlindMpcEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-MPC-G1-Play-v0", f"{_MPC}:BlindMpcPlayEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-MPC-Flat-G1-v0", f"{_MPC}:BlindMpcFlatEnvCfg", _BLIND_AGENT)
+_register("RLMPC-Blind-MPC-Flat-G1-Play-v0", f"{_MPC}:BlindMpcFlatPlayEnvCfg", _BLIND_AGENT)
+
 _REFERENCE = "rlmpc.tasks.reference"
 
 _register("RLMPC-Blind-Reference-G1-v0", f"{_REFERENCE}:BlindReferenceEnvCfg", _BLIND_AGENT)

@@ -34,6 +34,7 @@ _REQUIRED = (
     "observations",
     "actions",
     "actions.joint_pos",
+    "actions.mpc",
     "commands.base_velocity.ranges",
     "commands.base_velocity.limits",
     "rewards",

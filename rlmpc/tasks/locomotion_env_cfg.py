@@ -182,10 +182,27 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         Called once when the configuration is made, and again by `finalize` if `robot` was overridden.
         """
         self.scene.robot = articulation_cfg(robot)
+        self.start_actions(robot)
+        use_parts(self, robot)
+
+    def start_actions(self, robot: Robot) -> None:
+        """Derive from a robot how actions move it."""
         self.actions.joint_pos.scale = dict(robot.description.action_scale)
         self._yaw_action_scale = None
-        self._scale_yaw(robot)
-        use_parts(self, robot)
+        self.derive_actions(robot)
+
+    def derive_actions(self, robot: Robot) -> None:
+        """Derive the fields of actions that depend on others: yaw joints follow `yaw_action_scale`.
+
+        Joints whose own scale was set keep it.
+        """
+        own, scale = robot.description.action_scale, self.actions.joint_pos.scale
+        before, now = self._yaw_action_scale, self.yaw_action_scale
+        assert isinstance(scale, dict)
+        for joint in robot.joints["yaw"]:
+            if scale[joint] == (own[joint] if before is None else before):
+                scale[joint] = own[joint] if now is None else now
+        self._yaw_action_scale = now
 
     def finalize(self) -> None:
         """Derive the fields that depend on others. Idempotent; call it again after overriding fields.
@@ -197,7 +214,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         check_sections(self)
         self._exchange_robot()
         check_numbers(self)
-        self._scale_yaw(robot_named(self.robot))
+        self.derive_actions(robot_named(self.robot))
         check_observations(self.observations)
         check_references(self)
         if self.commands is not None and self.commands.base_velocity is not None:
@@ -245,16 +262,6 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         self.curriculum = CurriculumCfg(terrain_levels=None, penalty_scale=None, command_ranges=None)
         self.scene.terrain.max_init_terrain_level = None
         self.commands.base_velocity.ranges = clone(self.commands.base_velocity.limits)
-
-    def _scale_yaw(self, robot: Robot) -> None:
-        """Let yaw joints follow `yaw_action_scale`, except those whose own scale was set."""
-        own, scale = robot.description.action_scale, self.actions.joint_pos.scale
-        before, now = self._yaw_action_scale, self.yaw_action_scale
-        assert isinstance(scale, dict)
-        for joint in robot.joints["yaw"]:
-            if scale[joint] == (own[joint] if before is None else before):
-                scale[joint] = own[joint] if now is None else now
-        self._yaw_action_scale = now
 
     def _exchange_robot(self) -> None:
         """Exchange the robot if `robot` names another one than before."""

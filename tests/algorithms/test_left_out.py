@@ -33,7 +33,7 @@ def trained(run_toy, run_student, make_finetune, fit, toy_world):
     def make(name: str, iterations: int = 1) -> tuple[OnPolicyLearner, Any, list[dict[str, float]]]:
         memory = "gru" if "memory" in name else "none"
         if name in ("ppo", "rma"):
-            return run_toy(iterations, num_envs=16, agent=name)
+            return run_toy(iterations, num_envs=16, agent=name, num_epochs=1)
         if name.startswith("student"):
             return run_student(iterations, "rma", memory=memory, loss="kl", predictions=PREDICTIONS)
         _, learner = make_finetune(memory, critic_warmup=0)

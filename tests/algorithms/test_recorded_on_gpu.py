@@ -81,9 +81,9 @@ def train(run_toy, make_student, make_finetune, fit, toy_world):
     ) -> tuple[OnPolicyLearner, Any, list[dict[str, float]]]:
         memory = "gru" if "memory" in name else "none"
         if name == "ppo":
-            return run_toy(iterations, num_envs=16, device=device)
+            return run_toy(iterations, num_envs=16, device=device, num_epochs=2)
         if name == "rma":
-            changes = {"history_every": 3, "regularizer_start": 1, "regularizer_ramp": 4}
+            changes = {"num_epochs": 2, "history_every": 3, "regularizer_start": 1, "regularizer_ramp": 4}
             return run_toy(iterations, num_envs=16, agent="rma", device=device, **changes)
         if name.startswith("student"):
             changes = {"loss": "kl"} if memory == "gru" else {"predictions": PREDICTIONS}

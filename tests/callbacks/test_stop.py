@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import train
 from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.errors import RunError
+from rlmpc.run import stopping
 from rlmpc.run.stopping import StopSignals
 
 pytestmark = pytest.mark.slow
@@ -27,12 +29,27 @@ FOUND_AT_SLURM = {
 
 
 @pytest.fixture
-def stopping(monkeypatch) -> Iterator[None]:
-    """Gives the signals back to pytest after a run was stopped, which a process that ends does not need."""
+def sends(monkeypatch) -> Iterator[Callable[[signal.Signals], Callable[[], None]]]:
+    """Gives what sends a signal to this process and waits until it has said so, which another thread may do.
+
+    Gives the signals back to pytest after a run was stopped, which a process that ends does not need.
+    """
     taken: list[StopSignals] = []
-    enter = StopSignals.__enter__
-    monkeypatch.setattr(StopSignals, "__enter__", lambda self: taken.append(self) or enter(self))
-    yield
+    enter, said = StopSignals.__enter__, Event()
+
+    def watched(self: StopSignals) -> StopSignals:
+        taken.append(self)
+        say, self._say = self._say, lambda line: (say(line), said.set())
+        return enter(self)
+
+    def send(signum: signal.Signals) -> None:
+        os.kill(os.getpid(), signum)
+        assert said.wait(timeout=60)
+
+    monkeypatch.setattr(StopSignals, "__enter__", watched)
+    # A machine that is busy with other things may need longer, and what ends then is pytest.
+    monkeypatch.setattr(stopping, "START_TIMEOUT_S", 60.0)
+    yield lambda signum: lambda: send(signum)
     for signals in taken:
         if signals.received is not None:
             signals.restore()
@@ -57,10 +74,6 @@ def at_call(monkeypatch) -> Callable[..., None]:
     return install
 
 
-def sends(signum: signal.Signals) -> Callable[[], None]:
-    return lambda: os.kill(os.getpid(), signum)
-
-
 def saved(folder: str = "run") -> list[str]:
     return sorted(path.name for path in Path(folder, "checkpoints").glob("*.ckpt"))
 
@@ -72,7 +85,7 @@ def saved(folder: str = "run") -> list[str]:
 )
 @pytest.mark.parametrize(("signum", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_finishes_the_iteration_and_saves(
-    command, stopping, at_call, monkeypatch, owner, method, number, signum, expected
+    command, sends, at_call, monkeypatch, owner, method, number, signum, expected
 ):
     closed = []
     monkeypatch.setattr(ToyEnv, "close", lambda self: closed.append(True))
@@ -87,14 +100,14 @@ def test_a_signal_finishes_the_iteration_and_saves(
     assert "go on with: python train.py resume=run" in out
 
 
-def test_a_run_that_was_stopped_goes_on_from_there(command, stopping, at_call):
+def test_a_run_that_was_stopped_goes_on_from_there(command, sends, at_call):
     at_call(ToyEnv, "step", 2 * 4 + 2, sends(signal.SIGTERM))
     assert command(train.main, *SMALL, "run.dir=run")[0] == 143
     assert command(train.main, "resume=run")[0] == 0
     assert {"epoch=2.ckpt", "epoch=8.ckpt"} < set(saved())
 
 
-def test_a_signal_before_training_ends_at_once_with_all_closed_and_nothing_saved(command, stopping, monkeypatch):
+def test_a_signal_before_training_ends_at_once_with_all_closed_and_nothing_saved(command, sends, monkeypatch):
     closed = []
     monkeypatch.setattr(ToyEnv, "close", lambda self: closed.append(True))
     monkeypatch.setattr("rlmpc.run.trainer.make_trainer", lambda *_: sends(signal.SIGTERM)())
@@ -104,13 +117,13 @@ def test_a_signal_before_training_ends_at_once_with_all_closed_and_nothing_saved
     assert saved() == []
 
 
-def test_a_signal_in_the_last_moment_does_not_spoil_a_finished_run(command, stopping, monkeypatch):
+def test_a_signal_in_the_last_moment_does_not_spoil_a_finished_run(command, sends, monkeypatch):
     monkeypatch.setattr(ToyEnv, "close", lambda self: sends(signal.SIGTERM)())
     assert command(train.main, *SMALL, "run.dir=run")[0] == 0
     assert saved() == ["epoch=8.ckpt", "last.ckpt"]
 
 
-def test_after_a_run_signals_belong_again_to_whom_they_did(command, stopping):
+def test_after_a_run_signals_belong_again_to_whom_they_did(command, sends):
     before = signal.getsignal(signal.SIGINT)
     assert command(train.main, *SMALL, "run.dir=run")[0] == 0
     assert signal.getsignal(signal.SIGINT) is before
@@ -156,7 +169,7 @@ def slurm(monkeypatch, tmp_path) -> Path:
     return asked
 
 
-def test_slurms_signal_finishes_the_iteration_saves_and_then_requeues_the_job(command, stopping, at_call, slurm):
+def test_slurms_signal_finishes_the_iteration_saves_and_then_requeues_the_job(command, sends, at_call, slurm):
     at_call(ToyEnv, "step", 2 * 4 + 2, sends(signal.SIGUSR1))
     code, out, _ = command(train.main, *SMALL)
     assert code == 128 + signal.SIGUSR1
@@ -165,7 +178,7 @@ def test_slurms_signal_finishes_the_iteration_saves_and_then_requeues_the_job(co
     assert not list(Path().rglob("hpc_ckpt*"))
 
 
-def test_a_task_of_a_job_array_is_requeued_by_its_own_number(command, stopping, at_call, slurm, monkeypatch):
+def test_a_task_of_a_job_array_is_requeued_by_its_own_number(command, sends, at_call, slurm, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "11")
     at_call(ToyEnv, "step", 2, sends(signal.SIGUSR1))
@@ -173,7 +186,7 @@ def test_a_task_of_a_job_array_is_requeued_by_its_own_number(command, stopping, 
     assert slurm.read_text().splitlines()[-1] == "requeue 4700_11"
 
 
-def test_a_requeue_that_slurm_refuses_is_an_error(command, stopping, at_call, slurm):
+def test_a_requeue_that_slurm_refuses_is_an_error(command, sends, at_call, slurm):
     slurm.with_name("bin").joinpath("scontrol").write_text("#!/bin/sh\nexit 1\n")
     at_call(ToyEnv, "step", 2, sends(signal.SIGUSR1))
     code, _, err = command(train.main, *SMALL)
@@ -181,7 +194,7 @@ def test_a_requeue_that_slurm_refuses_is_an_error(command, stopping, at_call, sl
     assert "SLURM job 4711 could not be requeued" in err
 
 
-def test_sigterm_in_a_slurm_job_saves_but_does_not_requeue(command, stopping, at_call, slurm):
+def test_sigterm_in_a_slurm_job_saves_but_does_not_requeue(command, sends, at_call, slurm):
     at_call(ToyEnv, "step", 2, sends(signal.SIGTERM))
     assert command(train.main, *SMALL)[0] == 143
     assert saved("logs/toy/teacher/job_4711") == ["epoch=0.ckpt", "last.ckpt"]

@@ -165,7 +165,7 @@ compose_train(["task=phase_1_scan_rl"]), play.compose_play(["task=toy", "policy=
         ("agent/mine", "agent: {algorithm: ppo, latent_dim: 8}", "a file under conf/ does not fit the schema"),
         ("task/mine", "task: {name: mine}", "mine.yaml: 'task.default_agent' is missing; accepted: finetune, mine"),
         ("stage/mine", "stage: mine", "conf/stage/mine.yaml: 'stage' is 'mine'; accepted: teacher, distill, finetune"),
-        ("task/mine", "base: blind", "'base' is 'blind'; accepted: blind_rl, blind_rl_flat, blind_rl_reference, mine"),
+        ("task/mine", "base: blind", "'base' is 'blind'; accepted: blind_mpc, blind_mpc_flat, blind_rl, blind_rl_flat"),
         ("task/mine", "base: mine", "conf/task/mine.yaml: 'base' is 'mine', which itself starts from this file"),
         ("task/mine", "task: {default_agent: ppo}\nagents: [rma]", "'agents' must map an algorithm to settings"),
         ("task/mine", "task: {default_agent: ppo}\nagents:", "'agents' must map an algorithm to settings"),

@@ -16,7 +16,7 @@ def test_help_anywhere_prints_what_the_command_does_and_its_keys(command, entry,
     assert out.startswith((entry.__doc__ or "").splitlines()[0])
     assert "\n  num_envs=null " in out
     assert "\n  run.dir=null " in out
-    assert "task: blind_rl, blind_rl_flat" in out
+    assert "task: blind_mpc, blind_mpc_flat, blind_rl, blind_rl_flat" in out
 
 
 def test_every_key_has_a_line_and_says_what_its_docstring_says(command):

@@ -103,11 +103,11 @@ def test_what_does_not_fit_is_refused(text: str, kind: Any, sentence: str):
     ],
 )
 def test_nesting_without_end_and_aliases_that_multiply_end_at_once(text: str):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(UserError):
         structure(text)
     assert as_data(text) == text
-    assert time.monotonic() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_what_a_setting_may_need_is_not_too_deep():

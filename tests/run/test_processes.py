@@ -18,7 +18,7 @@ import torch
 from rlmpc.command_line.train import compose_train
 from rlmpc.errors import UserError
 from rlmpc.run.processes import global_rank, is_lightning_child, local_rank, slurm_job, with_layout
-from tests.warm import free_port
+from tests.warm import reserved_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTY = ROOT / "tests/train_with_fault.py"
@@ -28,6 +28,8 @@ SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "walk", "SLURM_NTASKS": "8", "SLURM_NTASKS_PER_NODE": "4"},
     **{"SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NODEID": "1", "SLURM_STEP_ID": "0"},
 }
+SOON_S = 90.0
+"""Until all is gone; a collective waits for minutes, and a machine may be busy with other things."""
 CHILD = {"LOCAL_RANK": "1", "NODE_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 """What Lightning gives the processes that it starts."""
 
@@ -127,7 +129,7 @@ def start(warm, tmp_path) -> Callable[[str, str], subprocess.Popen[str]]:
         if launcher == "lightning":
             command = [sys.executable, str(FAULTY), "trainer.devices=2", *arguments(tmp_path)]
             return warm.start(command, spare=True, **pipes)
-        torchrun = ["-m", "torch.distributed.run", f"--master-port={free_port()}", "--nproc-per-node=2"]
+        torchrun = ["-m", "torch.distributed.run", f"--master-port={reserved_port()}", "--nproc-per-node=2"]
         return subprocess.Popen([sys.executable, *torchrun, str(FAULTY), *arguments(tmp_path)], text=True, **pipes)
 
     return start_launcher
@@ -155,7 +157,7 @@ def all_gone(folder: Path, within_s: float) -> bool:
 def end(process: subprocess.Popen[str], folder: Path, within_s: float = 0.0) -> tuple[int, str, float]:
     """Exit code, output, and seconds from the fault until every process was gone."""
     try:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
     finally:
         gone = all_gone(folder, within_s)
     assert gone, output
@@ -174,7 +176,7 @@ def saved(folder: Path) -> list[str]:
 )
 def test_ranks_leave_together_when_one_of_them_is_signalled(start, tmp_path, launcher, fault, code):
     """Torchrun's own code is 1 whatever the ranks end with; it lists theirs."""
-    returncode, output, seconds = end(start(launcher, fault), tmp_path, within_s=15)
+    returncode, output, seconds = end(start(launcher, fault), tmp_path, within_s=SOON_S)
     assert returncode == code, output
     assert saved(tmp_path) == ["epoch=2.ckpt", "last.ckpt"]
     checkpoint = torch.load(tmp_path / "run/checkpoints/epoch=2.ckpt", weights_only=True)
@@ -182,15 +184,15 @@ def test_ranks_leave_together_when_one_of_them_is_signalled(start, tmp_path, lau
     assert f"stopped by {fault.split()[0]}; the run is in" in output
     if launcher == "torchrun":
         assert set(re.findall(r"exitcode\s*: (-?\d+)", output)) == {"130"}
-    assert 0 < seconds < 30
+    assert 0 < seconds < SOON_S
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_is_killed_ends_all_with_an_error(start, tmp_path, rank):
-    returncode, output, seconds = end(start("lightning", f"SIGKILL update {rank}"), tmp_path, within_s=15)
+    returncode, output, seconds = end(start("lightning", f"SIGKILL update {rank}"), tmp_path, within_s=SOON_S)
     assert returncode != 0
-    assert 0 < seconds < 30, output
+    assert 0 < seconds < SOON_S, output
 
 
 @pytest.mark.slow
@@ -199,16 +201,16 @@ def test_a_rank_whose_torchrun_ends_it_since_another_was_killed_ends_with_an_err
     command = [sys.executable, str(FAULTY), *arguments(tmp_path)]
     waiting, killed = warm.start_ranks(command, tmp_path, FAULT="SIGKILL update 1")
     try:
-        assert killed.wait(timeout=120) == -signal.SIGKILL, (tmp_path / "rank1.txt").read_text()
+        assert killed.wait(timeout=300) == -signal.SIGKILL, (tmp_path / "rank1.txt").read_text()
         waiting.terminate()
-        assert waiting.wait(timeout=30) != 0
+        assert waiting.wait(timeout=SOON_S) != 0
     finally:
-        assert all_gone(tmp_path, within_s=15)
+        assert all_gone(tmp_path, within_s=SOON_S)
 
 
 @pytest.mark.slow
 def test_an_exception_in_one_rank_ends_all_and_is_shown(start, tmp_path):
-    returncode, output, _ = end(start("lightning", "error rollout 1"), tmp_path, within_s=15)
+    returncode, output, _ = end(start("lightning", "error rollout 1"), tmp_path, within_s=SOON_S)
     assert returncode == 1, output
     assert "ZeroDivisionError: on purpose" in output
     assert "the run ended with an error; the run in" in output
@@ -219,7 +221,7 @@ def test_two_machines_train_one_policy(warm, tmp_path):
     """Two processes as two torchruns start them, each on a machine of its own."""
     command = [sys.executable, str(RECORDING), str(tmp_path), *arguments(tmp_path, "trainer.max_epochs=3")]
     machines = warm.start_ranks(command, tmp_path, per_machine=1)
-    codes = [machine.wait(timeout=120) for machine in machines]
+    codes = [machine.wait(timeout=300) for machine in machines]
     assert codes == [0, 0], (tmp_path / "rank0.txt").read_text()
     one, two = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert not torch.equal(one["positions"], two["positions"])

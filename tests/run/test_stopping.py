@@ -17,6 +17,8 @@ from rlmpc.run.stopping import START_TIMEOUT_S, exit_code, how_to_go_on
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
+AT_ONCE_S = 60
+"""For a machine that is busy with other things; what does not end at once takes longer."""
 WAITING = """
 import ctypes, os, signal, sys, time
 from rlmpc.run import stopping
@@ -35,11 +37,10 @@ with StopSignals(float(sys.argv[1]), say) as signals:
         # As in a collective of a process that died, or in a compiler: no handler of Python's runs. The word comes from
         # within the one call, since a signal before it would still be heard.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-        ctypes.CDLL(None).system(b"echo ready; exec sleep 20 >&- 2>&-")
+        ctypes.CDLL(None).system(b"echo ready; exec sleep 100 >&- 2>&-")
     try:
         say("ready")
-        for _ in range(600):
-            time.sleep(0.1)
+        time.sleep(100)
     finally:
         say("closed")
 """
@@ -82,34 +83,32 @@ def test_exit_codes_are_those_of_a_shell():
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_after_another_signal_ends_at_once(start, first):
-    process = start(60, "training")
+    process = start(90, "training")
     process.send_signal(first)
     assert process.stdout.readline() == (
         f"{first.name}: stopping after this iteration; press Ctrl-C again to stop at once\n"
     )
-    sent = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=10) == 130
-    assert time.monotonic() - sent < 2
+    assert process.wait(timeout=AT_ONCE_S) == 130
     assert "closed" not in process.stdout.read()
 
 
 def test_sigterm_again_changes_nothing_and_the_process_ends_when_its_time_is_over(start):
-    process = start(2, "training")
+    process = start(1, "training")
     sent = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    assert process.stdout.readline().startswith("SIGTERM: stopping after this iteration")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 143
-    assert 1.9 < time.monotonic() - sent < 4
-    assert "still not finished 2 s after SIGTERM" in process.stdout.read()
+    assert process.wait(timeout=AT_ONCE_S) == 143
+    assert time.monotonic() - sent > 0.9
+    assert process.stdout.read() == "still not finished 1 s after SIGTERM; stopped at once\n"
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_before_training_a_signal_closes_what_is_open(start, signum, code):
-    process = start(60, "starting")
+    process = start(90, "starting")
     process.send_signal(signum)
-    assert process.wait(timeout=10) == code
+    assert process.wait(timeout=AT_ONCE_S) == code
     assert set(process.stdout.read().splitlines()) == {f"{signum.name}: stopping before training has begun", "closed"}
 
 
@@ -118,7 +117,7 @@ def test_a_process_whose_main_thread_hears_nothing_is_ended_all_the_same(start, 
     """Before training, it has less time: in training it may be saving what was learned."""
     process = start(1, phase, "deaf")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 143
+    assert process.wait(timeout=AT_ONCE_S) == 143
     assert START_TIMEOUT_S < 10
     assert "still not finished 1 s after SIGTERM; stopped at once" in process.stdout.read()
 
@@ -133,7 +132,7 @@ def test_slurms_signal_before_training_waits_for_the_first_iteration(start):
     time.sleep(1.5)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 143
+    assert process.wait(timeout=AT_ONCE_S) == 143
 
 
 def test_slurms_signal_outside_of_slurm_is_ignored_with_a_line(warm):

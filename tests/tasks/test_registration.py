@@ -13,6 +13,10 @@ TASKS = {
     "RLMPC-Blind-G1-Play-v0": ("blind_rl", "BlindPlayEnvCfg", "BlindPpoRunnerCfg"),
     "RLMPC-Blind-Flat-G1-v0": ("blind_rl", "BlindFlatEnvCfg", "BlindPpoRunnerCfg"),
     "RLMPC-Blind-Flat-G1-Play-v0": ("blind_rl", "BlindFlatPlayEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-MPC-G1-v0": ("blind_mpc", "BlindMpcEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-MPC-G1-Play-v0": ("blind_mpc", "BlindMpcPlayEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-MPC-Flat-G1-v0": ("blind_mpc", "BlindMpcFlatEnvCfg", "BlindPpoRunnerCfg"),
+    "RLMPC-Blind-MPC-Flat-G1-Play-v0": ("blind_mpc", "BlindMpcFlatPlayEnvCfg", "BlindPpoRunnerCfg"),
     "RLMPC-Phase1-Scan-G1-v0": ("phase_1_scan_rl", "ScanEnvCfg", "ScanPpoRunnerCfg"),
     "RLMPC-Phase1-Scan-G1-Play-v0": ("phase_1_scan_rl", "ScanPlayEnvCfg", "ScanPpoRunnerCfg"),
     "RLMPC-Blind-Reference-G1-v0": ("blind_rl", "BlindReferenceEnvCfg", "BlindPpoRunnerCfg"),
@@ -30,7 +34,8 @@ def test_each_task_names_its_environment_and_agent_configuration(task_id: str, n
     assert spec.entry_point == "isaaclab.envs:ManagerBasedRLEnv"
     assert spec.disable_env_checker
     assert spec.kwargs["env_cfg_entry_point"] == f"rlmpc.tasks.{module}:{env_cfg}"
-    assert spec.kwargs["rsl_rl_cfg_entry_point"] == f"rlmpc.tasks.{package}.rsl_rl_cfg:{agent_cfg}"
+    agent = "blind_rl" if package.startswith("blind") else package
+    assert spec.kwargs["rsl_rl_cfg_entry_point"] == f"rlmpc.tasks.{agent}.rsl_rl_cfg:{agent_cfg}"
 
 
 def test_importing_the_tasks_twice_warns_of_nothing_and_imports_no_simulator() -> None:

@@ -17,7 +17,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsSchema, ObsTerm
 from rlmpc.contract.world import HeightScanner, Terrain, World
 from rlmpc.robots.table import robot_named
-from rlmpc.tasks.mdp import GaitCycleAction
+from rlmpc.tasks.mdp import GaitCycleAction, MpcAction
 
 ROBOT = "robot"
 """Name of the articulation in the scene."""
@@ -91,6 +91,8 @@ def _action(name: str, term: ActionTerm) -> dict[str, Any]:
             "period_range_s": list(cfg.period_range_s),
             "leg_offsets": list(cfg.leg_offsets),
         }
+    if isinstance(term, MpcAction):
+        return described | term.numbers
     return described
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import gymnasium as gym
@@ -18,6 +18,7 @@ import rlmpc.tasks  # noqa: F401  registers the gymnasium ids
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.contract.episode import Motion, Trial
 from rlmpc.envs.isaaclab.contract import ROBOT, contract_of
+from rlmpc.envs.isaaclab.driving import Driving
 from rlmpc.envs.isaaclab.episode_end import HeldOutEnvs
 from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
@@ -73,6 +74,10 @@ class IsaacLabEnv:
     def unwrapped(self) -> MaskedEnv:
         """Isaac Lab's environment, for tests and tools that inspect the simulation."""
         return self._env
+
+    def driving(self, body_names: Sequence[str], feet: Sequence[str]) -> Driving:
+        """Return what drives the robots live and looks at these bodies of them, among which are both feet."""
+        return Driving(self._env, self._measuring, body_names, feet)
 
     @property
     def by_masks(self) -> bool:

@@ -13,8 +13,9 @@ from rlmpc.envs.isaaclab.contract import nominal_gains
 from rlmpc.envs.vec_env import Obs
 from rlmpc.tasks import mdp
 
-NON_FINITE = "non_finite"
-"""Name of the termination for a broken simulation. Other runners treat it as a fall; here the step is faulty."""
+FAULTS = ("non_finite", "unsolved")
+"""Names of the terminations for a broken simulation or controller. Others take them for falls; here the step is faulty.
+"""
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
             reward += (self._penalty_scale.scale - 1.0) * penalties * dt
         self.faulty = self.restart_asked | ~torch.isfinite(reward)
-        if NON_FINITE in self.termination_manager.active_terms:
-            self.faulty |= self.termination_manager.get_term(NON_FINITE)
+        for name in set(FAULTS) & set(self.termination_manager.active_terms):
+            self.faulty |= self.termination_manager.get_term(name)
         self.restart_asked.zero_()
         self.reset_buf |= self.faulty
         # A command that turns robots to a heading depends on where they look now: the last observation of an episode is

@@ -36,7 +36,7 @@ STATE_EVENTS = (
     mdp.reset_root_state_uniform,
 )
 """Events that change positions and velocities of the robots and nothing else."""
-MASKED_ACTIONS = (mdp.JointAction, mdp.GaitCycleAction)
+MASKED_ACTIONS = (mdp.JointAction, mdp.GaitCycleAction, mdp.MpcAction)
 """Kinds of actions that a mask resets."""
 
 

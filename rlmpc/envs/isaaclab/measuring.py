@@ -83,6 +83,10 @@ class Measuring:
             follow_levels(terrain)
         return mask
 
+    def command_now(self, commands: Tensor) -> None:
+        """Hold commands (N, 3) in the episodes that run and in all that follow."""
+        self._command.hold_now(commands)
+
     def motion(self) -> dict[str, Tensor]:
         """Measure how the robots move, as in `Step.motion`."""
         data = self._env.scene[ROBOT].data

@@ -3,7 +3,8 @@
 State is found by a walk over the scene's entities and the managers rather than listed, so a new term or sensor needs no
 change here. The walk keeps arrays, numbers and flags by path, for example `scene.robot._data...`. It
 
-- enters objects of Isaac Lab and of this project, terms of managers wherever they come from, and containers;
+- enters objects of Isaac Lab and of this project, terms of managers wherever they come from, and containers; of a
+  torch module it keeps what its `state_dict` holds;
 - leaves out configs, which a resumed run may change. A term that changes its own config has `state_dict` and
   `load_state_dict`, which are used;
 - leaves out further views of memory that it has already kept, and what other libraries own. Of Newton it keeps what
@@ -33,9 +34,11 @@ from isaaclab.utils.warp import ProxyArray
 from isaaclab_newton.physics import NewtonManager
 from newton import Heightfield, Mesh, Model
 from torch import Tensor
+from torch.nn import Module
 
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.config.overrides import flatten
+from rlmpc.graphs import Replayed
 
 MANAGERS = ("command", "action", "observation", "event", "recorder", "termination", "reward", "curriculum")
 ENTERED_PACKAGES = {"isaaclab", "isaaclab_newton", "isaaclab_tasks", "rlmpc"}
@@ -261,7 +264,7 @@ class _Walk:
                 path += CACHE
             for key, member in _members(value):
                 self.visit(f"{path}.{key}", _Slot(value, key, member))
-            if _is_entered(value) and hasattr(value, "load_state_dict"):
+            if _is_entered(value) and hasattr(value, "load_state_dict") and not isinstance(value, Module):
                 self.slots[f"{path}.state_dict"] = _Slot(value, None, cast(Any, value).state_dict())
 
     def _is_new(self, tensor: Tensor) -> bool:
@@ -293,6 +296,9 @@ def _members(value: Any) -> Iterable[tuple[Any, Any]]:
         return value.items()
     if isinstance(value, list | tuple):
         return enumerate(value)
+    if isinstance(value, Module):
+        # Not copied: a state is loaded in place.
+        return value.state_dict(keep_vars=True).items()
     if isinstance(value, ManagerTermBaseCfg):
         return [("func", value.func)] if isinstance(value.func, ManagerTermBase) else []
     if not _is_entered(value) or (isinstance(value, TimestampedBuffer) and value.data is None):
@@ -307,10 +313,10 @@ def _is_passed_over(name: str) -> bool:
 
 
 def _is_entered(value: Any) -> bool:
-    """Return whether the attributes of an object may be state."""
+    """Return whether the attributes of an object may be state: a recording holds none."""
     is_config = hasattr(value, "to_dict") and hasattr(value, "__dataclass_fields__")
     is_ours = type(value).__module__.partition(".")[0] in ENTERED_PACKAGES or isinstance(value, ManagerTermBase)
-    return is_ours and not is_config
+    return is_ours and not is_config and not isinstance(value, Replayed)
 
 
 def _is_frozen(owner: Any) -> bool:

@@ -15,6 +15,15 @@ from rlmpc.tasks.mdp.commands import WideningVelocityCommand, WideningVelocityCo
 from rlmpc.tasks.mdp.curriculums import WidenCommandRanges
 from rlmpc.tasks.mdp.events import push_at_speed, reset_root_four_headings
 from rlmpc.tasks.mdp.height_scan import height_scan
+from rlmpc.tasks.mdp.mpc_action import MpcAction, MpcActionCfg
+from rlmpc.tasks.mdp.mpc_observations import (
+    mpc_cost,
+    mpc_parameters,
+    mpc_residual,
+    planned_contacts,
+    planned_wrench,
+    unsolved,
+)
 from rlmpc.tasks.mdp.observations import (
     BodyComOffset,
     BodyMass,

@@ -60,6 +60,11 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """
         self._held, self._is_held = commands.to(self.vel_command_b), where
 
+    def hold_now(self, commands: torch.Tensor) -> None:
+        """Hold one command (N, 3) everywhere as `hold` does, in the episodes that run too."""
+        self.hold(commands)
+        self._resample_command(torch.ones_like(self.is_standing_env))
+
     def compute(self, dt: float) -> None:
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_metrics()

@@ -51,10 +51,14 @@ class PhysicsParameter(ManagerTermBase):
 
 
 class _RelativeParameter(PhysicsParameter):
-    """A parameter observed as (value - default) / (0.2 default): within +-1 for a randomisation of 0.8 to 1.2."""
+    """A parameter observed as (value - default) / (0.2 default): within +-1 for a randomisation of 0.8 to 1.2.
+
+    Where the default is 0, so is the observation.
+    """
 
     def encode(self, value: torch.Tensor) -> torch.Tensor:
-        return (value - self._default) / (0.2 * self._default)
+        relative = (value - self._default) / (0.2 * self._default)
+        return torch.where(self._default == 0.0, 0.0, relative)
 
 
 class JointStiffness(_RelativeParameter):

@@ -24,12 +24,10 @@ def mean_return(policy: RmaActorCritic, latent_from: str) -> float:
     obs = env.reset()
     total = 0.0
     for _ in range(env.max_episode_length):
-        latents = {
-            "privileged": policy.privileged_latent(obs),
-            "history": policy.history_latent(obs),
-            "another environment": policy.privileged_latent(obs)[strangers],
-        }
-        action = policy.distribution_given(obs, policy.estimate_velocity(obs), latents[latent_from]).mean
+        latent = policy.history_latent(obs) if latent_from == "history" else policy.privileged_latent(obs)
+        if latent_from == "another environment":
+            latent = latent[strangers]
+        action = policy.distribution_given(obs, policy.estimate_velocity(obs), latent).mean
         step = env.step(action)
         total += step.reward.mean().item()
         obs = step.obs

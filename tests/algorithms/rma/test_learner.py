@@ -15,7 +15,7 @@ def parameters(module: torch.nn.Module) -> Tensor:
 
 
 def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(run_toy, first_minibatches):
-    run_toy(7, num_envs=16, agent="rma", history_every=3, regularizer_start=2, regularizer_ramp=2)
+    run_toy(7, num_envs=16, agent="rma", num_epochs=1, history_every=3, regularizer_start=2, regularizer_ramp=2)
     assert [on_history for on_history, _, _ in first_minibatches] == [False, False, True] * 2 + [False]
     for _, ratio, kl in first_minibatches:
         assert (ratio - 1.0).abs().max() < 1e-6
@@ -30,16 +30,17 @@ def test_with_the_references_mixed_inputs_the_ratio_is_not_one(run_toy, first_mi
 
 
 def test_an_iteration_on_the_privileged_latent_leaves_the_history_encoder_alone(run_toy):
-    before = run_toy(1, num_envs=16, agent="rma", history_every=5)[0]
-    after = run_toy(3, num_envs=16, agent="rma", history_every=5)[0]
+    before = run_toy(1, num_envs=16, agent="rma", num_epochs=1, history_every=5)[0]
+    after = run_toy(3, num_envs=16, agent="rma", num_epochs=1, history_every=5)[0]
     for name in ("actor", "critic", "privileged_encoder", "estimator"):
         assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
     assert torch.equal(parameters(before.policy.history_encoder), parameters(after.policy.history_encoder))
 
 
 def test_an_iteration_on_the_history_latent_trains_the_history_encoder_and_not_the_privileged_one(run_toy):
-    before = run_toy(2, num_envs=16, agent="rma", history_every=3, regularizer_start=100)[0]
-    after = run_toy(3, num_envs=16, agent="rma", history_every=3, regularizer_start=100)[0]
+    settings = {"num_epochs": 1, "history_every": 3, "regularizer_start": 100}
+    before = run_toy(2, num_envs=16, agent="rma", **settings)[0]
+    after = run_toy(3, num_envs=16, agent="rma", **settings)[0]
     for name in ("actor", "critic", "history_encoder", "estimator"):
         assert not torch.equal(parameters(getattr(before.policy, name)), parameters(getattr(after.policy, name))), name
     assert torch.equal(parameters(before.policy.privileged_encoder), parameters(after.policy.privileged_encoder))
@@ -129,7 +130,7 @@ def test_the_gradient_of_each_part_is_clipped_by_itself(run_toy):
 
 
 def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl(run_toy):
-    learner, _, numbers = run_toy(4, num_envs=16, agent="rma", estimator_lr=2e-3, history_lr=3e-3)
+    learner, _, numbers = run_toy(4, num_envs=16, agent="rma", num_epochs=1, estimator_lr=2e-3, history_lr=3e-3)
     groups = {group["name"]: group for group in learner.optimizers().param_groups}
     assert list(groups) == ["policy", "estimator", "history"]
     assert groups["estimator"]["lr"].item() == pytest.approx(2e-3)
@@ -140,7 +141,7 @@ def test_one_adam_has_a_learning_rate_for_each_part_and_only_ppos_follows_the_kl
 
 
 def test_what_acted_and_how_well_it_inferred_is_reported_every_iteration(run_toy):
-    _, _, numbers = run_toy(4, num_envs=16, agent="rma", history_every=2)
+    _, _, numbers = run_toy(4, num_envs=16, agent="rma", num_epochs=1, history_every=2)
     assert [one["latent/acted_on_history"] for one in numbers] == [0.0, 1.0, 0.0, 1.0]
     assert ["loss/history" in one for one in numbers] == [False, True, False, True]
     expected = {"estimator/rmse_x", "estimator/rmse_y", "latent/distance", "latent/cosine", "latent/regularizer_weight"}

@@ -57,7 +57,7 @@ def new_learner(env, *arguments: str):
 
 
 def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_kl_zero(env, fit, first_minibatches):
-    learner = new_learner(env, "agent.regularizer_start=1").double()
+    learner = new_learner(env, "agent.regularizer_start=1", "agent.num_epochs=1").double()
     _, numbers = fit(learner, DoublePrecisionEnv(env), iterations=4)
     assert [on_history for on_history, _, _ in first_minibatches] == [False, True] * 2
     for _, ratio, kl in first_minibatches:

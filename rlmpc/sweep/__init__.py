@@ -1,0 +1,1 @@
+"""Sweeps: many runs that look for the best settings, with Optuna."""

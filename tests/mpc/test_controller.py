@@ -1,0 +1,122 @@
+"""The whole controller in MuJoCo, with no policy."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from rlmpc.errors import UserError
+from rlmpc.mpc.controller import Controller
+from rlmpc.mpc.settings import MpcSettings
+from rlmpc.mpc.state import RobotState
+from rlmpc.mpc.walk_settings import WalkSettings
+from rlmpc.robots.g1.config import G1
+from tests.mpc.robots import Walk
+
+
+@pytest.fixture(scope="module")
+def walked() -> Walk:
+    """Two robots that have walked at 0.3 m/s for 3 s."""
+    walk = Walk(2, (0.3, 0.0, 0.0))
+    walk.middle = None
+    for index in range(150):
+        if index == 100:
+            walk.middle = walk.robots.root()
+        walk.step()
+    return walk
+
+
+def test_robots_walk_as_commanded_without_a_policy(walked):
+    assert not walked.robots.has_fallen.any()
+    (start, yaw), (end, _) = walked.middle, walked.robots.root()
+    forward = ((end - start)[:, :2] * np.stack((np.cos(yaw), np.sin(yaw)), 1)).sum(1)
+    assert forward == pytest.approx(0.3, abs=0.05)
+    assert walked.controller.failures.max() == 0
+
+
+def test_a_saved_state_goes_on_to_the_bit(walked):
+    other = copy.copy(walked)
+    other.robots = copy.deepcopy(walked.robots)
+    other.controller = Controller(walked.robots.facts, MpcSettings(), WalkSettings(), 2, "cpu")
+    other.controller.load_state_dict(copy.deepcopy(walked.controller.state_dict()))
+    for _ in range(10):
+        assert torch.equal(walked.step(), other.step())
+    for name, value in walked.controller.state_dict().items():
+        assert torch.equal(value, other.controller.state_dict()[name]), name
+
+
+def test_a_reset_robot_stands_as_a_new_one_and_the_other_walks_on(walked):
+    walk = copy.deepcopy(walked)
+    before = {name: value.clone() for name, value in walk.controller.state_dict().items()}
+    walk.controller.reset(torch.tensor([True, False]), walk.robots.state())
+    new = Walk(2, (0.3, 0.0, 0.0)).controller
+    new.reset(torch.tensor([True, True]), walk.robots.state())
+    for name, value in walk.controller.state_dict().items():
+        assert torch.equal(value[1], before[name][1]), name
+        if not name.startswith("parameter_"):
+            torch.testing.assert_close(value[0], new.state_dict()[name][0], msg=name)
+
+
+def mirrored(state: RobotState) -> RobotState:
+    """Reflect robots at the plane y = 0; left and right links and joints change places."""
+    description = G1.description
+
+    def other(names: tuple[str, ...]) -> list[int]:
+        swap = {"left": "right", "right": "left"}
+        return [
+            names.index("_".join([swap.get(name.split("_")[0], name.split("_")[0]), *name.split("_")[1:]]))
+            for name in names
+        ]
+
+    links, joints = other(description.body_names), other(description.joint_names)
+    vector, axial = torch.tensor([1.0, -1.0, 1.0]), torch.tensor([-1.0, 1.0, -1.0])
+    angle = torch.tensor([1.0 if joint.axis[1] else -1.0 for joint in description.joints])
+    return (
+        RobotState(
+            link_pos=state.link_pos[:, links] * vector,
+            link_rot=vector[:, None] * state.link_rot[:, links] * vector,
+            link_com_vel=state.link_com_vel[:, links] * vector,
+            link_ang_vel=state.link_ang_vel[:, links] * axial,
+            joint_pos=state.joint_pos[:, joints] * angle,
+            joint_vel=state.joint_vel[:, joints] * angle,
+            sole_force=state.sole_force.flip(1),
+        ),
+        joints,
+        angle,
+    )
+
+
+def test_mirrored_states_give_mirrored_torques(walked):
+    facts = walked.robots.facts
+    state = walked.robots.state()
+    reflected, joints, angle = mirrored(state)
+    efforts = []
+    for now, phase, side in ((state, 0.2, 1.0), (reflected, 0.7, -1.0)):
+        controller = Controller(facts, MpcSettings(), WalkSettings(), 2, "cpu")
+        controller.reset(torch.tensor([True, True]), now)
+        controller.gait.is_stepping.fill_(True)
+        controller.gait.phase.fill_(phase)
+        controller.torques(now)
+        controller.plan(now, torch.tensor([0.3, 0.1 * side, 0.2 * side]).expand(2, 3), walked.parameters)
+        efforts.append(controller.torques(now))
+        assert controller.gait.is_swinging.tolist() == [[side > 0, side < 0]] * 2
+    legs = torch.as_tensor(facts.leg_joints.ravel())
+    expected = (efforts[0][:, joints] * angle)[:, legs]
+    # The links of the two sides differ by tenths of a millimetre.
+    torch.testing.assert_close(efforts[1][:, legs], expected, rtol=0.02, atol=0.3)
+
+
+def test_torques_stay_within_the_efforts_limits(walked):
+    walk = copy.deepcopy(walked)
+    walk.controller.wrench.mul_(20.0)
+    efforts = walk.controller.torques(walk.robots.state())
+    limit = torch.as_tensor(walk.robots.facts.effort_limit, dtype=torch.float32)
+    assert (efforts.abs() <= limit).all() and (efforts.abs() == limit).any()
+
+
+def test_settings_of_the_gait_that_are_not_accepted_are_refused(walked):
+    with pytest.raises(UserError, match="'swing_fraction' must be .* below 0.5"):
+        Controller(walked.robots.facts, MpcSettings(), WalkSettings(swing_fraction=0.6), 1, "cpu")
