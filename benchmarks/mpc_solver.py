@@ -67,9 +67,9 @@ class Arguments:
     figure: str = ""
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Run the comparison."""
-    config, others = settings_among(Arguments, sys.argv[1:])
+    config, others = settings_among(Arguments, arguments)
     mpc = settings(MpcSettings, others)
     check_settings(config)
     torch.set_num_threads(1)
