@@ -9,12 +9,12 @@ their box). In multipliers y of u = z over the penalty P, and with over-relaxati
     z+ = the nearest to v in the cones
     y+ = v - z+
 
-The penalty of a component is the geometric mean of the most and the least curvature that it can meet, which are its
-diagonal entry of H over level ground and the weight of its effort: the best for a quadratic between the two.
+The penalty of a component is in proportion to the geometric mean of the most and the least curvature that it can meet,
+its diagonal entry of H over level ground and the weight of its effort: the best for a quadratic between the two.
 
 After some iterations v tells which constraints are active. Then the minimum under these, as equalities, is one more
 linear system (OSQP's polish). As its solution tells active constraints, too, this can be repeated: a Newton method,
-which converges in one to three steps from here, but not from afar. A step is kept where it lowers the cost.
+which mostly converges in one to three steps from here, but not from afar. A step is kept where it lowers the cost.
 
 Iterations and steps are fixed numbers and there is no branch, so a GPU can record all of it.
 """

@@ -12,6 +12,7 @@ from rlmpc.config.setting import check_settings
 from rlmpc.mpc.admm import Iterate, Result
 from rlmpc.mpc.body import Body
 from rlmpc.mpc.constraints import FootCone
+from rlmpc.mpc.precision import full_precision
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.solvers import SOLVERS
 from rlmpc.mpc.srb import Problem, SingleRigidBody
@@ -90,6 +91,7 @@ class Predictive(nn.Module):
         self.to(device, dtype)
 
     @torch.no_grad()
+    @full_precision()
     def solve(self, state: Tensor, feet: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor) -> Solution:
         """Return the wrenches that follow a reference best.
 

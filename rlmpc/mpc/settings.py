@@ -40,11 +40,11 @@ class MpcSettings:
     """Largest moment about the vertical per normal force, N m/N."""
     solver: str = setting("admm", choices=("admm", "closed_form"))
     """A key of `rlmpc.mpc.solvers.SOLVERS`."""
-    iterations: int = setting(20, least=1, largest=1000)
+    iterations: int = setting(40, least=1, largest=1000)
     """Of `admm`, always all of them."""
-    newton_steps: int = setting(2, least=0, largest=100)
+    newton_steps: int = setting(3, least=0, largest=100)
     """After these iterations."""
-    penalty: float = setting(1.0, above=0, largest=1e3)
+    penalty: float = setting(1.5, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.6, above=0, below=2)
     """Of `admm`; 1 is none."""

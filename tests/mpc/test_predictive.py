@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from benchmarks.mpc_problems import G1, Problems, random_problems, recorded_problems
+from rlmpc.graphs import WARM_UPS, Replayed
 from rlmpc.mpc.predictive import Predictive
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.srb import GRAVITY
+from tests.recorded import RecordedOnCpu
 
 SETTINGS = MpcSettings()
 WEIGHT = G1.mass * GRAVITY
@@ -84,13 +86,13 @@ def test_float32_is_enough():
 
 
 def test_an_environment_does_not_depend_on_the_others():
-    """Products of matrices are rounded otherwise in batches of other sizes, so not to the bit."""
-    problems = random_problems(4096, 6, MpcSettings(horizon=5))
     settings = MpcSettings(horizon=5)
+    problems = random_problems(4096, 6, settings)
     many = Predictive(G1, settings, 4096, "cpu").solve(*problems)
     for row in (0, 1234, 4095):
         one = Predictive(G1, settings, 1, "cpu").solve(*problems.rows(slice(row, row + 1)))
-        torch.testing.assert_close(one.wrench[0], many.wrench[row], rtol=0.0, atol=2e-4 * WEIGHT)
+        for ours, theirs in zip(one, many, strict=True):
+            assert torch.equal(ours[0], theirs[row])
 
 
 def test_a_resumed_controller_goes_on_to_the_bit():
@@ -167,3 +169,48 @@ def test_buffers_stay_where_they_are():
     predictive.solve(*random_problems(2, 12, SETTINGS))
     predictive.reset(torch.tensor([True, False]))
     assert {name: buffer.data_ptr() for name, buffer in predictive.named_buffers()} == before
+
+
+@pytest.mark.parametrize("solver", ["admm", "closed_form"])
+def test_a_recorded_solve_is_the_same_to_the_bit(solver: str):
+    """With resets in between, and without a read by the host."""
+    settings = MpcSettings(solver=solver)
+    plain, recorded = (Predictive(G1, settings, 4, "cpu") for _ in range(2))
+    replayed = RecordedOnCpu(recorded.solve, torch.device("cpu"))
+    for round_ in range(WARM_UPS + 4):
+        problems = random_problems(4, 20 + round_, settings)
+        for ours, theirs in zip(plain.solve(*problems), replayed(*problems), strict=True):
+            assert torch.equal(ours, theirs)
+        mask = torch.arange(4) == round_ % 4
+        plain.reset(mask)
+        recorded.reset(mask)
+    assert replayed.num_replays == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("solver", ["admm", "closed_form"])
+def test_a_gpu_records_what_the_cpu_finds(solver: str):
+    settings = MpcSettings(solver=solver)
+    cpu, gpu = (Predictive(G1, settings, 64, device) for device in ("cpu", "cuda"))
+    replayed = Replayed(gpu.solve, torch.device("cuda"))
+    for round_ in range(WARM_UPS + 3):
+        problems = random_problems(64, round_, settings)
+        ours, theirs = cpu.solve(*problems), replayed(*(tensor.cuda() for tensor in problems))
+        torch.testing.assert_close(theirs.wrench.cpu(), ours.wrench, rtol=0.0, atol=1e-2 * WEIGHT)
+        assert torch.equal(theirs.accepted.cpu(), ours.accepted)
+
+
+def test_products_are_not_rounded_while_it_solves(monkeypatch):
+    """Networks train with coarse products on a GPU; the solver would lose three digits by them."""
+    predictive, seen = Predictive(G1, SETTINGS, 1, "cpu"), []
+    forward = predictive.solver.forward
+    monkeypatch.setattr(
+        predictive.solver, "forward", lambda *a: seen.append(torch.get_float32_matmul_precision()) or forward(*a)
+    )
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        predictive.solve(*random_problems(1, 0, SETTINGS))
+        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "high")
+    finally:
+        torch.set_float32_matmul_precision(before)
