@@ -1,4 +1,4 @@
-"""Many robots in MuJoCo, each with its own body and floor, one after another in the CPU, under one batched controller."""
+"""Many robots in MuJoCo, each with its own body and floor, stepped one after another for one batched controller."""
 
 # MuJoCo fills its module from compiled ones, which pyright cannot read.
 # pyright: reportAttributeAccessIssue=false

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
@@ -28,7 +29,9 @@ LAST_FILM_S = 300.0
 class Film(NamedTuple):
     """A film that is being made."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
+    """What it writes to stderr: a pipe that nobody reads meanwhile might fill up."""
     iteration: int
     """Index of the iteration after which the policy was saved."""
     folder: Path
@@ -36,11 +39,11 @@ class Film(NamedTuple):
 
 
 class Videos(Checkpoint):
-    """Films a checkpoint every N iterations, in plain MuJoCo and another process; training is not touched by it.
+    """Films a checkpoint every N iterations in another process, with a simulator of its own on the CPU.
 
-    The film goes to `videos/epoch=<index>.mp4` in the run's folder and to the loggers. While one is being made, no
-    other one is begun. Without a film, a warning says why and training goes on. Being a `Checkpoint`, this is called
-    after what writes them.
+    So training is not touched. The film goes to `videos/epoch=<index>.mp4` in the run's folder and to the loggers.
+    While one is being made, no other one is begun. Without a film, a warning says why and training goes on. Being a
+    `Checkpoint`, this is called after what writes them.
 
     Args:
         folder: of the run.
@@ -85,14 +88,14 @@ class Videos(Checkpoint):
         assert self._film is not None
         film, self._film = self._film, None
         film.process.kill()
-        film.process.communicate()
+        film.process.wait()
+        film.said.close()
         shutil.rmtree(film.folder, ignore_errors=True)
 
     def _take(self, trainer: L.Trainer) -> None:
         """Hand a film over, and remove what else was made with it."""
         assert self._film is not None
-        (process, iteration, folder), self._film = self._film, None
-        _, said = process.communicate()
+        (process, said, iteration, folder), self._film = self._film, None
         made, path = folder / FILM, folder.with_suffix(".mp4")
         if process.returncode == 0 and made.is_file():
             made.replace(path)
@@ -100,8 +103,12 @@ class Videos(Checkpoint):
                 if isinstance(logger, Tracker):
                     logger.add_video("video", path, iteration)
         else:
-            why = said.strip().splitlines()[-1:] or [f"its process ended with code {process.returncode}"]
+            said.seek(0)
+            why = said.read().decode(errors="replace").strip().splitlines()[-1:] or [
+                f"its process ended with code {process.returncode}"
+            ]
             warn_once(f"there is no video of the policy: {why[0].removeprefix(f'{PLAY}: ')}")
+        said.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -111,11 +118,12 @@ def _begin(checkpoint: Path, iteration: int, videos: Path, steps: int) -> Film:
     launched = {name for name in os.environ if name in RANGES or name.startswith("SLURM_")}
     environment = {name: value for name, value in os.environ.items() if name not in launched}
     command = [
-        *(sys.executable, str(PLAY), f"ckpt={checkpoint}", "backend=mujoco", "evaluate=false", "video=true"),
-        *(f"steps={steps}", f"run.dir={folder}", "device=cpu"),
+        *("nice", sys.executable, str(PLAY), f"ckpt={checkpoint}", "evaluate=false", "video=true", f"steps={steps}"),
+        *("robots=1", "device=cpu", f"run.dir={folder}"),
     ]
+    said = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
-        ["nice", *command], env=environment | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        command, env=environment | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
     )  # fmt: skip
-    return Film(process, iteration, folder)
+    return Film(process, said, iteration, folder)

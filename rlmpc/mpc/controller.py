@@ -14,10 +14,11 @@ from rlmpc.mpc.gait import Gait
 from rlmpc.mpc.legs import Legs, LegState
 from rlmpc.mpc.momentum import Momentum, WholeBody
 from rlmpc.mpc.parameters import Parameters
+from rlmpc.mpc.precision import full_precision
 from rlmpc.mpc.predictive import Predictive
 from rlmpc.mpc.reference import Reference
 from rlmpc.mpc.robot import MpcRobot
-from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, wrapped, yaw_matrix
+from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, yaw_matrix
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.stance import stance_torques
 from rlmpc.mpc.state import RobotState
@@ -57,6 +58,13 @@ class Controller(nn.Module):
     """Of the last solve (B,); so are `residual` (B,) and `accepted` (B,) bool."""
     residual: Tensor
     accepted: Tensor
+    root_change: Tensor
+    """Planned change of the centre of mass' velocity until the next plan (B, 3) [m/s]."""
+    inverse_inertia: Tensor
+    root_com: Tensor
+    leg_damping: Tensor
+    effort_limit: Tensor
+    leg_joints: Tensor
 
     def __init__(
         self, robot: MpcRobot, settings: MpcSettings, walk: WalkSettings, num_envs: int, device: torch.device | str
@@ -105,6 +113,7 @@ class Controller(nn.Module):
         return self.predictive.failures
 
     @torch.no_grad()
+    @full_precision()
     def reset(self, mask: Tensor, state: RobotState) -> None:
         """Begin anew, standing, for the robots of `mask` (B,) bool; `state` is their state after their reset."""
         self.predictive.reset(mask)
@@ -120,6 +129,7 @@ class Controller(nn.Module):
         self.accepted.logical_or_(mask)
 
     @torch.no_grad()
+    @full_precision()
     def plan(self, state: RobotState, command: Tensor, parameters: Parameters) -> None:
         """Plan the wrenches of the next control step.
 
@@ -160,6 +170,7 @@ class Controller(nn.Module):
             getattr(self, name).copy_(getattr(solution, name))
 
     @torch.no_grad()
+    @full_precision()
     def torques(self, state: RobotState) -> Tensor:
         """Return the efforts [N m] for the next physics step (B, J), within the limits, and advance the gait."""
         now = self.parameters_now

@@ -1,7 +1,8 @@
 """Where a swinging foot is to land: the place that turns the capture point into the commanded velocity.
 
 The capture point (divergent component of motion) is c + v / w0. A foot that lands where it then is, less an offset b,
-lets the next step begin as a periodic gait of the commanded velocity does (Englsberger et al. 2015, Khadiv et al. 2016).
+lets the next step begin as a periodic gait of the commanded velocity does (Englsberger, Ott and Albu-Schaeffer 2015;
+Khadiv, Herzog, Moosavian and Righetti 2016).
 """
 
 from __future__ import annotations

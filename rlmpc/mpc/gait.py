@@ -22,10 +22,27 @@ class Gait(nn.Module):
         num_envs: B.
     """
 
+    offset: Tensor
     phase: Tensor
+    """(B,)."""
     rate: Tensor
+    """Speed of the clock (B,); 1 is nominal."""
     is_stepping: Tensor
+    """(B,) bool."""
+    stepping_s: Tensor
+    """Time since stepping started (B,)."""
+    idle_s: Tensor
+    """Time since there was a reason to step (B,)."""
     is_swinging: Tensor
+    """(B, 2) bool."""
+    has_landed: Tensor
+    """Whether the foot landed early in this swing (B, 2) bool."""
+    was_in_window: Tensor
+    """Whether the foot was to swing at the last physics step (B, 2) bool."""
+    lift_share: Tensor
+    """Part of the swing that had passed when the foot lifted (B, 2)."""
+    late_s: Tensor
+    """Time since the foot should have landed (B, 2)."""
 
     def __init__(self, walk: WalkSettings, num_envs: int) -> None:
         super().__init__()
@@ -51,8 +68,7 @@ class Gait(nn.Module):
         """Stand with both feet down, for the robots of `mask` (B,) bool."""
         for buffer in self.buffers():
             if buffer is not self.offset:
-                keep = ~mask.reshape(-1, *[1] * (buffer.dim() - 1))
-                buffer.mul_(keep)
+                buffer.masked_fill_(mask.reshape(-1, *[1] * (buffer.dim() - 1)), 0)
         self.rate.masked_fill_(mask, 1.0)
 
     def window(self, phase: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,6 +39,16 @@ class LegState:
 class Legs(nn.Module):
     """Computes the legs of a robot; works with any simulator and any dtype."""
 
+    links: Tensor
+    joints: Tensor
+    mass: Tensor
+    com: Tensor
+    link_inertia: Tensor
+    axis: Tensor
+    sole: Tensor
+    rotors: Tensor
+    moves: Tensor
+
     def __init__(self, robot: MpcRobot) -> None:
         super().__init__()
 

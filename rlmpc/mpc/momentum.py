@@ -30,6 +30,13 @@ class WholeBody:
 class Momentum(nn.Module):
     """Sums over the links of a robot."""
 
+    mass: Tensor
+    com: Tensor
+    link_inertia: Tensor
+    axis: Tensor
+    carried_mass: Tensor
+    joint_link: Tensor
+
     def __init__(self, robot: MpcRobot) -> None:
         super().__init__()
         dtype = torch.get_default_dtype()

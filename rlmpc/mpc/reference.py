@@ -31,7 +31,7 @@ class Reference(nn.Module):
         self.register_buffer("ground", torch.zeros(num_envs))
 
     def reset(self, mask: Tensor, com: Tensor, yaw: Tensor, ground: Tensor) -> None:
-        """Stay at this centre of mass (B, 3) and heading (B,), over this height of the soles (B,), where masked (B,)."""
+        """Stay at this centre of mass (B, 3), heading (B,) and height of the ground (B,), where masked (B,)."""
         column = mask.unsqueeze(-1)
         self.command.masked_fill_(column, 0.0)
         self.pos.copy_(torch.where(column, com[:, :2], self.pos))

@@ -118,7 +118,7 @@ def check_services(cfg: TrainCfg) -> None:
 
 def _check_film(cfg: TrainCfg) -> None:
     if cfg.task.simulator != "isaaclab":
-        raise UserError(f"'video.every' films a robot in MuJoCo, and task '{cfg.task.name}' has none; leave it out")
+        raise UserError(f"'video.every' films a robot, and task '{cfg.task.name}' has none; leave it out")
     if cfg.video.every is not None and cfg.video.every % cfg.checkpoint.every:
         raise UserError(
             f"'video.every' must be a multiple of checkpoint.every = {cfg.checkpoint.every}, as a film is one of a "

@@ -78,7 +78,7 @@ class MujocoWorld:
 
     def reset(self) -> None:
         """Start a new episode; all face one way, and the policies find their robots in the same states."""
-        seed, self._facing = self._rng.integers(2**32), None
+        seed, self._facing = int(self._rng.integers(2**32)), None
         for index, robot in enumerate(self._robots):
             rng = np.random.default_rng([seed, index // len(self._policies)])
             self._facing = robot.reset(rng, self._command, self._facing)

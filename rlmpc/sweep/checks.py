@@ -9,6 +9,7 @@ from rlmpc.command_line.arguments import read_train
 from rlmpc.command_line.train import compose_train
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
+from rlmpc.run.tracking import check_services
 from rlmpc.sweep.settings import EVALUATION, SweepCfg
 from rlmpc.sweep.space import Space
 
@@ -51,6 +52,7 @@ def check_runs(cfg: SweepCfg, space: Space) -> TrainCfg:
         UserError: if there is one, with the sentence that a run would end with.
     """
     runs = composed_runs(cfg, space)
+    check_services(runs[0])
     if any(run.env for run in runs):
         from rlmpc.envs.make import env_config
 

@@ -22,7 +22,7 @@ folder.mkdir(parents=True)
 launched = [name for name in os.environ if name.startswith("SLURM_") or name == "LOCAL_RANK"]
 (folder / "video.mp4").write_text(f"{given['ckpt']} {given['steps']} {launched} {os.environ['CUDA_VISIBLE_DEVICES']!r}")
 """
-FAILS = "import sys; sys.exit('work\\n' + sys.argv[0] + ': MuJoCo cannot render here')"
+FAILS = "import sys; sys.exit('work\\n' + sys.argv[0] + ': nothing can be rendered here')"
 
 
 class Shown(Tracker):
@@ -90,7 +90,7 @@ def test_without_a_film_training_goes_on_and_is_told_why_once(training, capfd):
         run.ends(index)
         run.is_over(index + 1)
     assert run.shown.videos == []
-    assert capfd.readouterr().err == "warning: there is no video of the policy: MuJoCo cannot render here\n"
+    assert capfd.readouterr().err == "warning: there is no video of the policy: nothing can be rendered here\n"
 
 
 SLEEPS = "import time; time.sleep(60)"

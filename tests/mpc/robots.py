@@ -24,6 +24,7 @@ class Walk:
         self.controller = Controller(self.robots.facts, settings, walk, num, "cpu")
         self.parameters = Parameters.nominal(settings, walk, num)
         self.command = torch.tensor(command).expand(num, 3)
+        self.after_2_s = self.robots.root()
         self.controller.reset(torch.ones(num, dtype=torch.bool), self.robots.state())
 
     def step(self) -> torch.Tensor:

@@ -42,6 +42,7 @@ def test_the_projection_is_the_nearest_feasible_wrench(limits):
         most[2] = limits.ceilings[index].item()
         weights = WEIGHTS[:6].numpy()
         best = qpsolvers.solve_qp(np.diag(weights), -weights * wrench, rows, most, solver="proxqp", eps_abs=1e-10)
+        assert best is not None
         np.testing.assert_allclose(found[index].numpy(), best, atol=1e-7)
 
 

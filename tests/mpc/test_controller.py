@@ -21,17 +21,16 @@ from tests.mpc.robots import Walk
 def walked() -> Walk:
     """Two robots that have walked at 0.3 m/s for 3 s."""
     walk = Walk(2, (0.3, 0.0, 0.0))
-    walk.middle = None
     for index in range(150):
         if index == 100:
-            walk.middle = walk.robots.root()
+            walk.after_2_s = walk.robots.root()
         walk.step()
     return walk
 
 
 def test_robots_walk_as_commanded_without_a_policy(walked):
     assert not walked.robots.has_fallen.any()
-    (start, yaw), (end, _) = walked.middle, walked.robots.root()
+    (start, yaw), (end, _) = walked.after_2_s, walked.robots.root()
     forward = ((end - start)[:, :2] * np.stack((np.cos(yaw), np.sin(yaw)), 1)).sum(1)
     assert forward == pytest.approx(0.3, abs=0.05)
     assert walked.controller.failures.max() == 0
@@ -48,28 +47,29 @@ def test_a_saved_state_goes_on_to_the_bit(walked):
         assert torch.equal(value, other.controller.state_dict()[name]), name
 
 
-def test_a_reset_robot_stands_as_a_new_one_and_the_other_walks_on(walked):
+def test_a_broken_robot_that_is_reset_stands_as_a_new_one_and_the_other_walks_on(walked):
     walk = copy.deepcopy(walked)
     before = {name: value.clone() for name, value in walk.controller.state_dict().items()}
+    for value in walk.controller.state_dict().values():
+        if value.is_floating_point():
+            value[0] = torch.nan
     walk.controller.reset(torch.tensor([True, False]), walk.robots.state())
     new = Walk(2, (0.3, 0.0, 0.0)).controller
     new.reset(torch.tensor([True, True]), walk.robots.state())
     for name, value in walk.controller.state_dict().items():
         assert torch.equal(value[1], before[name][1]), name
-        if not name.startswith("parameter_"):
+        if not name.startswith("parameter_"):  # The next plan brings them.
             torch.testing.assert_close(value[0], new.state_dict()[name][0], msg=name)
 
 
-def mirrored(state: RobotState) -> RobotState:
-    """Reflect robots at the plane y = 0; left and right links and joints change places."""
+def mirrored(state: RobotState) -> tuple[RobotState, list[int], torch.Tensor]:
+    """Reflect robots at the plane y = 0; return also which joints change places, and the signs of their angles."""
     description = G1.description
 
     def other(names: tuple[str, ...]) -> list[int]:
-        swap = {"left": "right", "right": "left"}
-        return [
-            names.index("_".join([swap.get(name.split("_")[0], name.split("_")[0]), *name.split("_")[1:]]))
-            for name in names
-        ]
+        sides = {"left": "right", "right": "left"}
+        parts = [name.partition("_") for name in names]
+        return [names.index(sides.get(side, side) + rest + name) for side, rest, name in parts]
 
     links, joints = other(description.body_names), other(description.joint_names)
     vector, axial = torch.tensor([1.0, -1.0, 1.0]), torch.tensor([-1.0, 1.0, -1.0])
@@ -118,5 +118,5 @@ def test_torques_stay_within_the_efforts_limits(walked):
 
 
 def test_settings_of_the_gait_that_are_not_accepted_are_refused(walked):
-    with pytest.raises(UserError, match="'swing_fraction' must be .* below 0.5"):
+    with pytest.raises(UserError, match=r"'swing_fraction' must be .*below 0\.5"):
         Controller(walked.robots.facts, MpcSettings(), WalkSettings(swing_fraction=0.6), 1, "cpu")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rlmpc.command_line.resume import FinishedError
 from rlmpc.sweep import run
 from rlmpc.sweep.run import TRAIN, TrialRun, command_line
 
@@ -45,6 +46,20 @@ def test_a_run_is_an_ordinary_one_in_its_own_folder_on_one_gpu(made: TrialRun, m
     assert code == 3
     assert commands[0][:2] == [sys.executable, str(TRAIN)]
     assert made.last_words() == str(["task=toy", "agent.gamma=0.9", f"run.dir={tmp_path}/trial_0"]) + " 5"
+
+
+def test_a_run_that_was_finished_is_not_started_again(made: TrialRun, monkeypatch):
+    (made.folder / "checkpoints").mkdir(parents=True)
+    (made.folder / "checkpoints/epoch=3.ckpt").touch()
+    composed = []
+
+    def finished(arguments: list[str]) -> None:
+        composed.append(arguments)
+        raise FinishedError("all iterations are done")
+
+    monkeypatch.setattr(run, "compose_train", finished)
+    made.start(None)
+    assert (made.code(), composed) == (0, [[f"resume={made.folder}"]])
 
 
 def test_the_exit_code_of_a_killed_run_is_that_of_shells(made: TrialRun, monkeypatch):

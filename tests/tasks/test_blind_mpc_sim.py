@@ -224,7 +224,7 @@ def test_a_broken_state_heals_and_leaves_the_other_environments_alone(env, term)
 
 
 def test_solves_that_are_not_accepted_several_times_in_a_row_are_a_fault(env, term, monkeypatch) -> None:
-    monkeypatch.setattr(term.cfg.model, "residual_bound", 0.0)
+    monkeypatch.setattr(term.cfg.model, "residual_bound", -1.0)
     monkeypatch.setattr(term.cfg.model, "max_failures", 2)
     faults = [env.step(zero(env)).faulty for _ in range(4)]
     assert [fault.sum().item() for fault in faults] == [0, 0, NUM_ENVS, 0]
