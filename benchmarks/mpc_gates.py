@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,10 +24,11 @@ from torch import Tensor
 from benchmarks.harness import print_line, settings_among
 from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
-from rlmpc.errors import UserError, nearest
+from rlmpc.errors import UserError
 from rlmpc.run.command import run_command
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Arguments:
     """What the benchmark takes besides `env.*`."""
 
     task: str = "blind_mpc_flat"
-    gates: list[str] = field(default_factory=lambda: list(GATES))
+    gates: list[str] = setting(list(GATES), choices=GATES)
     num_envs: int = 16
     seconds: float = 10.0
     push_m_s: float = 0.5
@@ -75,9 +76,7 @@ class Arguments:
 def main(arguments: list[str]) -> None:
     """Run the gates one after the other in one environment."""
     args, others = settings_among(Arguments, arguments)
-    for gate in args.gates:
-        if gate not in GATES:
-            raise UserError(f"unknown gate '{gate}'; accepted: {', '.join(GATES)}{nearest(gate, GATES)}")
+    check_settings(args)
     overrides = dict(PHYSICS)
     for argument in others:
         key, text = split_override(argument)

@@ -2,7 +2,7 @@
 
 Every gate starts `robots` robots in MuJoCo that differ in mass, friction, centre of mass, heading and start velocity,
 and prints one JSON line: how many stood to the end, and the mean velocity of those in their own heading over the second
-half. `gates=walk_0.3,push_standing` runs some. Exits with 1 if fewer than 97 of 100 stood at a gate that must hold.
+half. `gates=[walk_0.3,push_standing]` runs some. Exits with 1 if fewer than 97 of 100 stood at a gate that must hold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.harness import print_line, settings
 from benchmarks.mpc_robots import WORLD, Differences, MujocoRobots
-from rlmpc.errors import UserError, nearest
+from rlmpc.config.setting import check_settings, setting
 from rlmpc.mpc.controller import Controller
 from rlmpc.mpc.parameters import Parameters
 from rlmpc.mpc.settings import MpcSettings
@@ -74,8 +74,7 @@ GATES = {
 class Config:
     """Arguments."""
 
-    gates: str = "all"
-    """Names, with commas between them."""
+    gates: list[str] = setting(list(GATES), choices=tuple(GATES))
     robots: int = 100
     """In every gate."""
     seconds: float = 10.0
@@ -87,20 +86,6 @@ class Config:
     """Of the solver."""
     friction: float = MpcSettings().friction
     """That the controller assumes."""
-
-
-def chosen_gates(names: str) -> dict[str, Gate]:
-    """Return gates by name.
-
-    Raises:
-        UserError: for an unknown name.
-    """
-    if names == "all":
-        return GATES
-    for name in names.split(","):
-        if name not in GATES:
-            raise UserError(f"unknown gate '{name}'; accepted: all, {', '.join(GATES)}{nearest(name, GATES)}")
-    return {name: GATES[name] for name in names.split(",")}
 
 
 class Trial:
@@ -174,7 +159,8 @@ def main(arguments: list[str]) -> None:
         UserError: for an argument that is not accepted.
     """
     config = settings(Config, arguments)
-    gates = chosen_gates(config.gates)
+    check_settings(config)
+    gates = {name: GATES[name] for name in config.gates}
     torch.set_num_threads(1)
     trial = Trial([gate for gate in gates.values() for _ in range(config.robots)], config)
     velocities = trial.run()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import train
-from benchmarks import distill_update, harness, learning, mpc_gates, throughput
+from benchmarks import distill_update, harness, learning, mpc_gates, mpc_solver, mpc_walk, throughput
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
 from rlmpc.sweep.checks import composed_runs
@@ -23,6 +24,16 @@ COMMAND = re.compile(r"python (train\.py|play\.py|benchmarks/\w+\.py)((?: +[\w.]
 ORIGINS = {"student_ckpt": "student", "resume": "run", "ckpt": "teacher", "teacher_ckpt": "teacher",
            "init_ckpt": "teacher", "config": "config"}  # fmt: skip
 """What is put in for a path in the documentation."""
+READERS = {
+    "play.py": compose_play,
+    "benchmarks/distill_update.py": partial(harness.settings, distill_update.BenchmarkCfg),
+    "benchmarks/learning.py": learning.read,
+    "benchmarks/mpc_gates.py": partial(harness.settings_among, mpc_gates.Arguments),
+    "benchmarks/mpc_solver.py": partial(harness.settings_among, mpc_solver.Arguments),
+    "benchmarks/mpc_walk.py": partial(harness.settings, mpc_walk.Config),
+    "benchmarks/throughput.py": throughput.read,
+}
+"""What reads the arguments of a script; those of all others are settings of a training run."""
 
 
 def documented() -> list[tuple[str, str]]:
@@ -64,16 +75,8 @@ def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script
     if given == ["list=true"] or (given[:1] == [arguments] and arguments.startswith("replay=")):
         # Composed of nothing, and of a file that only a run with a fault leaves (`tests/test_replay.py`).
         return
-    if script == "benchmarks/distill_update.py":
-        harness.settings(distill_update.BenchmarkCfg, given)
-    elif script == "benchmarks/mpc_gates.py":
-        harness.settings(mpc_gates.Arguments, given)
-    elif script == "benchmarks/throughput.py":
-        throughput.read(given)
-    elif script == "benchmarks/learning.py":
-        learning.read(given)
-    elif script == "play.py":
-        compose_play(given)
+    if script in READERS:
+        READERS[script](given)
     elif given[:1] == [arguments] and arguments.startswith("sweep="):
         cfg = read_sweep(ROOT / arguments.removeprefix("sweep="))
         composed_runs(cfg, read_space(cfg.space))

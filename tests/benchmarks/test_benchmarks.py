@@ -131,7 +131,7 @@ def test_mpc_solver_refuses_a_solver_that_it_does_not_know(command):
 
 
 def test_mpc_walk_counts_the_robots_that_stand_at_the_end(command):
-    code, out, err = command(mpc_walk.main, "gates=stand,push_walking", "robots=2", "seconds=0.4", "seed=3")
+    code, out, err = command(mpc_walk.main, "gates=[stand,push_walking]", "robots=2", "seconds=0.4", "seed=3")
     assert (code, err) == (0, "")
     stand, push = lines(out)
     assert (stand["gate"], stand["robots"], stand["up"], stand["seed"]) == ("stand", 2, 2, 3)
@@ -147,6 +147,6 @@ def test_mpc_walk_fails_where_too_few_stand():
 
 
 def test_mpc_walk_refuses_a_gate_that_it_does_not_know(command):
-    code, _, err = command(mpc_walk.main, "gates=walk_0.4")
+    code, _, err = command(mpc_walk.main, "gates=[walk_0.4]")
     assert code == 2
-    assert "unknown gate 'walk_0.4'" in err and "did you mean 'walk_0." in err
+    assert "unknown 'gates' 'walk_0.4'" in err and "did you mean 'walk_0." in err

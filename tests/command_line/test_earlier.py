@@ -50,7 +50,7 @@ def test_a_file_of_a_run_that_started_so_itself_can_be_taken(earlier, tmp_path):
         ([], ("seed: 3", "seed: -3"), "'seed' must be at least 0"),
         ([], ("stage: teacher", "stage: techer"), "unknown 'stage' 'techer'; accepted: teacher, distill, finetune"),
         ([], ("algorithm: rma", "algorithm: rmaa"), "unknown 'agent.algorithm' 'rmaa'; accepted: ppo, rma"),
-        ([], ("name: toy", "name: toyy"), "unknown 'task.name' 'toyy'; accepted: blind_rl"),
+        ([], ("name: toy", "name: toyy"), "unknown 'task.name' 'toyy'; accepted: blind_mpc"),
         ([], ("stage: teacher", "stages: teacher"), "is no run's config.yaml: it does not say what 'stage' is"),
         ([], ("stage: teacher", "stage: {"), "'a/config.yaml' is not valid YAML"),
     ],
