@@ -41,12 +41,14 @@ def answer(arguments: Sequence[str], purpose: str, config: Any) -> str | None:
         config: everything that it accepts, with the defaults.
     """
     if HELP & {*arguments}:
-        names = [_line(f"{key}=<name>", text) for key, text in CHOSEN.items() if hasattr(config, key)]
+        chosen = [_line(f"{key}=<name>", text) for key, text in CHOSEN.items() if hasattr(config, key)]
         keys = "\n".join(
-            ["Arguments are key=value, in any order. Keys, with their defaults:", *names, *settings_lines(config)]
+            ["Arguments are key=value, in any order. Keys, with their defaults:", *chosen, *settings_lines(config)]
         )
         agent = [_agent(arguments)] if hasattr(config, "agent") else []
-        return "\n\n".join([purpose.strip(), keys, *agent, ENV, f"Names of {', '.join(GROUPS)}:\n{list_choices()}"])
+        wrapped = (textwrap.fill(line, COLUMNS, subsequent_indent="  ") for line in list_choices().splitlines())
+        names = "\n".join([f"Names of {', '.join(GROUPS)}:", *wrapped])
+        return "\n\n".join([purpose.strip(), keys, *agent, ENV, names])
     is_list = any(argument.lstrip("-").partition("=")[0] == "list" for argument in arguments)
     return list_choices() if is_list else None
 
