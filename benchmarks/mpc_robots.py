@@ -9,13 +9,13 @@ import copy
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.mpc_gates import Differences
 from rlmpc.contract.world import Terrain, World
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.state import RobotState
@@ -45,20 +45,6 @@ WORLD = World(
 
 ROWS_OF_CONTACT = 4
 """Edges of a friction pyramid: their forces sum to the normal one."""
-
-
-@dataclass
-class Differences:
-    """By how much the robots differ from the one that the controller knows; drawn evenly."""
-
-    mass: float = 0.1
-    """Largest relative change of all masses and inertias together."""
-    friction: tuple[float, float] = (0.4, 1.0)
-    """Lowest and highest coefficient of the soles."""
-    torso_com_m: float = 0.05
-    """Largest shift of the torso's centre of mass along each axis."""
-    velocity_noise: tuple[float, float] = (0.0, 0.0)
-    """Standard deviations of the root's velocity [m/s, rad/s] that the controller is told, anew every physics step."""
 
 
 class MujocoRobots:

@@ -16,6 +16,7 @@ import torch
 
 import play
 import train
+from rlmpc.checkpoint.file import SECTION
 from rlmpc.errors import RunError, UserError
 from tests.tampering import sample
 
@@ -106,6 +107,22 @@ def test_a_checkpoint_that_was_changed_is_taken_or_refused(runs: Path, outcome, 
     refused = [sentence for sentence in sentences if sentence]
     assert len(refused) > len(sentences) // 4
     assert [sentence for sentence in refused if file.name not in sentence] == []
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (play.main, ["ckpt=edited.ckpt"]),
+        (train.main, ["stage=distill", "teacher_ckpt=edited.ckpt"]),
+        (train.main, ["init_ckpt=edited.ckpt"]),
+    ],
+)
+def test_a_file_of_a_task_that_is_not_there_is_named(runs: Path, outcome, tmp_path: Path, main, arguments: list[str]):
+    content = torch.load(runs / "teacher" / SAVED, weights_only=True)
+    content[SECTION]["config"]["task"]["name"] = "toyy"
+    torch.save(content, "edited.ckpt")
+    sentence = outcome(main, *arguments)
+    assert "'edited.ckpt' has the unknown task 'toyy'" in sentence and "did you mean 'toy'?" in sentence
 
 
 def test_a_fault_that_was_changed_is_taken_or_refused(outcome, tmp_path: Path):

@@ -29,15 +29,21 @@ def list_choices() -> str:
     return "\n".join(f"{group}: {', '.join(choices(group))}" for group in GROUPS)
 
 
-def load_choice(group: str, name: Any) -> dict[str, Any]:
+def load_choice(group: str, name: Any, source: Path | None = None) -> dict[str, Any]:
     """Return the file that `<group>=<name>` means, merged over the one it names as its `base`, and so on.
+
+    Args:
+        group: stage, task or agent.
+        name: of the file.
+        source: the file that says this name, unless it was typed.
 
     Raises:
         UserError: if the name is unknown, or a file does not fit.
     """
     valid = choices(group)
     if name not in valid:
-        raise UserError(f"unknown {group} {shown(name)}; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
+        says = "" if source is None else f"'{source}' has the "
+        raise UserError(f"{says}unknown {group} {shown(name)}; accepted: {', '.join(valid)}{nearest(str(name), valid)}")
     layers: dict[str, dict[str, Any]] = {}
     base = name
     while base is not None:

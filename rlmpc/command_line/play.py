@@ -67,8 +67,9 @@ def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, A
     if overrides.get("replay") is not None:
         if name is not None or where is not None or policy is not None:
             raise UserError("a replay knows its task and needs no policy; give it without task=, ckpt= and policy=")
-        fault = read_fault(Path(overrides["replay"]))
-        return fault, load_choice("task", fault.config["task"]["name"])["task"]
+        path = Path(overrides["replay"])
+        fault = read_fault(path)
+        return fault, load_choice("task", fault.config["task"]["name"], path)["task"]
     if where is None:
         _check_untrained(name, policy)
         return None, load_choice("task", name)["task"]
@@ -78,7 +79,7 @@ def _opened(overrides: dict[str, Any]) -> tuple[Checkpoint | FaultFile | None, A
         return None, EXPORTED
     checkpoint = find_checkpoint(where, Path(overrides.get("run.root", RunCfg().root)))
     overrides["ckpt"] = str(checkpoint.path)
-    return checkpoint, load_choice("task", checkpoint.config["task"]["name"])["task"]
+    return checkpoint, load_choice("task", checkpoint.config["task"]["name"], checkpoint.path)["task"]
 
 
 def _check_untrained(task: Any, policy: Any) -> None:

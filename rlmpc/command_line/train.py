@@ -63,13 +63,13 @@ def compose_train(arguments: Sequence[str]) -> tuple[TrainCfg, Opened]:
         return _compose_from_earlier(Path(overrides["config"]), overrides)
     base = load_file("config")
     stage = load_choice("stage", overrides.pop("stage", None) or base.get("stage"))
-    if "task" in overrides:
-        load_choice("task", overrides["task"])
+    task = load_choice("task", overrides.pop("task")) if "task" in overrides else None
     root = Path(overrides.get("run.root", RunCfg().root))
     origin, init = _origin(stage["stage"], overrides, root), _init(stage["stage"], overrides, root)
     known = origin or init
-    name = base["task"]["name"] if known is None else known.config["task"]["name"]
-    task = load_choice("task", overrides.pop("task", name))
+    if task is None:
+        holder, source = (base, None) if known is None else (known.config, known.path)
+        task = load_choice("task", holder["task"]["name"], source)
     default_agent = stage.pop("default_agent", task["task"]["default_agent"])
     agent = load_choice("agent", overrides.pop("agent", default_agent))
     algorithm = ALGORITHMS[agent["agent"]["algorithm"]]

@@ -149,7 +149,7 @@ def _unserved(checkpoint: Checkpoint, groups: Iterable[str]) -> str | None:
 
 def _changed(checkpoint: Checkpoint) -> list[str]:
     """Return arguments for what differs from the defaults of the task: settings of the agent, then overrides."""
-    task = load_choice("task", checkpoint.config["task"]["name"])
+    task = load_choice("task", checkpoint.config["task"]["name"], checkpoint.path)
     default = ALGORITHMS[checkpoint.algorithm].settings()
     fill(default, task.get("agent", {}))
     fill(default, task.get("agents", {}).get(checkpoint.algorithm, {}))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import distill_update, gif, mpc_solver, mpc_walk, plot_curve, toy
+from benchmarks import distill_update, gif, mpc_mujoco, mpc_solver, plot_curve, toy
 from benchmarks.harness import Clock, spread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,9 +26,9 @@ def test_all_benchmarks_are_started_here():
         "distill_update",
         "gif",
         "learning",
-        "mpc_gates",
+        "mpc_newton",
         "mpc_solver",
-        "mpc_walk",
+        "mpc_mujoco",
         "plot_curve",
         "throughput",
         "toy",
@@ -130,23 +130,23 @@ def test_mpc_solver_refuses_a_solver_that_it_does_not_know(command):
     assert "did you mean 'proxqp'?" in err
 
 
-def test_mpc_walk_counts_the_robots_that_stand_at_the_end(command):
-    code, out, err = command(mpc_walk.main, "gates=[stand,push_walking]", "robots=2", "seconds=0.4", "seed=3")
+def test_mpc_mujoco_counts_the_robots_that_stand_at_the_end(command):
+    code, out, err = command(mpc_mujoco.main, "gates=[stand,push_walking]", "robots=2", "seconds=0.4", "seed=3")
     assert (code, err) == (0, "")
     stand, push = lines(out)
     assert (stand["gate"], stand["robots"], stand["up"], stand["seed"]) == ("stand", 2, 2, 3)
     assert push["fallen_sides_deg"] == []
 
 
-def test_mpc_walk_fails_where_too_few_stand():
-    gate, speeds = mpc_walk.GATES["walk_0.3"], np.array([[0.2, 0.0, 0.1], [9.0, 9.0, 9.0], [0.5, 0.0, -0.1]])
-    line = mpc_walk.result(gate, np.array([True, False, True]), speeds)
+def test_mpc_mujoco_fails_where_too_few_stand():
+    gate, speeds = mpc_mujoco.GATES["walk_0.3"], np.array([[0.2, 0.0, 0.1], [9.0, 9.0, 9.0], [0.5, 0.0, -0.1]])
+    line = mpc_mujoco.result(gate, np.array([True, False, True]), speeds)
     assert (line["robots"], line["up"]) == (3, 2)
     assert (line["vx"], line["vx_error"]) == pytest.approx((0.35, 0.15))
     assert (line["wz"], line["wz_error"]) == pytest.approx((0.0, 0.1))
 
 
-def test_mpc_walk_refuses_a_gate_that_it_does_not_know(command):
-    code, _, err = command(mpc_walk.main, "gates=[walk_0.4]")
+def test_mpc_mujoco_refuses_a_gate_that_it_does_not_know(command):
+    code, _, err = command(mpc_mujoco.main, "gates=[walk_0.4]")
     assert code == 2
     assert "unknown 'gates' 'walk_0.4'" in err and "did you mean 'walk_0." in err

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.mpc_robots import Differences, MujocoRobots
+from benchmarks.mpc_gates import Differences
+from benchmarks.mpc_robots import MujocoRobots
 from rlmpc.mpc.controller import Controller
 from rlmpc.mpc.parameters import Parameters
 from rlmpc.mpc.settings import MpcSettings

@@ -1,4 +1,4 @@
-"""Counts how many robots the predictive controller keeps up with no policy: `python benchmarks/mpc_walk.py`.
+"""Counts how many robots the predictive controller keeps up with no policy: `python benchmarks/mpc_mujoco.py`.
 
 Every gate starts `robots` robots in MuJoCo that differ in mass, friction, centre of mass, heading and start velocity,
 and prints one JSON line: how many stood to the end, and the mean velocity of those in their own heading over the second
@@ -8,7 +8,7 @@ half. `gates=[walk_0.3,push_standing]` runs some. Exits with 1 if fewer than 97 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from benchmarks.harness import print_line, settings
-from benchmarks.mpc_robots import WORLD, Differences, MujocoRobots
+from benchmarks.mpc_gates import GATES, Gate
+from benchmarks.mpc_robots import WORLD, MujocoRobots
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.mpc.controller import Controller
 from rlmpc.mpc.parameters import Parameters
@@ -27,47 +28,6 @@ from rlmpc.robots.table import robot_named
 
 REQUIRED = 0.97
 """Share of the robots that must stand at the end of a gate that must hold."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What robots are asked to do, and what disturbs them."""
-
-    command: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """vx, vy [m/s] and yaw rate [rad/s]."""
-    steps: bool = False
-    """Whether they step in place under a command of zero."""
-    push: float = 0.0
-    """[m/s] added to the velocity of the root at half time, at any phase, from sides spread evenly."""
-    differences: Differences = field(default_factory=Differences)
-    is_late: bool = False
-    """Whether wrenches are applied one control step late."""
-    must_hold: bool = True
-
-
-_NOISE = Differences(velocity_noise=(0.05, 0.1))
-_SLOW = (0.3, 0.0, 0.0)
-GATES = {
-    "stand": Gate(),
-    "step": Gate(steps=True),
-    "walk_-0.3": Gate((-0.3, 0.0, 0.0)),
-    "walk_0.3": Gate(_SLOW),
-    "walk_0.5": Gate((0.5, 0.0, 0.0)),
-    "walk_0.8": Gate((0.8, 0.0, 0.0)),
-    "sideways_0.1": Gate((0.0, 0.1, 0.0)),
-    "turn_0.3": Gate((0.0, 0.0, 0.3)),
-    "push_standing": Gate(push=0.5),
-    "push_stepping": Gate(steps=True, push=0.5),
-    "push_walking": Gate(_SLOW, push=0.5),
-    "noise_push_walking": Gate(_SLOW, push=0.5, differences=_NOISE, must_hold=False),
-    "late_push_walking": Gate(_SLOW, push=0.5, is_late=True, must_hold=False),
-    "noise_late_push_walking": Gate(_SLOW, push=0.5, differences=_NOISE, is_late=True, must_hold=False),
-    "friction_0.3_walk": Gate(_SLOW, differences=Differences(friction=(0.3, 0.3)), must_hold=False),
-    "friction_0.2_walk": Gate(_SLOW, differences=Differences(friction=(0.2, 0.2)), must_hold=False),
-    "friction_0.3_push_walking": Gate(_SLOW, push=0.5, differences=Differences(friction=(0.3, 0.3)), must_hold=False),
-    "friction_0.2_push_walking": Gate(_SLOW, push=0.5, differences=Differences(friction=(0.2, 0.2)), must_hold=False),
-    "push_0.8_walking": Gate(_SLOW, push=0.8, must_hold=False),
-}
 
 
 @dataclass
