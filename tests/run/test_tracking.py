@@ -19,14 +19,15 @@ TOY = ["task=toy", "device=cpu", "num_envs=16", "trainer.max_epochs=1", "run.dir
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
     """A user who has told neither service anything."""
+    # W&B asks the environment once in a process, perhaps in another test. It takes its service out of the environment,
+    # where the next test would find it dead.
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.teardown()
     for name in [name for name in os.environ if name.startswith(("WANDB", "MLFLOW"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "home/.netrc"))
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "home/wandb"))
-    # W&B asks the environment once in a process, perhaps in another test.
-    if (wandb := sys.modules.get("wandb")) is not None:
-        wandb.teardown()
 
 
 @pytest.mark.parametrize("service", ["wandb", "mlflow"])
