@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+MIN_HEIGHT_M = 0.45
+"""A robot whose pelvis is lower has fallen."""
+
 
 @dataclass
 class Differences:

@@ -25,6 +25,7 @@ from rlmpc.mpc.parameters import Parameters
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.walk_settings import WalkSettings
 from rlmpc.robots.table import robot_named
+from rlmpc.run.command import run_command
 
 REQUIRED = 0.97
 """Share of the robots that must stand at the end of a gate that must hold."""
@@ -137,4 +138,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_command(main)

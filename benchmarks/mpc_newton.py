@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import print_line, settings_among
-from benchmarks.mpc_gates import GATES, PLAIN, Gate
+from benchmarks.mpc_gates import GATES, MIN_HEIGHT_M, PLAIN, Gate
 from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
 from rlmpc.config.setting import check_settings, setting
@@ -43,8 +43,6 @@ PHYSICS = {
     "events.torso_mass.params.asset_cfg.body_names": [".*"],
     "events.torso_mass.params.mass_distribution_params": [0.9, 1.1],
 }
-MIN_HEIGHT_M = 0.45
-"""A robot whose pelvis is lower has fallen."""
 START_S = 2.0
 """Time in which a velocity is reached; it does not count."""
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.mpc_gates import Differences
+from benchmarks.mpc_gates import MIN_HEIGHT_M, Differences
 from rlmpc.contract.world import Terrain, World
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.state import RobotState
@@ -35,7 +35,7 @@ WORLD = World(
     max_start_velocity=0.1,
     episode_length_s=10.0,
     max_tilt_rad=math.radians(45.0),
-    min_height_m=0.45,
+    min_height_m=MIN_HEIGHT_M,
     terrain=Terrain(
         kinds={}, num_levels=1, difficulty_range=[0.0, 1.0], tile_size_m=[100.0, 100.0], border_width_m=0.0
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rlmpc.checkpoint.published import check_unpublished
 from rlmpc.command_line.arguments import read_play
 from rlmpc.command_line.files import SOURCE, choices, load_choice
 from rlmpc.command_line.merge import finish
+from rlmpc.config.installed import is_installed
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.train import RunCfg
 from rlmpc.errors import UserError, nearest
@@ -53,7 +53,7 @@ def compose_play(arguments: Sequence[str]) -> tuple[PlayCfg, Checkpoint | FaultF
 
 def _check_live(cfg: PlayCfg) -> None:
     """Refuse live play without its library, or together with what writes files."""
-    if importlib.util.find_spec("viser") is None:
+    if not is_installed("viser"):
         raise UserError("live=true needs viser, which is not installed: `pip install -e '.[live]'` in the clone")
     if other := next((key for key in ("video", "export", "publish", "metrics", "episodes") if getattr(cfg, key)), None):
         raise UserError(f"'{other}' has no effect with live=true, which only shows a page")

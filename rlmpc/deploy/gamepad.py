@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from rlmpc.contract.sticks import beyond_dead_zone, share_of
 from rlmpc.deploy.commands import AXES, BY_OPERATOR, Request
 from rlmpc.errors import UserError
 
@@ -21,8 +22,6 @@ FULL = 32767
 """Value of an axis that is all the way to the right or back."""
 STICKS = {1: 0, 0: 1, 3: 2}
 """Axis of the gamepad -> entry of the command. Back and right, the positive ends, are negative commands."""
-DEAD = 0.1
-"""Share of a stick's way that counts as none: sticks do not come back to exactly 0."""
 GO_ON, STOP = 0, 1
 """Numbers of buttons, A and B of most gamepads."""
 BUTTONS = "A: stand up, then walk; left stick: forward, back, left and right, right stick: turn; B: damping"
@@ -80,6 +79,4 @@ class Gamepad:
         return Request((vx, vy, yaw_rate), go_on=GO_ON in pressed, stop=BY_OPERATOR if STOP in pressed else None)
 
     def _move(self, entry: int, share: float) -> None:
-        low, high = self._ranges[entry]
-        way = max(abs(share) - DEAD, 0.0) / (1.0 - DEAD)
-        self._command[entry] = min(way, 1.0) * (high if share > 0.0 else low)
+        self._command[entry] = share_of(*self._ranges[entry], beyond_dead_zone(share))

@@ -6,7 +6,6 @@ these services define; docs/logging.md lists them.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import urllib.error
@@ -18,6 +17,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from rlmpc.checkpoint.write import warn_once, write_whole
+from rlmpc.config.installed import is_installed
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError, nearest
 
@@ -127,9 +127,7 @@ def _check_film(cfg: TrainCfg) -> None:
 
 
 def _check_installed(package: str, extra: str) -> None:
-    spec = importlib.util.find_spec(package)
-    # A folder of this name, as W&B makes them, is found as well, without an origin.
-    if spec is None or spec.origin is None:
+    if not is_installed(package):
         raise UserError(
             f"logger={extra} needs the package '{package}', which is not installed: pip install -e '.[{extra}]', or "
             "leave it out of 'logger'"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 
 from rlmpc.command_line.arguments import read_train
 from rlmpc.command_line.train import compose_train
+from rlmpc.config.installed import is_installed
 from rlmpc.config.train import TrainCfg
 from rlmpc.errors import UserError
 from rlmpc.run.tracking import check_services
@@ -23,7 +23,7 @@ def check_optuna() -> None:
     Raises:
         UserError: if it is not installed.
     """
-    if importlib.util.find_spec("optuna") is None:
+    if not is_installed("optuna"):
         raise UserError("a sweep needs Optuna, which is not installed; pip install -e '.[sweep]' does that")
 
 

@@ -123,25 +123,15 @@ def test_an_action_that_is_not_finite_is_never_written(export, robot, loop_of, s
     assert robot.steps_in_policy == 0
 
 
-def test_the_operator_stops_it_at_once(deployment, robot, loop_of, asking):
+@pytest.mark.parametrize(("asked", "reason"), [(BY_OPERATOR, "stopped by the operator"), (GONE, "the gamepad is gone")])
+def test_who_asks_to_stop_damps_it_within_two_control_steps(deployment, robot, loop_of, asking, asked, reason):
     def stop(state):
         if robot.steps_in_policy >= BAD_STEP:
-            asking.request = Request((0.0, 0.0, 0.0), stop=BY_OPERATOR)
+            asking.request = Request((0.0, 0.0, 0.0), stop=asked)
         return state
 
     robot.sense = stop
-    assert loop_of(deployment, robot).run() == "stopped by the operator"
-    check_stopped(robot)
-
-
-def test_a_gamepad_that_is_gone_damps_within_two_steps(deployment, robot, loop_of, asking):
-    def gone(state):
-        if robot.steps_in_policy >= BAD_STEP:
-            asking.request = Request((0.0, 0.0, 0.0), stop=GONE)
-        return state
-
-    robot.sense = gone
-    assert loop_of(deployment, robot).run() == "the gamepad is gone"
+    assert loop_of(deployment, robot).run() == reason
     check_stopped(robot)
 
 

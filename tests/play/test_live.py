@@ -184,7 +184,7 @@ def test_a_number_outside_its_range_is_brought_into_it(page: Page, sent: float, 
 def test_names_outside_the_lists_are_not_followed(page: Page):
     page.terrain._impl.value = "../../etc/passwd"
     page._place()
-    page.checkpoints[0]._impl.value = "/tmp/other.ckpt"
+    page.checkpoints[0]._impl.value = "/elsewhere/other.ckpt"
     page._swap(0)
     assert page.message.value == "there is no such checkpoint"
     turn(page, 2)

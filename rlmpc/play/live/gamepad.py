@@ -10,14 +10,13 @@ import html
 import math
 from dataclasses import dataclass
 
+from rlmpc.contract.sticks import beyond_dead_zone
+
 NONE, GONE = "none", "gone"
 """What the field holds before a gamepad was used, and after it was taken away."""
 
 POLL_MS = 40
 """Milliseconds between two looks at the gamepad."""
-
-DEAD_ZONE = 0.1
-"""Share of a stick's way in which it counts as released."""
 
 FORWARD, LEFT, TURN = 1, 0, 2
 """Axes: the left stick moves, the right one turns. All are negative forward and to the left."""
@@ -65,16 +64,10 @@ def read(text: str) -> Pad | None:
     try:
         axes = [float(position) for position in positions.split()]
         held = [int(number) for number in numbers.split()]
-        forward, left, turn = (_beyond_dead_zone(-axes[axis]) for axis in (FORWARD, LEFT, TURN))
+        positions = [-axes[axis] for axis in (FORWARD, LEFT, TURN)]
     except (ValueError, IndexError):
         return None
-    if not bar:
+    if not bar or not all(map(math.isfinite, positions)):
         return None
+    forward, left, turn = map(beyond_dead_zone, positions)
     return Pad((forward, left, turn), frozenset(BUTTONS[number] for number in held if number in BUTTONS))
-
-
-def _beyond_dead_zone(position: float) -> float:
-    """Return a stick's position, from 0 at the dead zone's edge to 1 at the end of its way."""
-    if not math.isfinite(position):
-        raise ValueError(position)
-    return math.copysign(max(min(abs(position), 1.0) - DEAD_ZONE, 0.0) / (1.0 - DEAD_ZONE), position)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import viser
 from viser._messages import HotkeyKey
 
+from rlmpc.contract.sticks import share_of
 from rlmpc.play.live import gamepad
 
 AXES = ("forward", "left", "turn")
@@ -96,8 +97,8 @@ class Steering:
             self._say("the gamepad is gone; the robot is told to stand still")
         if (pad := gamepad.read(text) if isinstance(text, str) else None) is None:
             return
-        ends = zip(self.sliders, pad.sticks, strict=True)
-        self._set([stick * (slider.max if stick > 0.0 else -slider.min) for slider, stick in ends])
+        moved = zip(self.sliders, pad.sticks, strict=True)
+        self._set([share_of(slider.min, slider.max, stick) for slider, stick in moved])
         for name in pad.held - self._held:
             self._asks[name]()
         self._held = pad.held

@@ -1,15 +1,14 @@
 """Environments of `blind_mpc`: training, playing, and both on flat ground."""
 
 from isaaclab.managers import ObservationGroupCfg, ObservationTermCfg, TerminationTermCfg
-from isaaclab.utils import clone, configclass
+from isaaclab.utils import configclass
 
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.robots.robot import Robot
 from rlmpc.tasks import mdp
-from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg, BlindFlatEnvCfg
 from rlmpc.tasks.locomotion_env_cfg import TerminationsCfg, in_play_mode
 from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg
-from rlmpc.tasks.terrains import FLAT_TERRAIN_CFG
 
 _ACTION = {"action_name": "mpc"}
 
@@ -123,14 +122,8 @@ class BlindMpcEnvCfg(BlindEnvCfg):
 
 
 @configclass
-class BlindMpcFlatEnvCfg(BlindMpcEnvCfg):
-    """Flat ground: no terrain levels."""
-
-    def __post_init__(self) -> None:
-        """Replace the terrain."""
-        super().__post_init__()
-        self.scene.terrain.terrain_generator = clone(FLAT_TERRAIN_CFG)
-        self.curriculum.terrain_levels = None
+class BlindMpcFlatEnvCfg(BlindMpcEnvCfg, BlindFlatEnvCfg):
+    """`blind_mpc` on the ground of `blind_rl_flat`."""
 
 
 BlindMpcPlayEnvCfg = in_play_mode(BlindMpcEnvCfg)
