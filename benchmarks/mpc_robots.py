@@ -21,6 +21,7 @@ from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.state import RobotState
 from rlmpc.robots.robot import Robot
 from rlmpc.sim2sim.ground import FLAT, make_ground
+from rlmpc.sim2sim.links import links_of, sole_forces
 from rlmpc.sim2sim.model import build_model
 
 WORLD = World(
@@ -42,9 +43,6 @@ WORLD = World(
     height_scanner=None,
 )
 """The physics of the tasks, on a floor without an end."""
-
-ROWS_OF_CONTACT = 4
-"""Edges of a friction pyramid: their forces sum to the normal one."""
 
 
 class MujocoRobots:
@@ -98,20 +96,12 @@ class MujocoRobots:
 
     def state(self) -> RobotState:
         """Return the state of all robots."""
-        links = slice(1, 1 + self._num_links)
-        pos, rot, com, cvel, joints, root = (
-            np.stack(values)
-            for values in zip(
-                *((d.xpos, d.xmat, d.xipos, d.cvel, (d.qpos[7:], d.qvel[6:]), d.subtree_com[1]) for d in self.data),
-                strict=True,
-            )
-        )
-        angular = cvel[:, links, :3]
-        linear = cvel[:, links, 3:] + np.cross(angular, com[:, links] - root[:, None])
+        links = [links_of(data, slice(1, 1 + self._num_links)) for data in self.data]
+        pos, rot, com, linear, angular = (np.stack(values) for values in zip(*links, strict=True))
+        joint_pos, joint_vel = np.stack([d.qpos[7:] for d in self.data]), np.stack([d.qvel[6:] for d in self.data])
         noise = self.rng.normal(size=(2, len(pos), 1, 3)) * self.noise
-        linear = linear + noise[0] + np.cross(noise[1], com[:, links] - pos[:, 1:2])
-        matrices = rot[:, links].reshape(len(rot), -1, 3, 3)
-        values = (pos[:, links], matrices, linear, angular + noise[1], joints[:, 0], joints[:, 1], self.forces)
+        linear = linear + noise[0] + np.cross(noise[1], com - pos[:, :1])
+        values = (pos, rot, linear, angular + noise[1], joint_pos, joint_vel, self.forces)
         dtype = torch.get_default_dtype()
         return RobotState(*(torch.as_tensor(value, dtype=dtype) for value in values))
 
@@ -122,7 +112,7 @@ class MujocoRobots:
             model, data, effort = self.models[index], self.data[index], efforts[index].numpy()
             data.qfrc_applied[6:] = effort
             mujoco.mj_step2(model, data)
-            self.forces[index] = self._sole_forces(data)
+            self.forces[index] = sole_forces(data, self._feet)
             mujoco.mj_step1(model, data)
 
     def push(self, velocity: np.ndarray) -> None:
@@ -147,10 +137,3 @@ class MujocoRobots:
         height = np.array([data.qpos[2] for data in self.data])
         cosine = np.array([data.xmat[1, 8] for data in self.data])
         return (height > WORLD.min_height_m) & (cosine > math.cos(WORLD.max_tilt_rad or math.pi))
-
-    def _sole_forces(self, data: mujoco.MjData) -> list[float]:
-        """Return the normal forces on the left and the right sole [N] in the last step."""
-        contact = data.contact
-        rows = contact.efc_address[:, None] + np.arange(ROWS_OF_CONTACT)
-        normal = data.efc_force[rows].sum(1)
-        return [float(normal[(contact.geom == foot).any(1)].sum()) for foot in self._feet]

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag
 from typing_extensions import TypedDict
 
-from rlmpc.contract.schema import Flag, Name, NotNegative, Number, Positive, Vector2, Width, closed, extensible
+from rlmpc.contract.schema import Flag, Name, NotNegative, Number, Positive, Vector2, Whole, Width, closed, extensible
 
-SERVED = ("joint_pos", "gait_cycle")
+CONTROLLER = "mpc"
+"""Name of the action term that sets parameters of the predictive controller."""
+SERVED = ("joint_pos", "gait_cycle", CONTROLLER)
 """Action terms of which a contract tells all that it takes to carry them out."""
 
 
@@ -62,6 +64,23 @@ class GaitTerm(TypedDict):
     leg_offsets: Vector2
 
 
+@extensible
+class ControllerTerm(TypedDict, extra_items=Flag | Whole | Number | Name | list[Number] | list[Name] | None):
+    """Parameters of the predictive controller: clip(`offset` + `scale` x raw action, `low`, `high`).
+
+    All settings of the controller come besides: `model.<name>` and `walk.<name>`.
+    """
+
+    name: Name
+    dim: Width
+    parameters: list[Name]
+    """Of each action; see `rlmpc.mpc.parameters`."""
+    offset: list[Number]
+    scale: list[Number]
+    low: list[Number]
+    high: list[Number]
+
+
 def _of_equal_length(joints: Joints) -> Joints:
     _check_lengths(joints, len(joints.get("names", ())), joints)
     return joints
@@ -69,6 +88,11 @@ def _of_equal_length(joints: Joints) -> Joints:
 
 def _of_its_width(term: JointTerm) -> JointTerm:
     _check_lengths(term, term["dim"], ("joints", "scale", "offset"))
+    return term
+
+
+def _of_its_actions(term: ControllerTerm) -> ControllerTerm:
+    _check_lengths(term, term["dim"], ("parameters", "offset", "scale", "low", "high"))
     return term
 
 
@@ -85,6 +109,7 @@ def _kind(term: Any) -> str:
 ActionTerm = Annotated[
     Annotated[JointTerm, AfterValidator(_of_its_width), Tag("joint_pos")]
     | Annotated[GaitTerm, Tag("gait_cycle")]
+    | Annotated[ControllerTerm, AfterValidator(_of_its_actions), Tag(CONTROLLER)]
     | Annotated[OtherTerm, Tag("other")],
     Discriminator(_kind),
 ]
@@ -94,6 +119,11 @@ AllJoints = Annotated[Joints, AfterValidator(_of_equal_length)]
 def is_served(actions: Iterable[Mapping[str, Any]]) -> bool:
     """Return whether all action terms can be carried out by what a contract tells of them."""
     return all(term["name"] in SERVED for term in actions)
+
+
+def controller_of(actions: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the term that sets parameters of a predictive controller; None without one."""
+    return next((term for term in actions if term["name"] == CONTROLLER), None)
 
 
 def moved_joints(actions: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rlmpc.contract.actuation import controller_of
 from rlmpc.contract.contract import Contract
 from rlmpc.deploy.robot import Drive, RobotState
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import Deployment
 from rlmpc.robots.description import gravity_in
 from rlmpc.sim2sim.actions import Actions
-from rlmpc.sim2sim.observer import Observer
+from rlmpc.sim2sim.observer import PLANNED, Observer
 from rlmpc.sim2sim.policy import Policy
 
 
@@ -24,6 +25,7 @@ class Senses:
     """
 
     where = "on a robot"
+    controller = None
 
     def __init__(self, contract: Contract) -> None:
         num_joints = len(contract.joints["names"])
@@ -45,7 +47,7 @@ class Senses:
 
     def lacks(self) -> set[str]:
         """Return the observation terms that cannot be sensed with this contract."""
-        return {"height_scan"} | (set() if self.actions.clock is not None else {"gait_phase"})
+        return {"height_scan", *PLANNED} | (set() if self.actions.clock is not None else {"gait_phase"})
 
 
 class Driver:
@@ -62,6 +64,12 @@ class Driver:
         joints = deployment.contract.joints
         if not joints:
             raise UserError(f"the policy in '{deployment.path}' moves no robot")
+        if controller_of(deployment.contract.actions) is not None:
+            raise UserError(
+                f"the policy in '{deployment.path}' acts through a predictive controller, which needs the velocity of "
+                f"the root, and robots tell none here; in MuJoCo it walks: python play.py ckpt={deployment.path} "
+                "backend=mujoco"
+            )
         self._senses = Senses(deployment.contract)
         self._observer = Observer(deployment.contract, deployment.groups, self._senses)
         self._policy = Policy(deployment)

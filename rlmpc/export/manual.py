@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from rlmpc.contract.actuation import is_served
+from rlmpc.contract.actuation import CONTROLLER, controller_of, is_served
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.observations import ObsTerm
 from rlmpc.contract.terms import TERMS, Meaning
@@ -34,14 +34,26 @@ PERIOD = (
     "term in contract.actions"
 )
 PARAMETERS = (
-    "parameters of the predictive controller, rlmpc.mpc, which makes the torques: clip(offset + scale x action, low, "
-    "high); names and numbers are those of this term in contract.actions, units those of rlmpc.mpc.parameters"
+    "parameters of the predictive controller: clip(offset + scale x action, low, high), held until the next action; "
+    "names and numbers are those of this term in contract.actions, units those of rlmpc.mpc.parameters"
 )
 CLIP = "Actions are clipped to these bounds before anything uses them; one that is not finite counts as 0."
 TORQUE = (
     "torque = stiffness x (target position - position) - damping x velocity, clipped to +-effort_limit; "
     "stiffness, damping and effort_limit are those of contract.joints. A joint that no action moves keeps default_pos."
 )
+CONTROLLER_NEEDS = {
+    "code": "rlmpc.mpc.single.SingleController, made of the robot and of the term 'mpc' in contract.actions, whose "
+    "'model.<name>' and 'walk.<name>' are its settings",
+    "plan": "once per control step, after the graph, from the state, velocity_command without clip and scale, and the "
+    "action",
+    "torques": "before every physics step, from the state of that moment: efforts of all joints [N m] in the order of "
+    "the robot's description, within their limits, in addition to pd_law",
+    "state": "rlmpc.mpc.state.RobotState: poses of all links and velocities of their centres of mass in the world, "
+    "positions and velocities of the joints, and the normal force on each sole. A robot of metal does not measure the "
+    "velocity of its root, which must be estimated.",
+    "start": "standing, at the first plan",
+}
 CLOCK = {
     "start": "any phase in [0, 1), which the first observation sees; training draws it at random for every episode",
     "advance": "after every action, phase = (phase + control_dt / period) mod 1, with the period that this action sets",
@@ -72,6 +84,7 @@ def manual(contract: Contract) -> dict[str, Any]:
         "actions": list(_acted(contract.actions)),
         "action_clip": None if limit is None else {"low": -limit, "high": limit, "meaning": CLIP},
         "pd_law": law if contract.joints and is_served(contract.actions) else None,
+        "controller": None if controller_of(contract.actions) is None else CONTROLLER_NEEDS,
         "clock": None if clock is None else {**CLOCK, "start_phase": 0.0, "leg_offsets": clock.get("leg_offsets")},
         "robot": _robot(contract),
     }
@@ -86,7 +99,7 @@ def _observed(contract: Contract, group: str, terms: Iterable[ObsTerm]) -> Itera
 
 
 def _acted(terms: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    told = {"joint_pos": ("rad", TARGETS), "gait_cycle": ("s", PERIOD), "mpc": (None, PARAMETERS)}
+    told = {"joint_pos": ("rad", TARGETS), "gait_cycle": ("s", PERIOD), CONTROLLER: (None, PARAMETERS)}
     start = 0
     for term in terms:
         unit, meaning = told.get(term["name"], (None, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rlmpc.contract.actuation import is_served
+from rlmpc.contract.actuation import controller_of, is_served
 
 _HEAD = """\
 # A policy: {algorithm} for {task}, iteration {iteration}
@@ -31,6 +31,17 @@ The first line walks in MuJoCo, in real time; try it before the second one, whic
 and needs `unitree_sdk2py`. Before that, read the checklist for the first time on hardware in `docs/deploy.md` of rlmpc,
 which also says how other code can run the policy. The loop was never run on hardware.
 """
+_CONTROLLED = """
+## Run it
+
+It sets parameters of a predictive controller, which makes the torques and is a part of rlmpc; `controller` in the
+`manual` of `policy.json` says what that needs, and `contract.actions` has all of its settings. With rlmpc {version},
+where `DIR` is this folder, both walk in MuJoCo:
+
+    python play.py ckpt=DIR backend=mujoco
+
+The deployment loop refuses it: on a robot, the velocity of the root would have to be estimated.
+"""
 _NOT_SERVED = """
 ## Run it
 
@@ -53,6 +64,8 @@ def readme(data: Mapping[str, Any]) -> str:
         text += _RANGES.format(ranges=lines)
     if robot and not is_served(contract["actions"]):
         text += _NOT_SERVED
+    elif robot and controller_of(contract["actions"]) is not None:
+        text += _CONTROLLED.format(version=data["versions"]["rlmpc"])
     elif robot and ranges:
         fastest = max(ranges.get("lin_vel_x", (0.0, 0.0))[1], 0.0)
         text += _RUN.format(version=data["versions"]["rlmpc"], example=f"{0.5 * fastest:g}")

@@ -20,6 +20,7 @@ from rlmpc.mpc.reference import Reference
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, yaw_matrix
 from rlmpc.mpc.settings import MpcSettings
+from rlmpc.mpc.srb import GRAVITY, MOMENT_ARM_M
 from rlmpc.mpc.stance import stance_torques
 from rlmpc.mpc.state import RobotState
 from rlmpc.mpc.swing import Swing
@@ -108,9 +109,25 @@ class Controller(nn.Module):
         return self.swing.foothold
 
     @property
+    def leg_phase(self) -> Tensor:
+        """Phase of each leg in [0, 1), left then right, (B, 2)."""
+        return torch.stack((self.gait.phase, self.gait.phase + 0.5), 1) % 1.0
+
+    @property
     def failures(self) -> Tensor:
         """Solves in a row that were not accepted (B,)."""
         return self.predictive.failures
+
+    @torch.no_grad()
+    @full_precision()
+    def relative_wrench(self, yaw: Tensor) -> Tensor:
+        """Return the planned forces by the robot's weight and moments by its weight at `MOMENT_ARM_M`, (B, 12).
+
+        Left force, left moment, then right; in the frame of headings `yaw` (B,) [rad].
+        """
+        turned = self.wrench.unflatten(2, (2, 3)) @ yaw_matrix(yaw).unsqueeze(1)
+        force, moment = turned.unbind(2)
+        return torch.cat((force, moment / MOMENT_ARM_M), 2).flatten(1) / (GRAVITY * self.robot.mass)
 
     @torch.no_grad()
     @full_precision()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,17 @@ from torch import Tensor
 
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.walk_settings import WalkSettings
+
+WIDTHS = {
+    "period": 1,
+    "swing_height": 1,
+    "swing_shape": 1,
+    "linear_acc": 3,
+    "angular_acc": 3,
+    "foothold_offset": 2,
+    "friction": 1,
+}
+"""Fields of `Parameters` that a policy may set -> number of actions, in their order; an offset is of both feet."""
 
 
 @dataclass
@@ -54,3 +66,20 @@ class Parameters:
             friction=full(settings.friction),
             steps=torch.zeros(num_envs, dtype=torch.bool, device=device),
         )
+
+    def set(self, names: Iterable[str], values: Tensor) -> None:
+        """Set parameters in place to columns of values (B, A): those of these names, each as wide as `WIDTHS` says."""
+        start = 0
+        for name in names:
+            columns = values[:, start : start + WIDTHS[name]]
+            _flat(getattr(self, name)).unflatten(1, (-1, WIDTHS[name])).copy_(columns.unsqueeze(1))
+            start += WIDTHS[name]
+
+    def get(self, names: Iterable[str]) -> Tensor:
+        """Return what `set` takes: columns of the parameters of these names (B, A)."""
+        return torch.cat([_flat(getattr(self, name))[:, : WIDTHS[name]] for name in names], dim=1)
+
+
+def _flat(parameter: Tensor) -> Tensor:
+    """Return a parameter (B, ...) as (B, D)."""
+    return parameter.view(len(parameter), -1)

@@ -1,4 +1,7 @@
-"""Turns raw actions into joint targets and a gait clock, as the policy's contract says."""
+"""Turns raw actions into joint targets and a gait clock, as the policy's contract says.
+
+Those of a predictive controller are passed on by `rlmpc.sim2sim.controlled`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rlmpc.contract.actuation import SERVED
+from rlmpc.contract.actuation import CONTROLLER, SERVED
 from rlmpc.contract.contract import Contract
 from rlmpc.errors import UserError, nearest
 
@@ -56,6 +59,7 @@ class Actions:
         self._joint_terms: list[tuple[slice, list[int], np.ndarray, np.ndarray]] = []
         self.clock: GaitClock | None = None
         self._clock_column = 0
+        self._controller_columns = slice(0)
         start = 0
         for term in contract.actions:
             columns = slice(start, start + term["dim"])
@@ -65,6 +69,8 @@ class Actions:
                 self._joint_terms.append((columns, joint_ids, np.array(term["scale"]), np.array(term["offset"])))
             elif term["name"] == "gait_cycle":
                 self.clock, self._clock_column = GaitClock(term, contract.control_dt), columns.start
+            elif term["name"] == CONTROLLER:
+                self._controller_columns = columns
             else:
                 raise UserError(
                     f"action '{term['name']}' of the policy is not carried out in MuJoCo; it serves "
@@ -74,6 +80,11 @@ class Actions:
         """Raw actions (A,) of the last step, clipped."""
         self.are_finite = True
         """Whether the last raw actions were finite before they were clipped."""
+
+    @property
+    def of_controller(self) -> np.ndarray:
+        """Raw actions of the last step, clipped, that set parameters of a predictive controller; none without one."""
+        return self.raw[self._controller_columns]
 
     def reset(self, rng: np.random.Generator) -> None:
         """Forget the last actions and draw a phase of the gait clock."""

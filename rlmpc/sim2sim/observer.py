@@ -13,6 +13,30 @@ from rlmpc.errors import UserError, nearest
 from rlmpc.sim2sim.actions import Actions
 
 
+class Plans(Protocol):
+    """What a predictive controller plans, in the robot's state of now; `rlmpc/contract/terms.py` says what it means."""
+
+    @property
+    def leg_phase(self) -> np.ndarray:
+        """Phase of each leg in [0, 1), (2,)."""
+        ...
+
+    @property
+    def planned_contacts(self) -> np.ndarray:
+        """(2 H,)."""
+        ...
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """The term `mpc_parameters` (A,)."""
+        ...
+
+    @property
+    def planned_wrench(self) -> np.ndarray:
+        """(12,)."""
+        ...
+
+
 class Sensed(Protocol):
     """What is known of a robot at one moment; joints are in the contract's order (J)."""
 
@@ -23,6 +47,11 @@ class Sensed(Protocol):
     """[rad] (J,)"""
     command: np.ndarray
     """Commanded vx, vy [m/s] and yaw rate [rad/s], (3,)."""
+
+    @property
+    def controller(self) -> Plans | None:
+        """The predictive controller that moves it; None without one."""
+        ...
 
     @property
     def joint_pos(self) -> np.ndarray:
@@ -58,10 +87,23 @@ class Sensed(Protocol):
 
 
 def _gait_phase(sensed: Sensed) -> np.ndarray:
-    assert sensed.actions.clock is not None
-    angle = 2.0 * np.pi * sensed.actions.clock.leg_phase
+    clock = sensed.controller or sensed.actions.clock
+    assert clock is not None
+    angle = 2.0 * np.pi * clock.leg_phase
     return np.concatenate([np.sin(angle), np.cos(angle)])
 
+
+def _plans(sensed: Sensed) -> Plans:
+    assert sensed.controller is not None
+    return sensed.controller
+
+
+PLANNED: dict[str, Callable[[Sensed], np.ndarray]] = {
+    "planned_contacts": lambda sensed: _plans(sensed).planned_contacts,
+    "mpc_parameters": lambda sensed: _plans(sensed).deviations,
+    "planned_wrench": lambda sensed: _plans(sensed).planned_wrench,
+}
+"""Sensors, as below, of what only a predictive controller tells."""
 
 SENSORS: dict[str, Callable[[Sensed], np.ndarray]] = {
     "joint_pos": lambda sensed: sensed.joint_pos - sensed.default_pos,
@@ -72,6 +114,7 @@ SENSORS: dict[str, Callable[[Sensed], np.ndarray]] = {
     "last_action": lambda sensed: sensed.actions.raw,
     "gait_phase": _gait_phase,
     "height_scan": lambda sensed: sensed.scan(),
+    **PLANNED,
 }
 """Sensors by the name of the observation term; each gives one frame (D,) before clip and scale.
 

@@ -16,14 +16,17 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+from rlmpc.contract.actuation import controller_of
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.world import World
 from rlmpc.errors import UserError
 from rlmpc.robots.description import gravity_in, quat_rotate
 from rlmpc.robots.table import robot_named
 from rlmpc.sim2sim.actions import Actions
+from rlmpc.sim2sim.controlled import Controlled
 from rlmpc.sim2sim.ground import make_ground
 from rlmpc.sim2sim.model import build_model
+from rlmpc.sim2sim.observer import PLANNED
 from rlmpc.sim2sim.scanner import check_scanner, scan_heights
 
 # By default, MuJoCo appends its warnings to a file in the current folder.
@@ -76,6 +79,8 @@ class Simulation:
         self._qpos_ids = [self.model.joint(name).qposadr[0] for name in names]
         self._dof_ids = [self.model.joint(name).dofadr[0] for name in names]
         self._root_com = self.model.body(self.robot.root).ipos
+        term = controller_of(contract.actions)
+        self.controller = None if term is None else Controlled(term, self)
 
     @property
     def joint_pos(self) -> np.ndarray:
@@ -89,8 +94,8 @@ class Simulation:
 
     @property
     def joint_torque(self) -> np.ndarray:
-        """Torques of the drives at the start of the last physics step, within their limits, (J,) [N m]."""
-        return self.data.qfrc_actuator[self._dof_ids]
+        """Torques of drives and controller at the start of the last physics step, within limits each, (J,) [N m]."""
+        return self.data.qfrc_actuator[self._dof_ids] + self.data.qfrc_applied[self._dof_ids]
 
     @property
     def root_pos(self) -> np.ndarray:
@@ -145,7 +150,12 @@ class Simulation:
             UserError: if the height scanner is on a body that the robot lacks.
         """
         check_scanner(self)
-        has = {"gait_phase": self.actions.clock is not None, "height_scan": self.world.height_scanner is not None}
+        has_controller = self.controller is not None
+        has = {
+            "gait_phase": has_controller or self.actions.clock is not None,
+            "height_scan": self.world.height_scanner is not None,
+            **dict.fromkeys(PLANNED, has_controller),
+        }
         return {name for name, is_there in has.items() if not is_there}
 
     def reset(self, rng: np.random.Generator, command: Sequence[float]) -> None:
@@ -162,6 +172,8 @@ class Simulation:
         self.data.qpos[self._qpos_ids] = self.default_pos
         self.data.qvel[:6] = rng.uniform(-speed, speed, 6)
         self.actions.reset(rng)
+        if self.controller is not None:
+            self.controller.reset()
         self.command = np.array(command, dtype=float)
 
     def set_drives(self, targets: np.ndarray, stiffness: np.ndarray, damping: np.ndarray) -> None:
@@ -177,11 +189,16 @@ class Simulation:
 
     def advance(self) -> None:
         """Run one physics step."""
-        mujoco.mj_step(self.model, self.data)
+        if self.controller is None:
+            mujoco.mj_step(self.model, self.data)
+        else:
+            self.controller.advance()
 
     def step(self, raw_actions: np.ndarray) -> None:
         """Apply raw actions (A,) for one control step."""
         self.data.ctrl[:] = self.actions.process(raw_actions)
+        if self.controller is not None:
+            self.controller.plan(self.actions.of_controller)
         power = 0.0
         for _ in range(self.world.num_substeps):
             self.advance()

@@ -20,7 +20,14 @@ from rlmpc.deploy.loop import Loop
 from rlmpc.deploy.robot import Drive, Mode, Robot, RobotState
 from rlmpc.deploy.stops import Stops
 from rlmpc.export.deployment import Deployment, load_deployment
-from tests.sim2sim.conftest import biped_contract, contract, contract_data, export, senseless  # noqa: F401
+from tests.sim2sim.conftest import (  # noqa: F401
+    biped_contract,
+    contract,
+    contract_data,
+    controlled_data,
+    export,
+    senseless,
+)
 
 DT = 0.02
 

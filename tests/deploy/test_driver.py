@@ -49,3 +49,9 @@ def test_the_loop_imports_neither_torch_nor_a_simulator(export):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_policy_that_acts_through_a_predictive_controller_is_refused(export, controlled_data):
+    path = export(contract=controlled_data)
+    with pytest.raises(UserError, match="which needs the velocity of the root, and robots tell none here"):
+        Driver(load_deployment(path))

@@ -42,10 +42,16 @@ def test_actions_clip_law_and_clock_are_told():
     assert told["control_rate_hz"] == 50.0
 
 
-def test_of_actions_for_a_controller_no_law_of_joint_targets_is_told():
+def test_of_actions_for_a_controller_it_is_told_what_that_needs():
     told = manual(replace(CONTRACT, actions=({"name": "mpc", "dim": 3},)))
-    assert told["pd_law"] is None
     assert "predictive controller" in told["actions"][0]["meaning"]
+    assert "must be estimated" in told["controller"]["state"]
+    assert "in addition to pd_law" in told["controller"]["torques"]
+    assert manual(CONTRACT)["controller"] is None
+
+
+def test_of_actions_that_only_an_environment_knows_no_law_is_told():
+    assert manual(replace(CONTRACT, actions=({"name": "push", "dim": 3},)))["pd_law"] is None
 
 
 def test_the_robots_model_and_its_revision_are_told():

@@ -30,8 +30,15 @@ def test_a_policy_without_a_robot_cannot_be_deployed():
     assert "Trained commands" not in text
 
 
-def test_a_policy_for_the_predictive_controller_is_not_said_to_run_elsewhere():
+def test_a_policy_for_the_predictive_controller_is_said_to_walk_in_mujoco_and_not_on_a_robot():
     contract = DESCRIBED["contract"] | {"actions": [{"name": "mpc", "dim": 3}]}
+    text = readme(DESCRIBED | {"contract": contract})
+    assert "rlmpc.deploy" not in text
+    assert "python play.py ckpt=DIR backend=mujoco" in text
+
+
+def test_a_policy_with_actions_of_its_environment_is_not_said_to_run_elsewhere():
+    contract = DESCRIBED["contract"] | {"actions": [{"name": "push", "dim": 3}]}
     text = readme(DESCRIBED | {"contract": contract})
     assert "rlmpc.deploy" not in text
     assert "neither MuJoCo nor the deployment loop runs it" in text

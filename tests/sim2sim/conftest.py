@@ -113,6 +113,35 @@ def contract_data() -> dict[str, Any]:
 
 
 @pytest.fixture
+def controlled_data(contract_data) -> dict[str, Any]:
+    """The contract of a policy that sets nine parameters of the predictive controller."""
+    from rlmpc.mpc.robot import MpcRobot
+    from rlmpc.mpc.settings import MpcSettings
+    from rlmpc.mpc.walk_settings import WalkSettings
+
+    model, walk, facts = MpcSettings(), WalkSettings(), MpcRobot.of(G1)
+    settings = {f"{part}.{name}": v for part, of in (("model", model), ("walk", walk)) for name, v in vars(of).items()}
+    action = {
+        "name": "mpc",
+        "dim": 9,
+        "parameters": ["period", "swing_height", "swing_shape", *["linear_acc"] * 3, *["angular_acc"] * 3],
+        "offset": [walk.period_s, walk.swing_height_m, *[0.0] * 7],
+        "scale": [0.1, 0.03, 0.5, *[0.5] * 3, *[1.0] * 3],
+        "low": [0.4, 0.02, -1.0, *[-3.0] * 3, *[-6.0] * 3],
+        "high": [0.8, 0.2, 1.0, *[3.0] * 3, *[6.0] * 3],
+        **settings,
+    }
+    planned = [term("planned_contacts", 20), term("mpc_parameters", 9), term("planned_wrench", 12)]
+    sensed = [*planned, term("joint_pos", 29), term("last_action", 9), term("gait_phase", 4)]
+    gains = {"stiffness": facts.stiffness.tolist(), "damping": facts.damping.tolist()}
+    return contract_data | {
+        "observations": {"policy": sensed},
+        "actions": [action],
+        "joints": contract_data["joints"] | gains,
+    }
+
+
+@pytest.fixture
 def biped_contract(biped) -> Contract:
     """The contract of a policy of the second robot."""
     return Contract.from_dict(contract_of(biped))

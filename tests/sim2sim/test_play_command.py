@@ -37,14 +37,14 @@ TEACHER = PpoCfg(actor_group="critic", critic_group="critic", critic_hidden=[16]
 def checkpoint(tmp_path, contract_data) -> Callable[..., Path]:
     """Writes a checkpoint as if an agent had been trained for this robot; its weights are random."""
 
-    def write(agent: AgentCfg = STUDENT) -> Path:
+    def write(agent: AgentCfg = STUDENT, contract: dict[str, Any] = contract_data) -> Path:
         torch.manual_seed(0)
-        policy = ALGORITHMS[agent.algorithm].policy()(agent, Contract.from_dict(contract_data))
+        policy = ALGORITHMS[agent.algorithm].policy()(agent, Contract.from_dict(contract))
         ranges = {"lin_vel_x": [-0.1, 0.1], "lin_vel_y": [-0.1, 0.1], "ang_vel_z": [-0.1, 0.1]}
         content = {
             "epoch": 6,
             "state_dict": {f"policy.{name}": values for name, values in policy.state_dict().items()},
-            "hyper_parameters": {"agent": asdict(agent), "contract": contract_data},
+            "hyper_parameters": {"agent": asdict(agent), "contract": contract},
             "RolloutDataModule": {"ranks": [{"curriculum": {"terms": {"base_velocity": ranges}}}]},
             "rlmpc": describe_run(CONFIG | {"agent": {"algorithm": agent.algorithm}}, {}),
         }
@@ -102,6 +102,18 @@ def test_a_students_checkpoint_is_exported_and_plays(command, checkpoint):
     assert "lin_vel_x = 0.5 lies outside the range in which the policy was trained last: -0.1 to 0.1" in out
     header = json.loads(Path("results/evaluation.json").read_text())["header"]
     assert (header["algorithm"], header["iteration"], header["backend"]) == ("student", 7, "mujoco")
+
+
+def test_a_policy_over_the_predictive_controller_is_exported_with_it_and_walks(command, checkpoint, controlled_data):
+    path = checkpoint(STUDENT, controlled_data)
+    code, _, err = command(play.main, f"ckpt={path}", "backend=mujoco", *GRID, "steps=30", "run.dir=results")
+    assert code == 0, err
+    (row,) = episodes("results")
+    assert row["reason"] == "time_out"
+    described = json.loads(Path("results/export/policy.json").read_text())
+    assert described["contract"]["actions"][0]["walk.period_s"] == 0.56
+    assert described["manual"]["controller"]["code"].startswith("rlmpc.mpc.single.SingleController")
+    assert "python play.py ckpt=DIR backend=mujoco" in Path("results/export/README.md").read_text()
 
 
 def test_a_seed_repeats_an_evaluation_and_another_gives_another(command, export):

@@ -16,27 +16,13 @@ from rlmpc.config.setting import check_settings
 from rlmpc.errors import UserError, nearest
 from rlmpc.graphs import Replayed
 from rlmpc.mpc.controller import Controller
-from rlmpc.mpc.parameters import Parameters
+from rlmpc.mpc.parameters import WIDTHS, Parameters
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.state import RobotState
 from rlmpc.mpc.walk_settings import WalkSettings
 from rlmpc.robots.table import robot_named
 from rlmpc.tasks.mdp.selected import Selected, mask_of, write
-
-GRAVITY = 9.81
-"""[m/s^2]"""
-
-WIDTHS = {
-    "period": 1,
-    "swing_height": 1,
-    "swing_shape": 1,
-    "linear_acc": 3,
-    "angular_acc": 3,
-    "foothold_offset": 2,
-    "friction": 1,
-}
-"""Fields of `Parameters` that a policy may set -> number of actions, in their order; an offset is of both feet."""
 
 OUTPUTS = {"mpc3": tuple(WIDTHS)[:3], "mpc9": tuple(WIDTHS)[:5], "mpc11": tuple(WIDTHS)[:6]}
 """Name of a set of outputs -> the parameters that the policy sets; the others keep their nominal values."""
@@ -64,17 +50,13 @@ class MpcAction(ActionTerm):
         assert tuple(self._asset.joint_names) == description.joint_names
         self._sensor = cast(ContactSensor, env.scene.sensors[cfg.sensor_name])
         self._soles, _ = self._sensor.find_sensors(list(robot.feet), preserve_order=True)
-        facts = MpcRobot.of(robot)
-        self.weight_n = GRAVITY * facts.mass
-        """Of the robot as it is described [N]."""
-        self.controller = Controller(facts, cfg.model, cfg.walk, self.num_envs, self.device)
+        self.controller = Controller(MpcRobot.of(robot), cfg.model, cfg.walk, self.num_envs, self.device)
         self.parameters = Parameters.nominal(cfg.model, cfg.walk, self.num_envs, self.device)
-        columns = [(name, number) for name in cfg.parameters for number in range(WIDTHS[name])]
-        self._raw_actions = torch.zeros(self.num_envs, len(columns), device=self.device)
-        self._processed_actions = torch.zeros_like(self._raw_actions)
-        nominal = [self._flat(getattr(self.parameters, name))[0, number].item() for name, number in columns]
-        self._offset = torch.tensor(nominal, device=self.device)
-        ranges = [getattr(cfg, name) for name, _ in columns]
+        nominal = self.parameters.get(cfg.parameters)
+        self._raw_actions = torch.zeros_like(nominal)
+        self._processed_actions = torch.zeros_like(nominal)
+        self._offset = nominal[0].clone()
+        ranges = [getattr(cfg, name) for name in cfg.parameters for _ in range(WIDTHS[name])]
         self._scale = torch.tensor([each.scale for each in ranges], device=self.device)
         self._low = torch.tensor([each.low for each in ranges], device=self.device)
         self._high = torch.tensor([each.high for each in ranges], device=self.device)
@@ -105,8 +87,7 @@ class MpcAction(ActionTerm):
     @property
     def leg_phase(self) -> torch.Tensor:
         """Phase of each leg in [0, 1), left then right. Shape is (N, 2)."""
-        phase = self.controller.gait.phase
-        return torch.stack([phase, phase + 0.5], dim=1) % 1.0
+        return self.controller.leg_phase
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -149,12 +130,7 @@ class MpcAction(ActionTerm):
 
     def _plan_step(self, state: RobotState, command: torch.Tensor) -> None:
         """Set the controller's parameters and plan; a GPU records this."""
-        start = 0
-        for name in self.cfg.parameters:
-            columns = self._processed_actions[:, start : start + WIDTHS[name]]
-            target = self._flat(getattr(self.parameters, name)).unflatten(1, (-1, WIDTHS[name]))
-            target.copy_(columns.unsqueeze(1))
-            start += WIDTHS[name]
+        self.parameters.set(self.cfg.parameters, self._processed_actions)
         self.controller.plan(state, command, self.parameters)
 
     def _state(self) -> RobotState:
@@ -171,11 +147,6 @@ class MpcAction(ActionTerm):
             joint_vel=data.joint_vel.torch,
             sole_force=forces.torch[:, self._soles, 2],
         )
-
-    @staticmethod
-    def _flat(parameter: torch.Tensor) -> torch.Tensor:
-        """Return a parameter (N, ...) as (N, D)."""
-        return parameter.view(len(parameter), -1)
 
 
 @configclass

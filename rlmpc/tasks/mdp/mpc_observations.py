@@ -4,12 +4,10 @@ from typing import cast
 
 import torch
 from isaaclab.envs import ManagerBasedEnv, ManagerBasedRLEnv
-from isaaclab.utils.math import quat_apply_inverse, yaw_quat
+from isaaclab.utils.math import matrix_from_quat
 
+from rlmpc.mpc.rotations import roll_pitch_yaw
 from rlmpc.tasks.mdp.mpc_action import MpcAction
-
-MOMENT_ARM_M = 0.1
-"""Moments are observed relative to the weight at this distance."""
 
 
 def planned_contacts(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
@@ -25,14 +23,11 @@ def mpc_parameters(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
 def planned_wrench(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
     """Return the planned force and moment of the left and the right sole, heading frame, (N, 12).
 
-    Forces are relative to the robot's weight, moments to its weight at `MOMENT_ARM_M`.
+    Forces are relative to the robot's weight, moments to its weight at 0.1 m.
     """
     action = _action(env, action_name)
-    wrench = action.controller.wrench.unflatten(2, (2, 3))
-    heading = yaw_quat(env.scene[action.cfg.asset_name].data.root_quat_w.torch)
-    turned = quat_apply_inverse(heading[:, None, None].expand(*wrench.shape[:3], 4), wrench)
-    force, moment = turned.unbind(dim=2)
-    return torch.cat([force, moment / MOMENT_ARM_M], dim=2).flatten(1) / action.weight_n
+    root = matrix_from_quat(env.scene[action.cfg.asset_name].data.root_quat_w.torch)
+    return action.controller.relative_wrench(roll_pitch_yaw(root)[:, 2])
 
 
 def mpc_cost(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
