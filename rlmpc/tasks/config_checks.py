@@ -33,7 +33,6 @@ _REQUIRED = (
     "scene.height_scanner.pattern_cfg",
     "observations",
     "actions",
-    "actions.joint_pos",
     "actions.mpc",
     "commands.base_velocity.ranges",
     "commands.base_velocity.limits",
@@ -48,6 +47,7 @@ _REQUIRED = (
 
 _POSITIVE = (
     "action_limit",
+    "upper_body_scale",
     "decimation",
     "episode_length_s",
     "sim.dt",

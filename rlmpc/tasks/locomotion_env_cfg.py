@@ -61,7 +61,9 @@ class LocomotionSceneCfg(InteractiveSceneCfg):
 class ActionsCfg:
     """Position targets of all joints relative to the default pose [rad], then one action for the gait period."""
 
-    joint_pos = mdp.JointPositionActionCfg(asset_name="robot", joint_names=[".*"], use_default_offset=True)
+    joint_pos: mdp.JointPositionActionCfg | None = mdp.JointPositionActionCfg(
+        asset_name="robot", joint_names=[".*"], use_default_offset=True
+    )
     """The scale is set from the robot."""
 
     gait_cycle = mdp.GaitCycleActionCfg(offset_s=0.7, scale_s=0.1)
@@ -195,7 +197,12 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         """Derive the fields of actions that depend on others: yaw joints follow `yaw_action_scale`.
 
         Joints whose own scale was set keep it.
+
+        Raises:
+            ValueError: If nothing moves the joints.
         """
+        if self.actions.joint_pos is None:
+            raise ValueError("env.actions.joint_pos cannot be switched off")
         own, scale = robot.description.action_scale, self.actions.joint_pos.scale
         before, now = self._yaw_action_scale, self.yaw_action_scale
         assert isinstance(scale, dict)

@@ -15,9 +15,12 @@ _ACTION = {"action_name": "mpc"}
 
 @configclass
 class MpcActionsCfg:
-    """Parameters of the predictive controller, which moves all joints."""
+    """Parameters of the predictive controller, which moves all joints; then targets of the upper body, if any."""
 
     mpc = mdp.MpcActionCfg()
+
+    joint_pos: mdp.JointPositionActionCfg | None = None
+    """Derived from `upper_body_scale`."""
 
 
 @configclass
@@ -87,7 +90,13 @@ class BlindMpcEnvCfg(BlindEnvCfg):
     observations: MpcObservationsCfg = MpcObservationsCfg()  # pyright: ignore[reportIncompatibleVariableOverride]
     terminations: MpcTerminationsCfg = MpcTerminationsCfg()
     yaw_action_scale: float | None = None
-    """None: no action is the target of a joint."""
+    """None: no action is the target of a leg's joint."""
+
+    upper_body_scale: float | None = None
+    """Change of the target of each joint that is no leg's by a unit of action [rad]; None: they hold the default pose.
+
+    One more action for each of them, 17 of the G1.
+    """
 
     def __post_init__(self) -> None:
         """Switch off what teaches a gait, and let the observed phase be the controller's."""
@@ -116,9 +125,18 @@ class BlindMpcEnvCfg(BlindEnvCfg):
             ValueError: If no controller can be made of them.
         """
         if self.yaw_action_scale is not None:
-            raise ValueError("yaw_action_scale has no effect: no action of this task is the target of a joint")
+            raise ValueError("yaw_action_scale has no effect: no action of this task is the target of a leg's joint")
         self.actions.mpc.check("env.actions.mpc")
         self.actions.mpc.use_times(self.decimation * self.sim.dt, self.sim.dt)
+        self.actions.joint_pos = None
+        if self.upper_body_scale is not None:
+            legs, names = MpcRobot.of(robot).leg_joints, robot.description.joint_names
+            self.actions.joint_pos = mdp.JointPositionActionCfg(
+                asset_name="robot",
+                joint_names=[name for index, name in enumerate(names) if index not in legs],
+                scale=self.upper_body_scale,
+                use_default_offset=True,
+            )
 
 
 @configclass
