@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.constraints import FootCone, Limits, face, project
-from rlmpc.mpc.curvature import Curvature
+from rlmpc.mpc.curvature import Curvature, is_fused
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.srb import NUM_FEET, Problem, SingleRigidBody
 
@@ -78,17 +78,30 @@ class Admm(nn.Module):
     def forward(self, problem: Problem, start: Iterate) -> Result:
         """Solve for all environments."""
         limits = self.cone.limits(problem)
-        curvature = Curvature(self.model, problem.gains, self.model.effort + self.penalty)
+        relaxed, inputs, multipliers = self._iterated(problem, limits, start)
+        best = self._polished(problem, limits, inputs, relaxed)
+        down = project(self._stepped(problem, best), limits, self.penalty)
+        return Result(best, (best - down).abs().amax((-1, -2)), Iterate(inputs, multipliers))
+
+    def _iterated(self, problem: Problem, limits: Limits, start: Iterate) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the relaxed and the projected inputs and the multipliers after the iterations, (B, N, 12) each."""
+        diagonal = self.model.effort + self.penalty
+        curvature = Curvature(self.model, problem.gains, diagonal)
         inputs, multipliers = start
+        if is_fused(problem.gains):
+            # Only where there is a GPU.
+            from rlmpc.mpc.fused import iterated
+
+            matrices = curvature.scaled, curvature.inverse, diagonal, self.penalty
+            bounds = limits.slopes.flatten(1), limits.ceilings.flatten(2)
+            return iterated(*start, problem.linear, *matrices, *bounds, self.relaxation, self.iterations)
         relaxed = inputs + multipliers
         for _ in range(self.iterations):
             free = curvature.solve(self.penalty * (inputs - multipliers) - problem.linear)
             relaxed = torch.lerp(inputs, free, self.relaxation) + multipliers
             inputs = project(relaxed, limits, self.penalty)
             multipliers = relaxed - inputs
-        best = self._polished(problem, limits, inputs, relaxed)
-        down = project(self._stepped(problem, best), limits, self.penalty)
-        return Result(best, (best - down).abs().amax((-1, -2)), Iterate(inputs, multipliers))
+        return relaxed, inputs, multipliers
 
     def _polished(self, problem: Problem, limits: Limits, inputs: Tensor, relaxed: Tensor) -> Tensor:
         """Return the best of the inputs (B, N, 12) and some Newton steps, the first from the face of `relaxed`."""

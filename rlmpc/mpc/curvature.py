@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 from torch import Tensor
 
 from rlmpc.mpc.srb import SingleRigidBody
+
+MAX_STEPS = 10
+"""Longest horizon whose matrices fit into a block of a GPU."""
+
+
+def is_fused(gains: Tensor) -> bool:
+    """Return whether `rlmpc.mpc.fused` computes with these gains (B, N, 6, 12), instead of torch."""
+    fits = gains.dtype == torch.float32 and gains.shape[1] <= MAX_STEPS
+    return gains.is_cuda and fits and find_spec("triton") is not None
 
 
 class Curvature:
@@ -21,22 +32,31 @@ class Curvature:
     """
 
     def __init__(self, model: SingleRigidBody, gains: Tensor, diagonal: Tensor) -> None:
-        num_steps = gains.shape[1]
         self._diagonal = diagonal
-        self._scaled = gains / diagonal[..., None, :]
-        self._scaled_t = self._scaled.mT.contiguous()
+        self.scaled = gains / diagonal[..., None, :]
+        self._scaled_t = self.scaled.mT.contiguous()
+        self.inverse = self._inverted(model.inverse_curvature, gains)
+
+    def _inverted(self, constant: Tensor, gains: Tensor) -> Tensor:
+        """Return the inverse of S^-1 + G D^-1 G' (B, 6 N, 6 N), given S^-1 (N, 6, N, 6) and G (B, N, 6, 12)."""
+        if is_fused(gains):
+            # Only where there is a GPU.
+            from rlmpc.mpc.fused import inverse_of_inner
+
+            return inverse_of_inner(constant, self.scaled, gains)
+        num_steps = gains.shape[1]
         here = torch.eye(num_steps, dtype=gains.dtype, device=gains.device)
-        block = (self._scaled @ gains.mT)[:, :, :, None] * here[:, None, :, None]
-        inner = (model.inverse_curvature + block).flatten(3, 4).flatten(1, 2)
+        block = (self.scaled @ gains.mT)[:, :, :, None] * here[:, None, :, None]
+        inner = (constant + block).flatten(3, 4).flatten(1, 2)
         # The variant that leaves errors to its caller does not wait for the device.
         root = torch.linalg.cholesky_ex(inner).L
         unit = torch.eye(inner.shape[-1], dtype=gains.dtype, device=gains.device)
         inverse_root = torch.linalg.solve_triangular(root, unit.expand_as(root), upper=False)
-        self._inverse = inverse_root.mT @ inverse_root
+        return inverse_root.mT @ inverse_root
 
     def solve(self, right: Tensor) -> Tensor:
         """Return what the matrix takes to `right` (B, N, 12)."""
-        inner = (self._scaled @ right[..., None]).flatten(1)
+        inner = (self.scaled @ right[..., None]).flatten(1)
         # A row times the symmetric matrix: on the CPU four times as fast as the matrix times a column.
-        inner = (inner[:, None] @ self._inverse).unflatten(-1, (right.shape[1], 6)).squeeze(1)
+        inner = (inner[:, None] @ self.inverse).unflatten(-1, (right.shape[1], 6)).squeeze(1)
         return right / self._diagonal - (self._scaled_t @ inner[..., None]).squeeze(-1)

@@ -27,6 +27,28 @@ def configure(**overrides: Any) -> Any:
     return env_config(TASK, overrides)
 
 
+def test_the_policy_may_also_move_the_upper_body() -> None:
+    """Before there is another environment."""
+    from rlmpc.envs.isaaclab.env import IsaacLabEnv
+    from rlmpc.sim2sim.walker import check_served
+
+    env = IsaacLabEnv(configure(upper_body_scale=0.5), 2, CPU, seed=1)
+    env.reset()
+    elbow = env.unwrapped.scene["robot"].joint_names.index("left_elbow_joint")
+    mpc, joint_pos = env.contract.actions
+    action = torch.zeros(2, env.num_actions)
+    action[1, mpc["dim"] + joint_pos["joints"].index("left_elbow_joint")] = 1.0
+    for _ in range(25):
+        env.step(action)
+    still, moved = env.unwrapped.scene["robot"].data.joint_pos.torch[:, elbow]
+    contract = env.contract
+    env.close()
+    assert (mpc["dim"], joint_pos["dim"]) == (3, 17)
+    assert not any("hip" in name or "knee" in name or "ankle" in name for name in joint_pos["joints"])
+    assert moved - still == pytest.approx(0.5, abs=0.1)
+    check_served(contract, ["policy"])
+
+
 @pytest.fixture(scope="module")
 def env():
     from rlmpc.envs.isaaclab.env import IsaacLabEnv
@@ -247,27 +269,6 @@ def test_solves_that_are_not_accepted_several_times_in_a_row_are_a_fault(env, te
 def test_what_no_controller_can_be_made_of_is_refused(biped, overrides: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         configure(**overrides)
-
-
-def test_the_policy_may_also_move_the_upper_body() -> None:
-    from rlmpc.envs.isaaclab.env import IsaacLabEnv
-    from rlmpc.sim2sim.walker import check_served
-
-    env = IsaacLabEnv(configure(upper_body_scale=0.5), 2, CPU, seed=1)
-    env.reset()
-    elbow = env.unwrapped.scene["robot"].joint_names.index("left_elbow_joint")
-    mpc, joint_pos = env.contract.actions
-    action = torch.zeros(2, env.num_actions)
-    action[1, mpc["dim"] + joint_pos["joints"].index("left_elbow_joint")] = 1.0
-    for _ in range(25):
-        env.step(action)
-    still, moved = env.unwrapped.scene["robot"].data.joint_pos.torch[:, elbow]
-    contract = env.contract
-    env.close()
-    assert (mpc["dim"], joint_pos["dim"]) == (3, 17)
-    assert not any("hip" in name or "knee" in name or "ankle" in name for name in joint_pos["joints"])
-    assert moved - still == pytest.approx(0.5, abs=0.1)
-    check_served(contract, ["policy"])
 
 
 def test_a_horizon_and_times_reach_the_controller() -> None:
