@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.robot import NUM_LEG_JOINTS, MpcRobot
-from rlmpc.mpc.rotations import cross, rotate
+from rlmpc.mpc.rotations import cross, product, rotate
 from rlmpc.mpc.srb import GRAVITY
 from rlmpc.mpc.state import RobotState
 
@@ -76,7 +76,7 @@ class Legs(nn.Module):
             state.link_ang_vel[:, self.links],
         )
         com_arm, axis = rotate(rot, self.com), rotate(rot, self.axis)
-        inertia = rot @ self.link_inertia @ rot.mT
+        inertia = product(product(rot, self.link_inertia), rot.mT)
         joint_vel = state.joint_vel[:, self.joints]
         sole_rot = rot[:, :, -1]
         sole_arm = rotate(sole_rot, self.sole)
@@ -121,7 +121,7 @@ class Legs(nn.Module):
 
     def _inertia(self, linear: Tensor, angular: Tensor, inertia: Tensor) -> Tensor:
         """Return the joint-space inertia of the legs (B, 2, 6, 6); `linear`, `angular`: (B, 2, link, joint, 3)."""
-        momentum = torch.cat((linear * self.mass[..., None, None], angular @ inertia), -1)
+        momentum = torch.cat((linear * self.mass[..., None, None], product(angular, inertia)), -1)
         velocity = torch.cat((linear, angular), -1)
         return momentum.transpose(2, 3).flatten(3) @ velocity.transpose(2, 3).flatten(3).mT + self.rotors
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.legs import LegState
-from rlmpc.mpc.rotations import roll_pitch_yaw, rotate, rotation_vector, shortened, wrapped, yaw_matrix
+from rlmpc.mpc.rotations import product, roll_pitch_yaw, rotate, rotation_vector, shortened, wrapped, yaw_matrix
 from rlmpc.mpc.walk_settings import WalkSettings
 
 _DAMPING = 1.0e-4
@@ -104,7 +104,7 @@ class Swing(nn.Module):
 
     def torques(self, path: FootPath, legs: LegState) -> Tensor:
         """Return the torques [N m] (B, 2, 6) by which the legs follow the path, by their own inertia."""
-        turn = yaw_matrix(path.yaw) @ legs.sole_rot.mT
+        turn = product(yaw_matrix(path.yaw), legs.sole_rot.mT)
         error = torch.cat((path.pos - legs.sole_pos, rotation_vector(turn)), -1)
         stiffness = self.walk.swing_stiffness
         acc = path.acc + stiffness**2 * error + 2.0 * stiffness * (path.twist - legs.sole_twist)
@@ -131,7 +131,7 @@ def inverse_of_positive(matrix: Tensor) -> Tensor:
     for k in range(matrix.shape[-1]):
         column, row = inverse[..., :, k : k + 1], inverse[..., k : k + 1, :]
         pivot = inverse[..., k : k + 1, k : k + 1]
-        swept = inverse - column @ row / pivot
+        swept = inverse - column * row / pivot
         swept[..., :, k : k + 1] = -column / pivot
         swept[..., k : k + 1, :] = row / pivot
         swept[..., k : k + 1, k : k + 1] = 1.0 / pivot
