@@ -8,9 +8,10 @@
   the bounds of `BOUNDS` and those that the other solver `failed` on; and its milliseconds for one problem;
 - `iterations`: the same against the first of the other solvers, for numbers of iterations with and without Newton
   steps; with `figure=PATH`, also drawn;
-- `num_envs`: milliseconds of one solve of so many problems at once.
+- `num_envs`: milliseconds of one solve of so many problems at once; on a GPU also of one that is recorded as a graph.
 
-Compare only times that one command has measured.
+Without the other solvers (`against=[]`), times alone are measured, and their packages need not be there. Compare only
+times that one command has measured.
 """
 
 from __future__ import annotations
@@ -23,18 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-import qpsolvers
 import torch
-from scipy.sparse import csc_matrix
 
 from benchmarks.harness import Clock, device_name, print_line, settings, settings_among, spread
 from benchmarks.mpc_problems import G1, Dense, Problems, dense, random_problems, recorded_problems
 from rlmpc.config.setting import check_settings, setting
+from rlmpc.graphs import WARM_UPS, Replayed, uses_graphs
 from rlmpc.mpc.predictive import Predictive
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.srb import GRAVITY, MOMENT_ARM_M
@@ -74,7 +70,7 @@ def main(arguments: list[str]) -> None:
     check_settings(config)
     torch.set_num_threads(1)
     curves = {}
-    for kind in config.problems:
+    for kind in config.problems if config.against else []:
         problems = (
             random_problems(config.num, config.seed, mpc) if kind == "random" else recorded_problems(config.num, mpc)
         )
@@ -85,11 +81,11 @@ def main(arguments: list[str]) -> None:
             best[name], seconds = reference_solutions(written, name)
             line = {"problems": kind, "against": name, "num": len(written)}
             print_line(line | errors(found, best[name], written) | {"other_ms": 1e3 * seconds / len(written)})
-        if config.against and config.compared:
+        if config.compared:
             curves[kind] = sweep(problems, mpc, config, best[config.against[0]], written)
             for line in curves[kind]:
                 print_line({"problems": kind} | line)
-    if config.figure:
+    if config.figure and curves:
         draw(curves, config.figure)
     for num_envs in config.num_envs:
         print_line({"num_envs": num_envs, "device": device_name(config.device)} | times(num_envs, mpc, config))
@@ -109,6 +105,10 @@ def reference_solutions(written: list[Dense], name: str) -> tuple[np.ndarray, fl
 
     It gets the problem in the controller's units, with a mean curvature of 1: in others some do not converge.
     """
+    # Not everywhere: times need neither.
+    import qpsolvers
+    from scipy.sparse import csc_matrix
+
     weight = G1.mass * GRAVITY
     found, seconds = [], 0.0
     for problem in written:
@@ -160,19 +160,30 @@ def sweep(
 
 
 def times(num_envs: int, mpc: MpcSettings, config: Arguments) -> dict[str, float]:
-    """Return the milliseconds of one solve of so many environments."""
+    """Return the milliseconds of one solve of so many environments, on a GPU also as a recorded graph."""
     predictive = Predictive(G1, mpc, num_envs, config.device)
     problems = [tensor.to(config.device) for tensor in random_problems(num_envs, config.seed, mpc)]
-    clock, taken = Clock(config.device), []
-    for _ in range(config.repeats + 3):
-        clock.restart()
-        predictive.solve(*problems)
-        taken.append(1e3 * clock.pause())
-    return spread("solve_ms", taken[3:])
+    ways = {"solve_ms": predictive.solve}
+    if uses_graphs(torch.device(config.device)):
+        ways["recorded_ms"] = Replayed(predictive.solve, torch.device(config.device))
+    clock, line = Clock(config.device), {}
+    for name, solve in ways.items():
+        taken = []
+        for _ in range(WARM_UPS + 1 + config.repeats):
+            clock.restart()
+            solve(*problems)
+            taken.append(1e3 * clock.pause())
+        line |= spread(name, taken[WARM_UPS + 1 :])
+    return line
 
 
 def draw(curves: dict[str, list[dict[str, Any]]], path: str) -> None:
     """Draw the errors against iterations into a file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(len(curves), 2, figsize=(9, 3.2 * len(curves)), constrained_layout=True, squeeze=False)
     for row, (kind, lines) in zip(axes, curves.items(), strict=True):
         for axis, name in zip(row, ("gap", "wrench"), strict=True):

@@ -47,6 +47,8 @@ class PlayCfg:
     """Their levels; null takes the easiest, the middle and the hardest."""
     command: list[float] | None = setting(None, needs="ckpt")
     """vx, vy [m/s] and yaw rate [rad/s]; null takes seven: forward at 0.3 to 1.0 m/s, sideways, turning, standing."""
+    disturbed: bool = setting(False, needs="ckpt", excludes="backend")
+    """Whether observations are as noisy as in training, and robots are pushed as there."""
     episodes: int | None = setting(None, least=1, largest=10_000, needs="ckpt")
     """Episodes of each ground, level and command; null takes 1 on the CPU and 32 on a GPU."""
     metrics: list[str] | None = setting(None, needs="ckpt")

@@ -22,7 +22,11 @@ SET_ABOVE = {"scene.num_envs": "num_envs", "sim.device": "device", "seed": "seed
 
 
 def env_config(
-    task: TaskCfg, overrides: Mapping[str, Any], play: Mapping[str, Any] | None = None, source: Path | None = None
+    task: TaskCfg,
+    overrides: Mapping[str, Any],
+    play: Mapping[str, Any] | None = None,
+    source: Path | None = None,
+    disturbed: bool = False,
 ) -> Any:
     """Return the environment's config object with `env.*` overrides applied and checked; starts nothing.
 
@@ -32,6 +36,7 @@ def env_config(
         play: overrides on top of play mode (no noise, pushes or curricula, all commands), which is applied after
             `overrides`. None stays in training mode.
         source: the file that holds `overrides`, for messages; None if the user gave them.
+        disturbed: whether play mode keeps noise and pushes.
 
         Raises:
             UserError: if a path does not exist, a value does not fit, or a field is derived from others.
@@ -44,7 +49,7 @@ def env_config(
             raise
         raise UserError(f"'{source}' holds something else than expected: {error}") from error
     if play is not None:
-        cfg.play_mode()
+        cfg.play_mode(disturbed)
         # Only the overrides of play mode are checked below: it may have changed what training set.
         given = _override(cfg, play)
     for path, value in given.items():

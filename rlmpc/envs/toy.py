@@ -55,9 +55,10 @@ class ToyEnvCfg:
         """Return whether a changed setting acts in episodes that go on; others are drawn when the points are made."""
         return path not in ("gain_range", "drag_range", "max_wind", "num_levels", "history")
 
-    def play_mode(self) -> None:
-        """Switch from training to play mode: no noise."""
-        self.position_noise = 0.0
+    def play_mode(self, disturbed: bool = False) -> None:
+        """Switch from training to play mode: no noise, unless it is to be disturbed."""
+        if not disturbed:
+            self.position_noise = 0.0
 
     def finalize(self) -> None:
         """Refuse numbers from which no environment can be made.

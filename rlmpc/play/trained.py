@@ -65,7 +65,7 @@ def _play(cfg: PlayCfg, checkpoint: Checkpoint, folder: Path, console: Console) 
 
 def _play_config(cfg: PlayCfg, checkpoint: Checkpoint) -> Any:
     """Return the environment's config in play mode, with episodes of `steps` control steps if that is given."""
-    env_cfg = env_config(cfg.task, checkpoint.config["env"], cfg.env, checkpoint.path)
+    env_cfg = env_config(cfg.task, checkpoint.config["env"], cfg.env, checkpoint.path, cfg.disturbed)
     if cfg.steps is not None:
         env_cfg.episode_length_s = cfg.steps * Contract.from_dict(checkpoint.hyperparameters["contract"]).control_dt
     return env_cfg

@@ -77,8 +77,8 @@ class CommandsCfg:
         rel_heading_envs=0.7,
         heading_control_stiffness=0.5,
         rel_forward_envs=0.3,
-        rel_sideways_envs=0.05,
-        rel_turning_envs=0.05,
+        rel_sideways_envs=0.08,
+        rel_turning_envs=0.1,
         rel_standing_envs=0.08,
         resampling_time_range=(6.0, 12.0),
         ranges=mdp.WideningVelocityCommandCfg.Ranges(
@@ -115,8 +115,8 @@ class CurriculumCfg:
             "fall_termination": "bad_orientation",
             "min_speed": 0.2,
             "min_distance": 2.0,
-            "up_share": 0.6,
-            "down_share": 0.3,
+            "up_share": 0.8,
+            "down_share": 0.5,
         },
     )
     penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(
@@ -253,10 +253,19 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
             return ".ranges." not in path
         return section in ("rewards", "terminations", "curriculum", "observations", "episode_length_s")
 
-    def play_mode(self) -> None:
-        """Switch to play mode: no noise, pushes, pace at the start or curricula, all commands and levels, 50 robots."""
+    def play_mode(self, disturbed: bool = False) -> None:
+        """Switch to play mode: no noise, pushes, pace at the start or curricula, all commands and levels, 50 robots.
+
+        Noise and pushes stay if it is to be `disturbed`.
+        """
+        groups = [group for group in vars(self.observations).values() if group is not None]
+        noisy = [group for group in groups if group.enable_corruption]
         super().play_mode()
-        self.events.push = None
+        if disturbed:
+            for group in noisy:
+                group.enable_corruption = True
+        else:
+            self.events.push = None
         if "forward_velocity" in self.events.reset_root.params:
             self.events.reset_root.params["forward_velocity"] = (0.0, 0.0)
         self.curriculum = CurriculumCfg(terrain_levels=None, penalty_scale=None, command_ranges=None)

@@ -114,7 +114,15 @@ class PrivilegedTermsCfg(ObservationGroupCfg):
 
 @configclass
 class PrivilegedCfg(SensedTermsCfg, PrivilegedTermsCfg):
-    """Everything, without noise: the privileged terms, then the sensed ones. 849 values."""
+    """Everything, without noise: the privileged terms, then the sensed ones, of this moment alone. 171 values.
+
+    Frames of before say what the true velocity and the contacts say already, and are most of what an update reads.
+    `history_length=None` gives every term its own number of frames, 849 values.
+    """
+
+    def __post_init__(self) -> None:
+        """Leave out the frames of before."""
+        self.history_length = 0
 
 
 @configclass

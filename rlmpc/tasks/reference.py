@@ -3,8 +3,6 @@
 `task=blind_rl_reference` and `task=phase_1_scan_rl_reference` train with them; `docs/tasks.md` compares.
 """
 
-import math
-
 from isaaclab.utils import configclass
 
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
@@ -14,13 +12,12 @@ from rlmpc.tasks.phase_1_scan_rl.env_cfg import ScanEnvCfg
 
 _LEVELS = {"min_speed": 0.5, "up_share": 0.0, "down_share": 0.0}
 _RANGES = {"lin_vel_reward": "track_lin_vel_xy", "threshold": 0.8, "by_own_length": False}
-_TRACKING_STD = math.sqrt(0.25)
-"""Width of both tracking kernels [m/s, rad/s]."""
 
 
 def use_reference_numbers(cfg: LocomotionEnvCfg) -> None:
-    """Give a task the reference's rewards, commands, gait, pushes and curricula."""
+    """Give a task the reference's rewards, observations, commands, gait, pushes and curricula."""
     _use_rewards(cfg)
+    cfg.observations.teacher.history_length = cfg.observations.critic.history_length = None
     command = cfg.commands.base_velocity
     command.heading_command = False
     command.rel_forward_envs = command.rel_sideways_envs = command.rel_turning_envs = 0.0
@@ -48,8 +45,7 @@ def _use_rewards(cfg: LocomotionEnvCfg) -> None:
     rewards = cfg.rewards
     rewards.velocity_along_command = rewards.swing_clearance = None
     rewards.track_lin_vel_xy.weight = 3.0
-    for name in ("track_lin_vel_xy", "track_ang_vel_z"):
-        getattr(rewards, name).params["std"] = _TRACKING_STD
+    rewards.track_ang_vel_z.params["averaged"] = False
     rewards.gait_period.params["period_s"] = 0.5
 
 

@@ -1,6 +1,5 @@
 """Rewards of the locomotion tasks. A term's contribution to a step is weight x value x step time (0.02 s)."""
 
-import math
 from dataclasses import MISSING
 
 from isaaclab.managers import RewardTermCfg
@@ -22,7 +21,7 @@ class RewardsCfg:
     alive = RewardTermCfg(func=mdp.is_alive, weight=0.15)
     velocity_along_command: RewardTermCfg | None = RewardTermCfg(
         func=mdp.velocity_along_command,
-        weight=3.0,
+        weight=6.0,
         params={"command_name": "base_velocity", "min_speed": 0.1, "stand_speed": 0.3},  # m/s
     )
     track_lin_vel_xy = RewardTermCfg(
@@ -31,10 +30,9 @@ class RewardsCfg:
         params={"command_name": "base_velocity", "std": 0.5},  # m/s
     )
     track_ang_vel_z = RewardTermCfg(
-        func=mdp.track_ang_vel_z_world_exp,
+        func=mdp.track_yaw_rate_exp,
         weight=2.5,
-        # A narrower kernel cannot be earned while the policy explores.
-        params={"command_name": "base_velocity", "std": math.sqrt(0.5)},  # rad/s
+        params={"command_name": "base_velocity", "std": 0.5, "averaged": True},  # rad/s
     )
 
     ang_vel_xy = RewardTermCfg(func=mdp.ang_vel_xy_l2, weight=-0.05)

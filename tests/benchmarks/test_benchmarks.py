@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -37,7 +39,7 @@ def test_all_benchmarks_are_started_here():
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
 def test_distill_update_compares_both_sides_on_the_same_rollout(command, memory):
-    sizes = ["num_envs=16", "num_steps=4", "gradient_length=2", "num_minibatches=2", "repeats=1"]
+    sizes = ["num_envs=16", "num_steps=4", "gradient_length=2", "num_minibatches=2", "repeats=1", "warm_up=2"]
     code, out, err = command(distill_update.main, "device=cpu", f"memory={memory}", *sizes)
     assert code == 0, err
     arguments, rsl_rl, ours, ratios = lines(out)
@@ -122,6 +124,16 @@ def test_mpc_solver_compares_draws_and_times(command, tmp_path):
     assert [(line["newton_steps"], line["iterations"]) for line in curve] == [(0, 5), (0, 10), (3, 5), (3, 10)]
     assert time["solve_ms"] > 0.0
     assert (tmp_path / "error.png").exists()
+
+
+def test_mpc_solver_times_without_the_other_solvers_where_these_are_not_installed(command, monkeypatch):
+    for name in ("qpsolvers", "scipy.sparse", "matplotlib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, mpc_solver.__name__)
+    alone = importlib.import_module(mpc_solver.__name__)
+    code, out, err = command(alone.main, "against=[]", "num_envs=[1,2]", "repeats=1", "iterations=2")
+    assert code == 0, err
+    assert [line["num_envs"] for line in lines(out) if line["solve_ms"] > 0.0] == [1, 2]
 
 
 def test_mpc_solver_refuses_a_solver_that_it_does_not_know(command):

@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from rlmpc.errors import UserError
+from rlmpc.graphs import WARM_UPS, Replayed
 from rlmpc.mpc.controller import Controller
+from rlmpc.mpc.parameters import Parameters
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.state import RobotState
 from rlmpc.mpc.walk_settings import WalkSettings
+from rlmpc.networks.tree import tree_map
 from rlmpc.robots.g1.config import G1
 from tests.mpc.robots import Walk
+from tests.recorded import RecordedOnCpu
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,47 @@ def test_a_saved_state_goes_on_to_the_bit(walked):
         assert torch.equal(walked.step(), other.step())
     for name, value in walked.controller.state_dict().items():
         assert torch.equal(value, other.controller.state_dict()[name]), name
+
+
+def test_recorded_plans_and_torques_are_the_same_to_the_bit():
+    """From the start over the first step, and without a read by the host."""
+    plain, recorded = (Walk(2, (0.3, 0.0, 0.1), seed=5) for _ in range(2))
+    controller = recorded.controller
+    plan, torques = (RecordedOnCpu(function, torch.device("cpu")) for function in (controller.plan, controller.torques))
+    for _ in range(30):
+        efforts = plain.step()
+        plan(recorded.robots.state(), recorded.command, recorded.parameters)
+        for wanted in efforts:
+            given = torques(recorded.robots.state())
+            assert torch.equal(given, wanted)
+            recorded.robots.step(given)
+    assert plan.num_replays == 30 - WARM_UPS - 1
+    assert controller.gait.is_swinging.any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_records_the_efforts_that_the_cpu_finds():
+    """Also for many robots at once, each as if it were alone."""
+    walk, copies, gpu = Walk(2, (0.3, 0.0, 0.1), seed=5), 50, torch.device("cuda")
+    controller = Controller(walk.robots.facts, MpcSettings(), WalkSettings(), 2 * copies, gpu)
+    parameters = Parameters.nominal(MpcSettings(), WalkSettings(), 2 * copies, gpu)
+    plan, torques = Replayed(controller.plan, gpu), Replayed(controller.torques, gpu)
+
+    def many(values: torch.Tensor) -> torch.Tensor:
+        return values.repeat(copies, *[1] * (values.dim() - 1)).to(gpu)
+
+    controller.reset(torch.ones(2 * copies, dtype=torch.bool, device=gpu), tree_map(many, walk.robots.state()))
+    for _ in range(30):
+        state = walk.robots.state()
+        walk.controller.plan(state, walk.command, walk.parameters)
+        plan(tree_map(many, state), many(walk.command), parameters)
+        for _ in range(4):
+            state = walk.robots.state()
+            efforts = walk.controller.torques(state)
+            given = torques(tree_map(many, state)).cpu()
+            torch.testing.assert_close(given, efforts.repeat(copies, 1), rtol=0.0, atol=1.0)
+            walk.robots.step(efforts)
+    assert walk.controller.gait.is_swinging.any()
 
 
 def test_a_broken_robot_that_is_reset_stands_as_a_new_one_and_the_other_walks_on(walked):

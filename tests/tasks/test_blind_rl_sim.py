@@ -90,7 +90,7 @@ def test_groups_have_the_documented_terms_sizes_and_order(obs) -> None:
     assert list(sizes["critic"].items()) == list((PRIVILEGED | SENSED).items())
     assert list(sizes["teacher"].items()) == list(sizes["critic"].items())
     assert sum(sizes["policy"].values()) == 779
-    assert sum(sizes["teacher"].values()) == 849
+    assert sum(sizes["teacher"].values()) == 171
 
 
 def test_only_the_policy_group_is_noisy(obs) -> None:

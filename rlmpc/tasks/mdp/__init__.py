@@ -6,7 +6,6 @@
 from isaaclab.envs.mdp import *
 from isaaclab_tasks.core.velocity.mdp import (
     feet_slide,
-    track_ang_vel_z_world_exp,
     track_lin_vel_xy_yaw_frame_exp,
 )
 
@@ -42,6 +41,7 @@ from rlmpc.tasks.mdp.rewards import (
     joint_power,
     joint_torques_mean_l2,
     swing_clearance,
+    track_yaw_rate_exp,
     velocity_along_command,
 )
 from rlmpc.tasks.mdp.terminations import left_tile, non_finite_state

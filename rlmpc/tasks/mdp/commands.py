@@ -69,7 +69,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_metrics()
         data = self.robot.data
-        motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch)
+        motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
         self.progress.add(self.vel_command_b[:, :2], *motion, dt, self.cfg.averaging_time_s)
         self.time_left -= dt
         self._resample(self.time_left <= 0.0)

@@ -54,6 +54,23 @@ def velocity_along_command(
     return torch.where(speed > min_speed, walking, standing)
 
 
+def track_yaw_rate_exp(env: ManagerBasedRLEnv, command_name: str, std: float, averaged: bool = True) -> torch.Tensor:
+    """Return exp(-(commanded - measured yaw rate)^2 / std^2).
+
+    A walking body twists with every step, and one that explores twists more, so the yaw rate of an instant hardly tells
+    who turns.
+
+    Args:
+        env: The environment.
+        command_name: Name of the velocity command, whose `Progress` has the average.
+        std: Width of the kernel [rad/s].
+        averaged: Whether the average yaw rate is measured, instead of that of the instant.
+    """
+    term = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
+    measured = term.progress.yaw_rate if averaged else term.robot.data.root_ang_vel_w.torch[:, 2]
+    return torch.exp(-(term.command[:, 2] - measured).square() / std**2)
+
+
 def swing_clearance(
     env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg, sole_offset: float, height: float
 ) -> torch.Tensor:

@@ -98,7 +98,7 @@ def test_errors_are_those_of_the_tracking_rewards(env):
     measured = env.measure()
     reward = mdp.track_lin_vel_xy_yaw_frame_exp(env.unwrapped, std=1.0, command_name="base_velocity")
     torch.testing.assert_close(torch.exp(-(measured.error[:, :2] ** 2).sum(dim=1)), reward)
-    reward = mdp.track_ang_vel_z_world_exp(env.unwrapped, std=1.0, command_name="base_velocity")
+    reward = mdp.track_yaw_rate_exp(env.unwrapped, "base_velocity", std=1.0, averaged=False)
     torch.testing.assert_close(torch.exp(-(measured.error[:, 2] ** 2)), reward)
     data = env.unwrapped.scene["robot"].data
     torch.testing.assert_close(measured.velocity[:, :2].norm(dim=1), data.root_lin_vel_w.torch[:, :2].norm(dim=1))

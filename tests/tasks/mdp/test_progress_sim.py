@@ -19,11 +19,11 @@ def progress():
     return Progress(3, "cpu")
 
 
-def walk(progress, velocity, command, steps: int, quat=UPRIGHT) -> None:
-    """Walks all robots with one velocity (vx, vy) in the world under one command."""
-    lin_vel = torch.tensor([[*velocity, 0.0]]).expand(3, 3)
+def walk(progress, velocity, command, steps: int, quat=UPRIGHT, yaw_rate: float = 0.0) -> None:
+    """Walks all robots with one velocity (vx, vy) in the world and one yaw rate under one command."""
+    motion = (quat.expand(3, 4), torch.tensor([[*velocity, 0.0]]).expand(3, 3), torch.tensor([[9.0, 9.0, yaw_rate]]))
     for _ in range(steps):
-        progress.add(torch.tensor([command]).expand(3, 2), quat.expand(3, 4), lin_vel, DT, TIME_CONSTANT_S)
+        progress.add(torch.tensor([command]).expand(3, 2), *motion, DT, TIME_CONSTANT_S)
 
 
 def test_who_walks_at_half_the_command_has_followed_half(progress) -> None:
@@ -49,8 +49,9 @@ def test_velocities_are_told_in_the_frame_that_turns_with_the_robot(progress) ->
 
 
 def test_the_average_has_come_to_two_thirds_after_its_time_constant(progress) -> None:
-    walk(progress, (1.0, 0.0), (1.0, 0.0), steps=round(TIME_CONSTANT_S / DT))
+    walk(progress, (1.0, 0.0), (1.0, 0.0), steps=round(TIME_CONSTANT_S / DT), yaw_rate=0.5)
     assert progress.velocity[0, 0] == pytest.approx(1.0 - math.exp(-1.0), abs=0.02)
+    assert progress.yaw_rate.tolist() == pytest.approx([0.5 * progress.velocity[0, 0].item()] * 3)
 
 
 def test_who_is_not_to_walk_has_followed_all_of_it(progress) -> None:
@@ -60,11 +61,12 @@ def test_who_is_not_to_walk_has_followed_all_of_it(progress) -> None:
 
 
 def test_episodes_begin_anew_for_a_mask(progress) -> None:
-    walk(progress, (0.5, 0.0), (0.5, 0.0), steps=50)
+    walk(progress, (0.5, 0.0), (0.5, 0.0), steps=50, yaw_rate=0.5)
     progress.begin(torch.tensor([True, False, False]))
     assert progress.commanded_m.tolist() == [0.0, *progress.commanded_m[1:].tolist()]
     assert (progress.commanded_m[1:] > 0.0).all() and (progress.velocity[1:, 0] > 0.0).all()
     assert progress.velocity[0].tolist() == [0.0, 0.0] and progress.followed_m[0] == 0.0
+    assert progress.yaw_rate[0] == 0.0 and (progress.yaw_rate[1:] > 0.0).all()
 
 
 def test_a_broken_state_is_forgotten_with_its_episode(progress) -> None:

@@ -1,5 +1,6 @@
 """Rewards by hand. Needs Isaac Lab but starts no simulation."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,21 @@ def test_velocity_along_the_command_equals_values_by_hand(velocity, command, exp
     )
     env = SimpleNamespace(command_manager=SimpleNamespace(get_term=lambda name: term))
     reward = mdp.velocity_along_command(env, "base_velocity", min_speed=0.1, stand_speed=0.3)
+    assert reward.tolist() == pytest.approx([expected], abs=1e-6)
+
+
+@pytest.mark.parametrize(("averaged", "expected"), [(True, 1.0), (False, math.exp(-1.0))])
+def test_a_twisting_body_turns_as_fast_as_it_does_on_average(averaged: bool, expected: float) -> None:
+    from rlmpc.tasks import mdp
+
+    data = SimpleNamespace(root_ang_vel_w=SimpleNamespace(torch=torch.tensor([[7.0, 7.0, 1.2]])))
+    term = SimpleNamespace(
+        progress=SimpleNamespace(yaw_rate=torch.tensor([0.7])),
+        command=torch.tensor([[0.5, 0.0, 0.7]]),
+        robot=SimpleNamespace(data=data),
+    )
+    env = SimpleNamespace(command_manager=SimpleNamespace(get_term=lambda name: term))
+    reward = mdp.track_yaw_rate_exp(env, "base_velocity", std=0.5, averaged=averaged)
     assert reward.tolist() == pytest.approx([expected], abs=1e-6)
 
 
