@@ -30,7 +30,9 @@ class StopBetweenIterations(Callback):
         self._signals.defer()
         if trainer.world_size > 1 and trainer.strategy.root_device.type == "cuda":
             # GPUs would answer only after all that they still have to do.
-            self._hosts = torch.distributed.new_group(backend="gloo")
+            hosts = torch.distributed.new_group(backend="gloo")
+            assert isinstance(hosts, torch.distributed.ProcessGroup)
+            self._hosts = hosts
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop all ranks if one of them was signalled."""
