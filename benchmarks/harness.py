@@ -105,11 +105,18 @@ class UpdateTimes(L.Callback):
     Args:
         clock: runs during updates only; may be paused within one.
         after_step: called after every step of the optimizer, outside of what a GPU records.
+        before_update: called before the clock of an update starts.
     """
 
-    def __init__(self, clock: Clock, after_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        after_step: Callable[[], None] = lambda: None,
+        before_update: Callable[[], None] = lambda: None,
+    ) -> None:
         self.clock = clock
         self.after_step = after_step
+        self.before_update = before_update
         self.seconds: list[float] = []
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -125,6 +132,7 @@ class UpdateTimes(L.Callback):
 
     def on_train_batch_start(self, *_: Any) -> None:
         """Start the clock: the rollout is complete."""
+        self.before_update()
         self.clock.restart()
 
     def on_train_batch_end(self, *_: Any) -> None:

@@ -3,8 +3,12 @@
 `python benchmarks/learning.py task=blind_rl seeds=[1,2,3] iterations=500 folder=curves` takes the arguments of
 `train.py` besides its own, `Arguments`. Every side and seed runs in a process of its own, one after another (with
 `gpus=2`, two at a time), and writes `<side>_seed<seed>.csv`: mean return of the episodes that ended in an iteration,
-and mean level. A run whose file is complete is not repeated, so a command that was cut off is given again as it was.
-Then `curves.png` shows mean, lowest and highest over the seeds, and a line of JSON for each side its end.
+and mean level. It ends after `iterations` or `seconds`, whichever is first. A run whose file is complete is not
+repeated, so a command that was cut off is given again as it was. Then `curves.png` shows mean, lowest and highest over
+the seeds, and a line of JSON for each side its end.
+
+`python benchmarks/learning.py draw=[curves_a,curves_b] folder=curves` runs nothing, and draws what is in several
+folders: runs that differ in more than the seed by what they differ in.
 
 Time is that of whole iterations, without the start of the simulator.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -49,6 +54,8 @@ from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.run.command import run_command
 
 COLUMNS = ("iteration", "env_steps", "wall_s", "return", "level")
+RECORD = "arguments.json"
+"""File beside the curves with the arguments of `train.py`."""
 LAST = 10
 """Iterations at the end of which the result is the mean."""
 
@@ -61,7 +68,11 @@ class Arguments:
     """Any of `benchmarks.sides.LEARNERS`, with or without settings of its own."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     iterations: int = setting(300, least=1)
+    seconds: float = setting(0.0, least=0)
+    """Time after which a run ends with the iteration; 0: it has all its iterations."""
     folder: str = "curves"
+    draw: list[str] = field(default_factory=list)
+    """Folders of an earlier command, to be drawn together; nothing is run."""
     gpus: int = setting(1, least=1)
     """Runs at the same time, each on a GPU of its own."""
 
@@ -93,8 +104,8 @@ class Episodes:
         return total / count if count else float("nan")
 
 
-def learn(side: Side, seed: int, iterations: int, target: Path) -> None:
-    """Train a side and write its curve row by row."""
+def learn(side: Side, seed: int, iterations: int, seconds: float, target: Path) -> None:
+    """Train a side for so many iterations or seconds (0: for all iterations), and write its curve row by row."""
     quiet_lightning()
     cfg = side.cfg
     cfg.seed = seed
@@ -109,13 +120,15 @@ def learn(side: Side, seed: int, iterations: int, target: Path) -> None:
         rows.writerow(COLUMNS)
         done, start = 0, time.perf_counter()
 
-        def watch(moments: Sequence[Moment], learner: OnPolicyLearner | None) -> None:
+        def watch(moments: Sequence[Moment], learner: OnPolicyLearner | None) -> bool:
             nonlocal done
             done += 1
-            mean_return = episodes[0].pop_mean() if learner is None else learner.numbers["episode/return"]
+            # There is none in an iteration in which no episode ends.
+            mean_return = episodes[0].pop_mean() if learner is None else learner.numbers.get("episode/return", math.nan)
             wall_s = time.perf_counter() - start
             rows.writerow([done, done * num_envs * cfg.agent.num_steps, wall_s, mean_return, mean_level(env)])
             file.flush()
+            return wall_s >= seconds > 0.0
 
         train_side(side, env, iterations, Path(folder) / "run", watch, lambda env: episodes.append(Episodes(env)))
     env.close()
@@ -176,13 +189,13 @@ def check_folder(folder: Path, arguments: list[str]) -> None:
         UserError: if it does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    record = folder / "arguments.json"
+    record = folder / RECORD
     if record.exists() and json.loads(record.read_text()) != sorted(arguments):
         raise UserError(f"'{folder}' holds curves of other settings: {' '.join(json.loads(record.read_text()))}")
     record.write_text(json.dumps(sorted(arguments)))
 
 
-def run_all(runs: list[tuple[Side, int, Path]], iterations: int, gpus: int) -> None:
+def run_all(runs: list[tuple[Side, int, Path]], own: Arguments) -> None:
     """Make these runs of (side, seed, file), each in a fresh process: one can hold a single simulation only."""
     with ExitStack() as stack:
         workers = [
@@ -191,20 +204,29 @@ def run_all(runs: list[tuple[Side, int, Path]], iterations: int, gpus: int) -> N
                     1,
                     mp_context=multiprocessing.get_context("spawn"),
                     initializer=_use_gpu,
-                    initargs=(gpu if gpus > 1 else None,),
+                    initargs=(gpu if own.gpus > 1 else None,),
                     max_tasks_per_child=1,
                 )
             )
-            for gpu in range(gpus)
+            for gpu in visible_gpus(own.gpus)
         ]
-        started = [workers[i % gpus].submit(learn, *run[:2], iterations, run[2]) for i, run in enumerate(runs)]
+        started = [
+            workers[i % len(workers)].submit(learn, side, seed, own.iterations, own.seconds, target)
+            for i, (side, seed, target) in enumerate(runs)
+        ]
         for run in started:
             run.result()
 
 
-def _use_gpu(number: int | None) -> None:
-    if number is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(number)
+def visible_gpus(number: int) -> list[str]:
+    """Return the first GPUs of those that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (visible.split(",") if visible else [str(index) for index in range(number)])[:number]
+
+
+def _use_gpu(gpu: str | None) -> None:
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
 
 
 def read(arguments: list[str]) -> tuple[Arguments, list[Side], list[str]]:
@@ -222,15 +244,38 @@ def main(arguments: list[str]) -> None:
     """Run what is missing, draw and print."""
     own, sides, others = read(arguments)
     folder = Path(own.folder)
-    check_folder(folder, others)
-    runs = [(side, seed, folder / f"{file_name(side)}_seed{seed}.csv") for seed in own.seeds for side in sides]
-    run_all([run for run in runs if not is_complete(run[2], own.iterations)], own.iterations, own.gpus)
-    curves: dict[str, list[dict[str, np.ndarray]]] = {}
-    for side, _, path in runs:
-        curves.setdefault(side.name, []).append(read_curve(path))
+    if own.draw:
+        folder.mkdir(parents=True, exist_ok=True)
+        curves = curves_in([Path(name) for name in own.draw])
+    else:
+        check_folder(folder, others)
+        runs = [(side, seed, folder / f"{file_name(side)}_seed{seed}.csv") for seed in own.seeds for side in sides]
+        run_all([run for run in runs if not is_complete(run[2], own.iterations, own.seconds)], own)
+        curves = {side.name: [read_curve(path) for s, _, path in runs if s is side] for side in sides}
     draw(curves, folder / "curves.png")
     for name, runs_of_side in curves.items():
         print_line(end_of(name, runs_of_side))
+
+
+def curves_in(folders: list[Path]) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Return the curves in folders by side and, where these differ between folders, arguments.
+
+    Raises:
+        UserError: if a folder holds none.
+    """
+    given: dict[Path, list[str]] = {}
+    for folder in folders:
+        if not (folder / RECORD).exists():
+            raise UserError(f"'{folder}' holds no curves; 'draw' takes folders of this script")
+        given[folder] = json.loads((folder / RECORD).read_text())
+    common = set.intersection(*(set(arguments) for arguments in given.values()))
+    curves: dict[str, list[dict[str, np.ndarray]]] = {}
+    for folder, arguments in given.items():
+        for path in sorted(folder.glob("*_seed*.csv")):
+            name = " ".join([path.name.partition("_seed")[0], *(a for a in arguments if a not in common)])
+            if len((curve := read_curve(path))["iteration"]):
+                curves.setdefault(name, []).append(curve)
+    return curves
 
 
 def file_name(side: Side) -> str:
@@ -238,9 +283,12 @@ def file_name(side: Side) -> str:
     return re.sub("[^A-Za-z0-9_.]+", "-", side.name)
 
 
-def is_complete(path: Path, iterations: int) -> bool:
-    """Return whether a file holds a curve of so many iterations."""
-    return path.exists() and len(read_curve(path)["iteration"]) >= iterations
+def is_complete(path: Path, iterations: int, seconds: float) -> bool:
+    """Return whether a file holds a curve of so many iterations, or of so much time unless that is 0."""
+    if not path.exists():
+        return False
+    curve = read_curve(path)
+    return len(curve["iteration"]) >= iterations or (seconds > 0.0 and bool((curve["wall_s"] >= seconds).any()))
 
 
 if __name__ == "__main__":

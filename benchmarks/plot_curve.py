@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 PANELS = (
     ("episode/return", "return of an episode"),
     ("episode/length", "episode length [steps]"),
-    ("episode/fall_rate", "episodes that end in a fall"),
+    ("episode/falls_per_minute", "falls per minute"),
     ("command/error_vel_xy", "velocity error xy [m/s]"),
     ("curriculum/terrain_levels/mean", "mean terrain level"),
+    ("evaluation/success", "success in held-out environments"),
     ("perf/steps_per_s", "environment steps/s"),
     ("estimator/rmse_x", "error of the estimated velocity, x [m/s]"),
     ("latent/cosine", "cosine of history and privileged latent"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import lightning as L
 import torch
+from rsl_rl.algorithms import PPO
 from rsl_rl.env import VecEnv as RslRlVecEnv
 from rsl_rl.runners import OnPolicyRunner
 
@@ -20,6 +21,7 @@ import callbacks.make
 import train
 from benchmarks.rsl_rl_env import AdaptedEnv, stepped_by_managers, stock_env
 from callbacks.throughput import Moment
+from rlmpc.algorithms.ppo.learner import exploration
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import Opened, compose_train
@@ -30,9 +32,9 @@ from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.run.output import PlainConsole
 from rlmpc.run.stopping import StopSignals
 
-Watch = Callable[[Sequence[Moment], OnPolicyLearner | None], None]
+Watch = Callable[[Sequence[Moment], OnPolicyLearner | None], bool | None]
 """Called at the end of every iteration with its start, the end of its rollout, of its update and of the whole, and with
-our learner."""
+our learner; ends the training if it returns true."""
 
 LEARNERS = ("ours", "ours_stock", "rsl_rl", "rsl_rl_stock")
 """Our learner and rsl_rl, each on our environment as it is, or on the same simulation stepped by Isaac Lab's own code;
@@ -156,11 +158,17 @@ class _Watcher(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: OnPolicyLearner) -> None:
         """End the iteration."""
-        self.watch([*self._moments, Moment(pl_module.device)], pl_module)
+        if self.watch([*self._moments, Moment(pl_module.device)], pl_module):
+            trainer.should_stop = True
+
+
+class _EnoughError(Exception):
+    """Leaves rsl_rl's loop."""
 
 
 def _train_rsl_rl(cfg: TrainCfg, env: RslRlVecEnv, iterations: int, folder: Path, watch: Watch) -> None:
-    device = torch.device(env.device)
+    device, agent = torch.device(env.device), cfg.agent
+    assert isinstance(agent, PpoCfg)
     with redirect_stdout(io.StringIO()):
         L.seed_everything(cfg.seed, verbose=False)
         runner = OnPolicyRunner(env, runner_config(cfg), str(folder), str(device))
@@ -174,14 +182,31 @@ def _train_rsl_rl(cfg: TrainCfg, env: RslRlVecEnv, iterations: int, folder: Path
         def written(**numbers: Any) -> None:
             moments.append(Moment(device))
             write(**numbers)
+            anneal(runner.alg, agent, numbers["it"])
             end = Moment(device)
-            watch([*moments, end], None)
+            if watch([*moments, end], None):
+                raise _EnoughError
             moments[:] = [end]
 
-        with patch.object(runner.alg, "compute_returns", returns_computed), patch.object(runner.logger, "log", written):
+        with (
+            suppress(_EnoughError),
+            patch.object(runner.alg, "compute_returns", returns_computed),
+            patch.object(runner.logger, "log", written),
+        ):
             runner.learn(iterations)
         assert runner.logger.writer is not None
         runner.logger.writer.close()  # type: ignore[attr-defined]
+
+
+@torch.no_grad()
+def anneal(algorithm: PPO, agent: PpoCfg, iteration: int) -> None:
+    """Let rsl_rl explore after the update of an iteration as our learner does then."""
+    _, log_max = exploration(agent, iteration)
+    algorithm.entropy_coef, _ = exploration(agent, iteration + 1)
+    distribution: Any = algorithm.get_policy().distribution
+    distribution.log_std_range[1] = log_max
+    # Beyond a bound, rsl_rl's parameter would have no gradient.
+    distribution.log_std_param.clamp_(*distribution.log_std_range)
 
 
 def runner_config(cfg: TrainCfg) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class StopBetweenIterations(Callback):
 
     def __init__(self, signals: StopSignals) -> None:
         self._signals = signals
+        self._hosts: torch.distributed.ProcessGroup | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Replace Lightning's handlers, installed just before, by ours.
@@ -27,13 +28,18 @@ class StopBetweenIterations(Callback):
         Lightning's would call a collective in the middle of another one, end without saving, or save in mid-iteration.
         """
         self._signals.defer()
+        if trainer.world_size > 1 and trainer.strategy.root_device.type == "cuda":
+            # GPUs would answer only after all that they still have to do.
+            hosts = torch.distributed.new_group(backend="gloo")
+            assert isinstance(hosts, torch.distributed.ProcessGroup)
+            self._hosts = hosts
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop all ranks if one of them was signalled."""
         received = int(self._signals.received or 0)
         if trainer.world_size > 1:
-            largest = torch.tensor(received, device=trainer.strategy.root_device)
-            torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX)
+            largest = torch.tensor(received)
+            torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX, self._hosts)
             received = int(largest)
         if received:
             self._signals.stopped_by = signal.Signals(received)

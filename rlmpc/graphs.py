@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -36,9 +37,10 @@ def uses_graphs(device: torch.device) -> bool:
 class Replayed[R]:
     """A function that is recorded at one of its first calls, and replayed in all later ones.
 
-    What the function may do: launch kernels, on the current stream, whose number and shapes never change, and draw from
-    torch's default generator. It must not read a tensor on the host. Everything that it reads or writes besides its
-    arguments must stay at its address. What Python does in it happens at the first calls only.
+    What the function may do: launch kernels, on the current stream, whose number and shapes never change, draw from
+    torch's default generator, and call collectives of NCCL, if all processes call the function equally often. It must
+    not read a tensor on the host. Everything that it reads or writes besides its arguments must stay at its address.
+    What Python does in it happens at the first calls only.
 
     The result of a replay is overwritten by the next one.
 
@@ -110,6 +112,16 @@ class Replayed[R]:
         finally:
             gc.enable()
         self._graph = graph
+        _recorded.add(self)
+
+
+_recorded: WeakSet[Replayed[Any]] = WeakSet()
+
+
+def forget_recordings() -> None:
+    """Drop every recording of this process: NCCL waits without end for those that hold collectives when it closes."""
+    for replayed in _recorded:
+        replayed.forget()
 
 
 @cache

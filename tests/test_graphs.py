@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlmpc.graphs import WARM_UPS, Replayed, use_graphs
+from rlmpc.graphs import WARM_UPS, Replayed, forget_recordings, use_graphs
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="records graphs on a GPU only")
 MORE_CALLS = WARM_UPS + 5
@@ -44,3 +44,14 @@ def test_every_replay_draws_other_random_numbers_the_same_as_without_graphs() ->
     plain = draws(False)
     assert draws(True) == plain
     assert len(set(plain)) == MORE_CALLS
+
+
+@ON_GPU
+def test_recordings_that_are_dropped_are_made_anew() -> None:
+    calls = []
+    double = Replayed(lambda x: calls.append(1) or 2 * x, torch.device("cuda"))
+    x = torch.tensor(3.0, device="cuda")
+    for expected in (WARM_UPS + 1, 2 * (WARM_UPS + 1)):
+        assert [double(x).item() for _ in range(MORE_CALLS)] == [6.0] * MORE_CALLS
+        assert len(calls) == expected
+        forget_recordings()

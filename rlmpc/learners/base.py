@@ -136,12 +136,7 @@ class OnPolicyLearner(L.LightningModule):
         return [parameters]
 
     def replay[R](self, name: str, function: Callable[..., R], *arguments: Tensor, variant: Hashable = None) -> R:
-        """Call a function; a GPU records it and repeats what it did. See `Recorder.call`.
-
-        Several GPUs record nothing here: these functions hold collectives, which have not been tried in a recording.
-        """
-        if self.trainer.world_size > 1:
-            return function(*arguments)
+        """Call a function; a GPU records it and repeats what it did. See `Recorder.call`."""
         return self.recorder.call(name, variant, function, self.device, *arguments)
 
     def take_steps[S: Samples](

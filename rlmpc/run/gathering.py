@@ -13,6 +13,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.distributed import DistError, TCPStore  # pyright: ignore[reportPrivateImportUsage] # documented there
 
 from rlmpc.errors import RunError
+from rlmpc.graphs import forget_recordings
 from rlmpc.run.launcher_variables import launcher_name
 
 REMIND_S = 30.0
@@ -80,6 +81,8 @@ class GatheringDDPStrategy(DDPStrategy):
             if launcher_name() != "torchrun" and not torch.distributed.is_initialized():
                 self._connect(gather(meeting, self._patience))
             super().setup_distributed()
+            # What was registered last is called first: recordings go before the connection is closed.
+            atexit.register(forget_recordings)
         except RuntimeError as error:
             if isinstance(error, RunError):
                 raise

@@ -6,11 +6,14 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
+from rlmpc.learners.base import OnPolicyLearner
 from tests.same_run import compare, differences
 
 SCRIPT = Path(__file__).with_name("train_one_rank.py")
@@ -39,9 +42,9 @@ def tensors(tree: object, path: str = "") -> dict[str, Tensor]:
     return {name: value for key, child in items for name, value in tensors(child, f"{path}/{key}").items()}
 
 
-def new_run(folder: Path, loggers: str = "[csv]") -> list[str]:
+def new_run(folder: Path, loggers: str = "[csv]", device: str = "cpu") -> list[str]:
     small = ["num_envs=16", "agent.num_steps=8", f"logger={loggers}", "checkpoint.export=false"]
-    return ["task=toy", "device=cpu", "trainer.devices=2", *small, f"run.dir={folder / 'run'}"]
+    return ["task=toy", f"device={device}", "trainer.devices=2", *small, f"run.dir={folder / 'run'}"]
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +110,25 @@ def test_a_gradient_that_is_no_number_on_one_rank_is_skipped_by_both(train_on_tw
         assert rank["numbers"]["fault/skipped_in_a_row"] == 2.0
     steps = {values.item() for name, values in learned.items() if name.endswith("/step")}
     assert steps == {5 * 4 - 3}
+
+
+def test_several_processes_record_as_one_does():
+    recorded = []
+    recorder = SimpleNamespace(call=lambda name, *_: recorded.append(name))
+    learner = SimpleNamespace(trainer=SimpleNamespace(world_size=2), recorder=recorder, device=torch.device("cuda"))
+    OnPolicyLearner.replay(cast(OnPolicyLearner, learner), "step", lambda: None)
+    assert recorded == ["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_two_gpus_learn_the_same_whether_collectives_are_recorded_or_called(train_on_two_ranks, tmp_path):
+    learned = []
+    for name in ("true", "false"):
+        (tmp_path / name).mkdir()
+        precise = ["matmul_precision=highest", "trainer.max_epochs=6", f"cuda_graphs={name}"]
+        one, two = train_on_two_ranks(tmp_path / name, *new_run(tmp_path / name, device="cuda"), *precise)
+        learned.append({path: values.cpu() for path, values in tensors(one["learner"]).items()})
+        again = {path: values.cpu() for path, values in tensors(two["learner"]).items()}
+        assert [path for path in again if not torch.equal(again[path], learned[-1][path])] == []
+    torch.testing.assert_close(*learned, rtol=1e-5, atol=1e-5)

@@ -39,7 +39,7 @@ def test_all_benchmarks_are_started_here():
 
 @pytest.mark.parametrize("memory", ["none", "gru"])
 def test_distill_update_compares_both_sides_on_the_same_rollout(command, memory):
-    sizes = ["num_envs=16", "num_steps=4", "gradient_length=2", "num_minibatches=2", "repeats=1"]
+    sizes = ["num_envs=16", "num_steps=4", "gradient_length=2", "num_minibatches=2", "repeats=1", "warm_up=2"]
     code, out, err = command(distill_update.main, "device=cpu", f"memory={memory}", *sizes)
     assert code == 0, err
     arguments, rsl_rl, ours, ratios = lines(out)

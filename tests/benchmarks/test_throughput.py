@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ import rlmpc.algorithms.ppo.learner as gae_of
 from benchmarks import throughput
 from benchmarks.breakdown import HostReads, Inspection, Timeline, union_ns
 from benchmarks.rsl_rl_env import AdaptedEnv
-from benchmarks.sides import make_sides, runner_config
+from benchmarks.sides import anneal, make_sides, runner_config, train_side
 from rlmpc.errors import UserError
 from rlmpc.graphs import Replayed
 
@@ -78,6 +80,26 @@ def test_rsl_rl_has_the_same_networks_and_normalization():
     assert (config["actor"]["hidden_dims"], config["critic"]["hidden_dims"]) == ([7], [64, 64])
     assert not config["actor"]["obs_normalization"]
     assert config["obs_groups"] == {"actor": ["teacher"], "critic": ["critic"]}
+
+
+def test_rsl_rl_explores_as_we_do(toy_env, tmp_path):
+    ours = ["agent.entropy_coef=0.01", "agent.final_entropy_coef=0.0", "agent.final_max_std=0.3"]
+    _, (side,) = make_sides(
+        ["rsl_rl"], ["task=toy", "device=cpu", "agent.num_steps=4", "agent.anneal_iterations=4", *ours]
+    )
+    explored: list[tuple[float, float]] = []
+
+    def watched(algorithm: Any, *given: Any) -> None:
+        anneal(algorithm, *given)
+        std = algorithm.get_policy().distribution.log_std_param.exp().max().item()
+        explored.append((algorithm.entropy_coef, std))
+
+    with patch("benchmarks.sides.anneal", watched):
+        train_side(side, toy_env, 6, tmp_path / "run", lambda *_: None)
+    # Of the next update, and after this one.
+    assert [entropy_coef for entropy_coef, _ in explored] == pytest.approx([0.0075, 0.005, 0.0025, 0.0, 0.0, 0.0])
+    assert explored[0][1] > 0.9
+    assert explored[4][1] <= 0.3 + 1e-6
 
 
 def test_the_adapter_tells_rsl_rl_of_ends_and_keeps_observations(toy_env):

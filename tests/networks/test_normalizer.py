@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rlmpc.networks.normalizer import RunningNormalizer
+from rlmpc.networks.normalizer import RunningNormalizer, moments_about, sums_about
 
 
 def test_merged_batches_have_the_moments_of_all_samples_together():
@@ -33,6 +33,16 @@ def test_more_samples_than_are_summed_at_once_give_the_same(monkeypatch):
     at_once = normalizer.centred_sums(samples, num_invalid=2.0)
     monkeypatch.setattr("rlmpc.networks.normalizer.MAX_ROWS", 16)
     torch.testing.assert_close(normalizer.centred_sums(samples, num_invalid=2.0), at_once)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 1000.0])
+def test_sums_from_mean_and_variance_are_those_that_are_added_up(offset: float):
+    rows = offset + 0.1 * torch.randn(30000, 5, generator=torch.Generator().manual_seed(0))
+    centre = torch.full((5,), offset + 0.02)
+    num_rows = rows.shape[0]
+    for ours, added in zip(moments_about(rows, centre), sums_about(rows, centre), strict=True):
+        torch.testing.assert_close(ours / num_rows, added / num_rows, rtol=1e-3, atol=1e-4)
+    assert moments_about(rows, centre)[0].dtype == torch.float64
 
 
 def test_small_variance_around_a_large_mean_is_not_lost():

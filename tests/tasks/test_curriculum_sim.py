@@ -83,7 +83,7 @@ def check_ranges(env, lin_share: float, ang_share: float, episodes: torch.Tensor
     """Forces the tracking of ended episodes (share of the best reward over 12 s) and runs the curriculum."""
     env.episode_length_buf[:] = env.max_episode_length
     sums = env.reward_manager._episode_sums
-    sums["velocity_along_command"][episodes] = lin_share * 3.0 * 12.0
+    sums["velocity_along_command"][episodes] = lin_share * 6.0 * 12.0
     sums["track_ang_vel_z"][episodes] = ang_share * 2.5 * 12.0
     return widening(env)(env, episodes, **env.cfg.curriculum.command_ranges.params)
 
@@ -109,12 +109,12 @@ def test_falling_lowers_the_level(env) -> None:
 @pytest.mark.parametrize(
     ("outcome", "ending", "level"),
     [
-        ("arrived", {"reason": "left_tile", "share": 0.6}, 2),
-        ("kept", {"reason": "left_tile", "share": 0.59}, 1),
+        ("arrived", {"reason": "left_tile", "share": 0.8}, 2),
+        ("kept", {"reason": "left_tile", "share": 0.79}, 1),
         # Pushed or thrown over the edge of the tile, say.
-        ("stood", {"reason": "left_tile", "share": 0.29}, 0),
-        ("lasted", {"reason": "time_out", "share": 0.6, "distance": 2.1}, 2),
-        ("kept", {"reason": "time_out", "share": 0.3, "distance": 2.1}, 1),
+        ("stood", {"reason": "left_tile", "share": 0.49}, 0),
+        ("lasted", {"reason": "time_out", "share": 0.8, "distance": 2.1}, 2),
+        ("kept", {"reason": "time_out", "share": 0.5, "distance": 2.1}, 1),
         ("stood", {"reason": "time_out", "share": 0.0}, 0),
         ("kept", {"reason": "time_out", "share": 0.0, "asked": 1.9}, 1),
         ("kept", {"reason": "time_out", "share": 0.0, "asked": 0.0, "distance": 2.1, "speed": 0.0}, 1),
@@ -184,7 +184,7 @@ def test_an_episode_without_a_step_and_one_that_became_non_finite_do_not_count_a
     env.common_step_counter = 600
     assert check_ranges(env, math.nan, 0.9)["lin_vel_x"] == 0.1
     env.episode_length_buf[:] = 0
-    env.reward_manager._episode_sums["velocity_along_command"][:] = 36.0
+    env.reward_manager._episode_sums["velocity_along_command"][:] = 72.0
     term = widening(env)
     term(env, ALL, **env.cfg.curriculum.command_ranges.params)
     assert term.state_dict()["num_episodes"] == 0.0
@@ -198,7 +198,7 @@ def test_a_crossed_tile_counts_by_its_own_length_and_a_fall_never_does(env, endi
     """Nine tenths of the best reward in episodes of 2 s, of 12 s at most."""
     env.common_step_counter = 600
     env.episode_length_buf[:] = 100
-    env.reward_manager._episode_sums["velocity_along_command"][:] = 0.9 * 3.0 * 2.0
+    env.reward_manager._episode_sums["velocity_along_command"][:] = 0.9 * 6.0 * 2.0
     env.reward_manager._episode_sums["track_ang_vel_z"][:] = 0.0
     env.termination_manager._terminated_buf[:] = ending == "bad_orientation"
     params = env.cfg.curriculum.command_ranges.params | {"by_own_length": by_own_length}

@@ -231,8 +231,8 @@ def test_the_scan_stands_first_in_every_group(adapter, env) -> None:
     obs = adapter.reset()
     assert {group: values.shape[1] for group, values in obs.items()} == {
         "policy": 1022,
-        "critic": 1092,
-        "teacher": 1092,
+        "critic": 414,
+        "teacher": 414,
     }
     manager = env.observation_manager
     blind = ObservationsCfg()

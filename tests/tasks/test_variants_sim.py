@@ -126,6 +126,16 @@ def test_play_has_no_noise_pushes_or_curricula_and_all_commands(
     assert cfg.commands.base_velocity.limits.ang_vel_z == (-yaw_rate, yaw_rate)
 
 
+def test_a_disturbed_evaluation_keeps_the_noise_and_pushes_of_training() -> None:
+    from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
+
+    cfg = BlindEnvCfg()
+    cfg.play_mode(disturbed=True)
+    assert cfg.observations.policy.enable_corruption and not cfg.observations.teacher.enable_corruption
+    assert cfg.events.push is not None
+    assert set(vars(cfg.curriculum).values()) == {None}
+
+
 def test_play_starts_at_rest_although_training_did_not_and_had_no_curricula() -> None:
     from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
 
@@ -150,6 +160,7 @@ def test_the_gym_id_makes_the_play_environment() -> None:
     cfg.finalize()
     env = gymnasium.make("RLMPC-Blind-G1-Play-v0", cfg=cfg)
     groups, _ = env.reset()
-    torch.testing.assert_close(groups["policy"], groups["critic"][:, 70:])
+    # Without noise, the newest joint positions are the same; the other groups have 70 privileged values before.
+    torch.testing.assert_close(groups["policy"][:, 9 * 29 : 10 * 29], groups["critic"][:, 70:99])
     assert env.unwrapped.scene.terrain.terrain_levels.unique().tolist() == [0, 1]
     env.close()

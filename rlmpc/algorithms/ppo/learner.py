@@ -85,13 +85,9 @@ class PpoLearner(OnPolicyLearner):
 
     def _anneal(self) -> None:
         """Set how much is explored in this iteration: the weight of the entropy and the bound of the noise."""
-        cfg = self.cfg
-        progress = ramp(self.current_epoch, cfg.anneal_start, cfg.anneal_iterations, 1.0)
-        if cfg.final_entropy_coef is not None:
-            self.entropy_coef.fill_(cfg.entropy_coef + progress * (cfg.final_entropy_coef - cfg.entropy_coef))
-        if cfg.final_max_std is not None:
-            first, last = math.log(cfg.max_std), math.log(cfg.final_max_std)
-            self.policy.noise.log_max.fill_(first + progress * (last - first))
+        entropy_coef, log_max = exploration(self.cfg, self.current_epoch)
+        self.entropy_coef.fill_(entropy_coef)
+        self.policy.noise.log_max.fill_(log_max)
 
     def observe(self, rollout: Rollout) -> None:
         """Take the observations into the normalizers."""
@@ -180,3 +176,11 @@ class PpoLearner(OnPolicyLearner):
             "train/noise_std": (self.policy.noise.log_std.exp().mean(), one),
             "train/explained_variance": (foreseen, one),
         }
+
+
+def exploration(cfg: PpoCfg, iteration: int) -> tuple[float, float]:
+    """Return the weight of the entropy and the logarithm of the upper bound of the noise in an iteration."""
+    progress = ramp(iteration, cfg.anneal_start, cfg.anneal_iterations, 1.0)
+    entropy_coef = cfg.entropy_coef if cfg.final_entropy_coef is None else cfg.final_entropy_coef
+    first, last = math.log(cfg.max_std), math.log(cfg.max_std if cfg.final_max_std is None else cfg.final_max_std)
+    return cfg.entropy_coef + progress * (entropy_coef - cfg.entropy_coef), first + progress * (last - first)

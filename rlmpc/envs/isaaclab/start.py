@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import time
 import warnings
@@ -64,13 +65,28 @@ def starting_simulator(log_file: Path | None, say: Callable[[str], None]) -> Ite
     before = (warp.config.quiet, warp.config.log_level)
     warp.config.quiet, warp.config.log_level = False, warp.LOG_INFO
     try:
-        with redirect_stdout(output):
+        with redirect_stdout(output), keeping_objects():
             yield
     finally:
         warp.config.quiet, warp.config.log_level = before
         output.close()
     compiled = f", {output.num_compiled} kernel modules compiled" if output.num_compiled else ""
     say(f"simulator ready after {time.monotonic() - start:.0f} s{compiled}")
+
+
+@contextmanager
+def keeping_objects() -> Iterator[None]:
+    """Let the garbage collector pass over what the body makes, also later on.
+
+    A simulator is millions of objects that stay. To search them takes seconds with thousands of environments, and every
+    recorded graph begins with a search.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def quiet_simulator() -> None:

@@ -35,7 +35,7 @@ class ScanPolicyCfg(PolicyCfg, ScanTermsCfg):
 
 @configclass
 class ScanPrivilegedCfg(PrivilegedCfg, ScanTermsCfg):
-    """The height scan, then everything else, without noise. 1092 values for the G1."""
+    """The height scan, then everything else, without noise. 414 values for the G1."""
 
 
 @configclass

@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 pytest.importorskip("isaaclab")
@@ -22,3 +24,15 @@ def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_repor
         "  3 of about 65 kernel modules compiled, 12 s",
         "  6 of about 65 kernel modules compiled, 24 s",
     ]
+
+
+def test_the_garbage_collector_passes_over_what_a_start_made():
+    before = gc.get_freeze_count()
+    try:
+        with start.keeping_objects():
+            assert not gc.isenabled()
+            made = [[] for _ in range(10_000)]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() - before > len(made)
+    finally:
+        gc.unfreeze()
