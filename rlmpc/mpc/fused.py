@@ -136,12 +136,7 @@ def _iterate(
     # Gains of each component of a foot's wrench: a foot acts in its own step only.
     acts = is_row[:, None] & is_col[None, :] & ((row // 6)[:, None] == (col // 2)[None, :])
     gain = scaled + env * 72 * steps + row[:, None] * 12 + (col % 2)[None, :] * 6
-    a0 = tl.load(gain, mask=acts, other=0.0)
-    a1 = tl.load(gain + 1, mask=acts, other=0.0)
-    a2 = tl.load(gain + 2, mask=acts, other=0.0)
-    a3 = tl.load(gain + 3, mask=acts, other=0.0)
-    a4 = tl.load(gain + 4, mask=acts, other=0.0)
-    a5 = tl.load(gain + 5, mask=acts, other=0.0)
+    a0, a1, a2, a3, a4, a5 = _six(gain, acts)
     foot = env * 12 * steps + col * 6
     u0, y0, g0, p0, d0 = _component(inputs, multipliers, linear, penalty, diagonal, foot, is_col, 0)
     u1, y1, g1, p1, d1 = _component(inputs, multipliers, linear, penalty, diagonal, foot, is_col, 1)
@@ -186,6 +181,14 @@ def _iterate(
     _keep(relaxed_out, foot, is_col, v0, v1, v2, v3, v4, v5)
     _keep(inputs_out, foot, is_col, u0, u1, u2, u3, u4, u5)
     _keep(multipliers_out, foot, is_col, y0, y1, y2, y3, y4, y5)
+
+
+@triton.jit
+def _six(place, mask):
+    low = tl.load(place, mask=mask, other=0.0), tl.load(place + 1, mask=mask, other=0.0)
+    middle = tl.load(place + 2, mask=mask, other=0.0), tl.load(place + 3, mask=mask, other=0.0)
+    high = tl.load(place + 4, mask=mask, other=0.0), tl.load(place + 5, mask=mask, other=0.0)
+    return low[0], low[1], middle[0], middle[1], high[0], high[1]
 
 
 @triton.jit

@@ -21,7 +21,7 @@ from rlmpc.mpc.settings import MpcSettings
 
 
 def main(horizon: int, is_broken: bool) -> None:
-    """Print the largest differences, and which of two environments has finite inputs."""
+    """Print the largest differences, and which of two environments has finite inputs, of which one may be broken."""
     settings = MpcSettings(horizon=horizon, iterations=8)
     predictive = Predictive(G1, settings, 2, "cpu")
     problem, _ = predictive.problem(*random_problems(2, 0, settings))
@@ -44,4 +44,6 @@ def main(horizon: int, is_broken: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "broken")
+    main(10, False)
+    main(3, False)
+    main(2, True)
