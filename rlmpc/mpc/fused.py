@@ -185,10 +185,13 @@ def _iterate(
 
 @triton.jit
 def _six(place, mask):
-    low = tl.load(place, mask=mask, other=0.0), tl.load(place + 1, mask=mask, other=0.0)
-    middle = tl.load(place + 2, mask=mask, other=0.0), tl.load(place + 3, mask=mask, other=0.0)
-    high = tl.load(place + 4, mask=mask, other=0.0), tl.load(place + 5, mask=mask, other=0.0)
-    return low[0], low[1], middle[0], middle[1], high[0], high[1]
+    x0 = tl.load(place, mask=mask, other=0.0)
+    x1 = tl.load(place + 1, mask=mask, other=0.0)
+    x2 = tl.load(place + 2, mask=mask, other=0.0)
+    x3 = tl.load(place + 3, mask=mask, other=0.0)
+    x4 = tl.load(place + 4, mask=mask, other=0.0)
+    x5 = tl.load(place + 5, mask=mask, other=0.0)
+    return x0, x1, x2, x3, x4, x5
 
 
 @triton.jit
