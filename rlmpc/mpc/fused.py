@@ -134,8 +134,8 @@ def _iterate(
     is_in = is_row[:, None] & is_row[None, :]
     inner = tl.load(inverse + env * 36 * steps * steps + row[:, None] * 6 * steps + row[None, :], mask=is_in, other=0.0)
     # Gains of each component of a foot's wrench: a foot acts in its own step only.
-    acts = is_row[:, None] & is_col[None, :] & ((row // 6)[:, None] == (col // 2)[None, :])
-    gain = scaled + env * 72 * steps + row[:, None] * 12 + (col % 2)[None, :] * 6
+    acts = is_col[:, None] & is_row[None, :] & ((col // 2)[:, None] == (row // 6)[None, :])
+    gain = scaled + env * 72 * steps + row[None, :] * 12 + (col % 2)[:, None] * 6
     a0, a1, a2, a3, a4, a5 = _six(gain, acts)
     foot = env * 12 * steps + col * 6
     u0, y0, g0, p0, d0 = _component(inputs, multipliers, linear, penalty, diagonal, foot, is_col, 0)
@@ -153,15 +153,15 @@ def _iterate(
     for _ in range(iterations):
         r0, r1, r2 = p0 * (u0 - y0) - g0, p1 * (u1 - y1) - g1, p2 * (u2 - y2) - g2
         r3, r4, r5 = p3 * (u3 - y3) - g3, p4 * (u4 - y4) - g4, p5 * (u5 - y5) - g5
-        spread = a0 * r0[None, :] + a1 * r1[None, :] + a2 * r2[None, :]
-        spread += a3 * r3[None, :] + a4 * r4[None, :] + a5 * r5[None, :]
-        solved = tl.sum(inner * tl.sum(spread, axis=1)[None, :], axis=1)[:, None]
-        v0 = u0 + relaxation * (r0 / d0 - tl.sum(a0 * solved, axis=0) - u0) + y0
-        v1 = u1 + relaxation * (r1 / d1 - tl.sum(a1 * solved, axis=0) - u1) + y1
-        v2 = u2 + relaxation * (r2 / d2 - tl.sum(a2 * solved, axis=0) - u2) + y2
-        v3 = u3 + relaxation * (r3 / d3 - tl.sum(a3 * solved, axis=0) - u3) + y3
-        v4 = u4 + relaxation * (r4 / d4 - tl.sum(a4 * solved, axis=0) - u4) + y4
-        v5 = u5 + relaxation * (r5 / d5 - tl.sum(a5 * solved, axis=0) - u5) + y5
+        spread = a0 * r0[:, None] + a1 * r1[:, None] + a2 * r2[:, None]
+        spread += a3 * r3[:, None] + a4 * r4[:, None] + a5 * r5[:, None]
+        solved = tl.sum(inner * tl.sum(spread, axis=0)[None, :], axis=1)[None, :]
+        v0 = u0 + relaxation * (r0 / d0 - tl.sum(a0 * solved, axis=1) - u0) + y0
+        v1 = u1 + relaxation * (r1 / d1 - tl.sum(a1 * solved, axis=1) - u1) + y1
+        v2 = u2 + relaxation * (r2 / d2 - tl.sum(a2 * solved, axis=1) - u2) + y2
+        v3 = u3 + relaxation * (r3 / d3 - tl.sum(a3 * solved, axis=1) - u3) + y3
+        v4 = u4 + relaxation * (r4 / d4 - tl.sum(a4 * solved, axis=1) - u4) + y4
+        v5 = u5 + relaxation * (r5 / d5 - tl.sum(a5 * solved, axis=1) - u5) + y5
         # The projection; see `rlmpc.mpc.constraints.project`.
         n0, n1, n3 = tl.abs(v0) / s0, tl.abs(v1) / s1, tl.abs(v3) / s3
         n4, n5 = tl.abs(v4) / s4, tl.abs(v5) / s5
