@@ -8,7 +8,7 @@ Rows of a block are the six accelerations of every step, columns the two feet of
 """
 
 # Kernels of Triton are no Python: pyright cannot read them.
-# pyright: basic, reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false
 
 from __future__ import annotations
 

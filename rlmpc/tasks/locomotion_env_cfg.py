@@ -189,7 +189,7 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
 
     def start_actions(self, robot: Robot) -> None:
         """Derive from a robot how actions move it."""
-        self.actions.joint_pos.scale = dict(robot.description.action_scale)
+        self._targets().scale = dict(robot.description.action_scale)
         self._yaw_action_scale = None
         self.derive_actions(robot)
 
@@ -201,15 +201,19 @@ class LocomotionEnvCfg(ManagerBasedRLEnvCfg):
         Raises:
             ValueError: If nothing moves the joints.
         """
-        if self.actions.joint_pos is None:
-            raise ValueError("env.actions.joint_pos cannot be switched off")
-        own, scale = robot.description.action_scale, self.actions.joint_pos.scale
+        own, scale = robot.description.action_scale, self._targets().scale
         before, now = self._yaw_action_scale, self.yaw_action_scale
         assert isinstance(scale, dict)
         for joint in robot.joints["yaw"]:
             if scale[joint] == (own[joint] if before is None else before):
                 scale[joint] = own[joint] if now is None else now
         self._yaw_action_scale = now
+
+    def _targets(self) -> mdp.JointPositionActionCfg:
+        """Return the action that sets the targets of the joints, which a task with other actions may lack."""
+        if self.actions.joint_pos is None:
+            raise ValueError("env.actions.joint_pos cannot be switched off")
+        return self.actions.joint_pos
 
     def finalize(self) -> None:
         """Derive the fields that depend on others. Idempotent; call it again after overriding fields.
