@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.mark.slow
 def test_the_history_latent_stands_in_for_the_privileged_one_and_the_velocity_is_estimated(run_toy, seed: int):
-    learner, _, numbers = run_toy(60, seed=seed, num_envs=128, agent="rma", regularizer_start=20, regularizer_ramp=60)
+    learner, _, numbers = run_toy(100, seed=seed, num_envs=128, agent="rma")
     privileged, history, wrong = (
         mean_return(learner.policy, latent) for latent in ("privileged", "history", "another environment")
     )
