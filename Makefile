@@ -15,16 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Apart: what is not marked sim runs with Isaac Lab blocked from import. Two processes of one thread each; a module
-# shares what it has set up, for example a simulator.
+# Two processes of one thread each; a module shares what it has set up, for example a simulator.
 TESTS := -n 2 --no-loadscope-reorder
 test quick: export OMP_NUM_THREADS := 1
 quick: $(READY)
 	$(BIN)/python -m pytest -m "not sim and not slow" $(TESTS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not sim" $(TESTS)
-	$(BIN)/python -m pytest -m sim $(TESTS)
+	$(BIN)/python -m pytest $(TESTS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
-"""Fixtures on the toy environment. What is not marked `sim` runs with Isaac Lab blocked from import."""
+"""Fixtures on the toy environment. What is not marked `sim` runs first, with Isaac Lab blocked from import."""
 
 from __future__ import annotations
 
-import importlib.util
+import gc
+import importlib
 import runpy
 import sys
 from collections.abc import Iterator
@@ -28,22 +29,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kill-seed", type=int, default=0, help="what draws the moments at which it does")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if "not sim" in config.option.markexpr:
-        for package in SIMULATOR_PACKAGES:
-            sys.modules[package] = None  # type: ignore[assignment]
-    elif importlib.util.find_spec("warp"):
-        from rlmpc.envs.isaaclab.kernels import compile_without_gradients
-
-        compile_without_gradients()
+def pytest_configure() -> None:
+    sys.modules.update(dict.fromkeys(SIMULATOR_PACKAGES))  # type: ignore[arg-type]
     # One thread makes sums, and with them every number below, independent of the machine's cores.
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Admit Isaac Lab with the first test that needs it; no test that does not may come after that."""
+    blocked = "isaaclab" in sys.modules and sys.modules["isaaclab"] is None
+    assert blocked or is_sim(item), f"{item.nodeid} runs where Isaac Lab has been admitted"
+    if blocked and is_sim(item):
+        for package in SIMULATOR_PACKAGES:
+            del sys.modules[package]
+        importlib.import_module("rlmpc.envs.isaaclab.kernels").compile_without_gradients()
+        importlib.import_module("rlmpc.envs.isaaclab.env")
+        # An environment that is closed collects garbage: not among all that has been imported.
+        gc.collect()
+        gc.freeze()
+
+
+def is_sim(item: pytest.Item) -> bool:
+    return item.get_closest_marker("sim") is not None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put slow modules and, among all, those of whole commands first, so that no worker is left with one at the end."""
+    """Put what needs the simulator last.
+
+    Before that, slow modules and, among all, those of whole commands come first, so that no worker is left with one at
+    the end.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, item.path.parent != Path(__file__).parent))
+    items.sort(key=lambda item: (is_sim(item), item.path not in slow, item.path.parent != Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from rlmpc.checkpoint.file import load_checkpoint
 
 pytestmark = pytest.mark.sim
 
-TINY = ["device=cpu", "num_envs=4", "agent.num_steps=4", "trainer.max_epochs=1", "logger=[]"]
+TINY = ["device=cpu", "num_envs=4", "agent.num_steps=4", "trainer.max_epochs=1", "logger=[]", "checkpoint.export=false"]
 
 
 def test_a_policy_of_flat_ground_goes_on_over_stairs(command):
@@ -30,7 +30,8 @@ def test_a_policy_of_flat_ground_goes_on_over_stairs(command):
     kinds = stairs.hyperparameters["contract"]["world"]["terrain"]["kinds"]
     assert "stairs_up" in kinds and "stairs_up" not in flat.hyperparameters["contract"]["world"]["terrain"]["kinds"]
 
-    code, _, err = command(train.main, "task=phase_1_scan_rl", "agent=ppo", *TINY, "init_ckpt=flat", "run.dir=scan")
+    scan = ["task=phase_1_scan_rl", "agent=ppo", *TINY, rows, "init_ckpt=flat", "run.dir=scan"]
+    code, _, err = command(train.main, *scan)
     assert code == 2
     assert "'flat/checkpoints/epoch=0.ckpt' does not fit this environment" in err
     assert "observations.teacher, order: base_lin_vel" in err

@@ -20,8 +20,8 @@ from tests.same_run import compare
 
 ROOT = Path(__file__).resolve().parents[1]
 TOY = [
-    *("task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "trainer.max_epochs=40"),
-    *("checkpoint.every=1", "checkpoint.export=false"),
+    *("task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "agent.num_epochs=2"),
+    *("agent.num_minibatches=2", "trainer.max_epochs=40", "checkpoint.every=1", "checkpoint.export=false"),
 ]
 LATEST_S = 0.5
 """Seconds from a start's first checkpoint to its kill, at most."""

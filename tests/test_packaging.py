@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -37,8 +38,14 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
 
 
+@pytest.fixture(scope="module")
+def distributions() -> Mapping[str, list[str]]:
+    """The distributions that an imported package comes from; finding them reads the files of all that is installed."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("who", IMPORTED_FROM)
-def test_every_package_that_is_imported_is_declared(who: str):
+def test_every_package_that_is_imported_is_declared(distributions: Mapping[str, list[str]], who: str):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     optional = project["project"]["optional-dependencies"].values()
     accepted = declared([*project["project"]["dependencies"], *itertools.chain(*optional)])
@@ -46,7 +53,6 @@ def test_every_package_that_is_imported_is_declared(who: str):
         accepted |= declared(project["dependency-groups"]["dev"])
     imported = set().union(*(imported_packages(ROOT / place) for place in IMPORTED_FROM[who]))
     ours = {path.stem for path in [*ROOT.iterdir(), *ROOT.glob("benchmarks/*.py")]}
-    distributions = packages_distributions()
     foreign = {name: distributions.get(name, [name]) for name in imported - ours - sys.stdlib_module_names}
     assert [
         name for name, found in foreign.items() if not {d.lower().replace("_", "-") for d in found} & accepted
@@ -59,7 +65,8 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("install")
     left_out = shutil.ignore_patterns(".*", "__pycache__", "logs", "tests", "docs", "benchmarks", "*.egg-info", "build")
     shutil.copytree(ROOT, folder / "source", ignore=left_out)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    options = ["--quiet", "--no-compile", *offline]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", folder / "site", folder / "source"]
     subprocess.run(command, check=True, timeout=120)
     return folder / "site"

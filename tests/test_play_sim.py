@@ -93,21 +93,19 @@ def test_a_teacher_that_knows_what_no_robot_senses_does_not_walk_in_mujoco(comma
     assert not Path("results").exists()
 
 
-@pytest.mark.parametrize(
-    ("override", "lines"),
-    [
-        ("env.observations.policy.joint_vel.scale=0.1", ["observations.policy.joint_vel.scale: 0.05 | 0.1"]),
-        ("env.observations.policy.joint_pos.history_length=8", ["observations.policy.joint_pos.history: 10 | 8"]),
-        ("env.decimation=2", ["control_dt: 0.02 | 0.01"]),
-    ],
-)
-def test_a_world_that_the_teacher_does_not_know_is_refused_with_what_differs(command, teacher: Path, override, lines):
+def test_a_world_that_the_teacher_does_not_know_is_refused_with_what_differs(command, teacher: Path):
+    policy = "env.observations.policy"
+    overrides = [f"{policy}.joint_vel.scale=0.1", f"{policy}.joint_pos.history_length=8", "env.decimation=2"]
     short = [*TINY, "trainer.max_epochs=1", "run.dir=run"]
-    code, _, err = command(train.main, "stage=distill", f"teacher_ckpt={teacher}", *short, override)
+    code, _, err = command(train.main, "stage=distill", f"teacher_ckpt={teacher}", *short, *overrides)
     assert code == 2
     first, *found = err.splitlines()
     assert "does not fit this environment; what differs (there | here):" in first
-    assert [line.strip() for line in found] == lines
+    assert sorted(line.strip() for line in found) == [
+        "control_dt: 0.02 | 0.01",
+        "observations.policy.joint_pos.history: 10 | 8",
+        "observations.policy.joint_vel.scale: 0.05 | 0.1",
+    ]
     assert not list(Path("run").rglob("*.ckpt"))
 
 

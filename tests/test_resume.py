@@ -16,7 +16,10 @@ from tests.same_run import compare, curve
 
 pytestmark = pytest.mark.slow
 
-TOY = ["device=cpu", "num_envs=16", "agent.num_steps=8", "checkpoint.export=false", "env.episode_length_s=1.0"]
+TOY = [
+    *("device=cpu", "num_envs=16", "agent.num_steps=8", "agent.num_epochs=2", "agent.num_minibatches=2"),
+    *("checkpoint.export=false", "env.episode_length_s=1.0"),
+]
 """Episodes of 20 steps: some end in every iteration, and levels move."""
 
 

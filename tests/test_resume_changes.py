@@ -17,7 +17,10 @@ from tests.same_run import compare
 
 pytestmark = pytest.mark.slow
 
-TOY = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "logger=[csv]", "env.episode_length_s=1.0"]
+TOY = [
+    *("task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "agent.num_epochs=2", "agent.num_minibatches=2"),
+    *("logger=[csv]", "env.episode_length_s=1.0", "checkpoint.export=false"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from rlmpc.algorithms.table import ALGORITHMS
 
 pytestmark = pytest.mark.slow
 
-TOY = ["task=toy", "device=cpu", "num_envs=16"]
+TOY = ["task=toy", "device=cpu", "num_envs=16", "checkpoint.export=false"]
 
 
 def test_a_run_leaves_config_versions_git_state_metrics_events_and_checkpoints(command, tmp_path):

@@ -37,7 +37,8 @@ def test_the_teacher_trains_on_blind_rl(command, tmp_path):
 )
 def test_either_agent_trains_on_either_task(command, tmp_path, task, agent, columns):
     chosen = [f"agent={agent}"] if agent else []
-    code, _, _ = command(train.main, f"task={task}", *chosen, *SMALL, "trainer.max_epochs=2", "run.dir=run")
+    short = ["agent.num_steps=8", "trainer.max_epochs=2", "checkpoint.export=false", "run.dir=run"]
+    code, _, _ = command(train.main, f"task={task}", *chosen, *SMALL, *short)
     assert code == 0
     with (tmp_path / "run/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))

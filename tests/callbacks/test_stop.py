@@ -21,7 +21,10 @@ from rlmpc.run.stopping import StopSignals
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=4", "logger=[]", "trainer.max_epochs=9"]
+SMALL = [
+    *("task=toy", "device=cpu", "num_envs=16", "agent.num_steps=4", "logger=[]", "trainer.max_epochs=9"),
+    "checkpoint.export=false",
+]
 FOUND_AT_SLURM = {
     **{"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "1", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "1"},
     **{"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_JOB_NAME": "walk"},

@@ -19,8 +19,10 @@ wandb = pytest.importorskip("wandb")
 mlflow = pytest.importorskip("mlflow")
 pytestmark = pytest.mark.slow
 
-TOY = ["task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "env.episode_length_s=1.0",
-       "evaluation.num_envs=3", "evaluation.every=6"]  # fmt: skip
+TOY = [
+    *("task=toy", "device=cpu", "num_envs=16", "agent.num_steps=8", "agent.num_epochs=2", "agent.num_minibatches=2"),
+    *("env.episode_length_s=1.0", "evaluation.num_envs=3", "evaluation.every=6", "checkpoint.export=false"),
+]
 
 
 @pytest.fixture(scope="module")

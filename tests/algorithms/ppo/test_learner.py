@@ -9,7 +9,7 @@ from tests.algorithms.updates import ratio, step
 
 
 def test_the_loader_collects_exactly_once_an_epoch_and_after_the_update(run_toy):
-    _, datamodule, _ = run_toy(5)
+    _, datamodule, _ = run_toy(5, num_envs=16)
     assert datamodule.num_collected == 5
     assert datamodule.updates_before == [0, 20, 40, 60, 80]
 
@@ -17,7 +17,7 @@ def test_the_loader_collects_exactly_once_an_epoch_and_after_the_update(run_toy)
 @pytest.mark.parametrize("trained", [0, 5])
 def test_on_the_first_minibatch_the_importance_ratio_is_one_and_kl_zero(run_toy, trained: int):
     """Also after normalizers and parameters have moved."""
-    learner, datamodule, _ = run_toy(trained + 1)
+    learner, datamodule, _ = run_toy(trained + 1, num_envs=16)
     assert learner.policy.normalizers["teacher"].count > 0
     samples = learner.samples(datamodule.collect())
     first = rows(samples, next(minibatches(samples, 1, 4)))

@@ -52,21 +52,30 @@ def test_no_terminal_observation_is_given_while_no_episode_ends(env):
 
 
 def test_the_terminal_observation_is_what_would_have_been_seen_without_the_reset(env):
-    """Rows that did not end prove it: the observation returned afterwards, histories included, is the same."""
+    """Rows that did not end prove it: the observation returned afterwards is the same."""
     env.reset()
-    for step in range(4):
-        before = env.step(torch.full((NUM_ENVS, 30), 0.1 * step)).obs["critic"].clone()
     end_by_time_out(env, [0, 1])
     env.unwrapped.command_manager.get_term("base_velocity").time_left[:] = 10.0
     step = env.step(torch.full((NUM_ENVS, 30), 0.7))
     assert step.truncated.tolist() == [True] * 2 + [False] * (NUM_ENVS - 2)
-    terminal = step.terminal_obs["critic"]
+    terminal, actions = step.terminal_obs["critic"], env.obs_schema.columns("critic", "last_action")
     assert torch.equal(terminal[2:], step.obs["critic"][2:])
-    actions = env.obs_schema.columns("critic", "last_action")
-    frames, frames_before = terminal[:, actions].view(-1, 5, 30), before[:, actions].view(-1, 5, 30)
-    assert (frames[:2, -1] == 0.7).all()
-    assert torch.equal(frames[:2, :-1], frames_before[:2, 1:])
+    assert (terminal[:2, actions] == 0.7).all()
     assert (step.obs["critic"][:2, actions] == 0.0).all()
+
+
+def test_a_terminal_observation_has_the_frames_of_before(env, monkeypatch):
+    monkeypatch.setattr(env.unwrapped, "value_group", "policy")
+    env.reset()
+    actions = env.obs_schema.columns("policy", "last_action")
+    for step in range(4):
+        before = env.step(torch.full((NUM_ENVS, 30), 0.1 * step)).obs["policy"][:, actions].clone()
+    end_by_time_out(env, [0, 1])
+    step = env.step(torch.full((NUM_ENVS, 30), 0.7))
+    frames = step.terminal_obs["policy"][:2, actions].view(-1, 5, 30)
+    assert (frames[:, -1] == 0.7).all()
+    assert torch.equal(frames[:, :-1], before.view(-1, 5, 30)[:2, 1:])
+    assert (step.obs["policy"][:2, actions] == 0.0).all()
 
 
 def test_the_terminal_observation_is_of_the_group_that_the_value_function_sees(env, monkeypatch):

@@ -1,15 +1,19 @@
 import gc
+from types import ModuleType
 
 import pytest
-
-pytest.importorskip("isaaclab")
-
-from rlmpc.envs.isaaclab import start
 
 pytestmark = pytest.mark.sim
 
 
-def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(tmp_path, monkeypatch):
+@pytest.fixture
+def start() -> ModuleType:
+    from rlmpc.envs.isaaclab import start
+
+    return start
+
+
+def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_reported(start, tmp_path, monkeypatch):
     reports: list[str] = []
     clock = iter([0.0, *(4.0 * index for index in range(1, 9))])
     monkeypatch.setattr(start.time, "monotonic", lambda: next(clock))
@@ -26,7 +30,7 @@ def test_what_the_simulator_prints_goes_to_a_file_and_compiled_modules_are_repor
     ]
 
 
-def test_the_garbage_collector_passes_over_what_a_start_made():
+def test_the_garbage_collector_passes_over_what_a_start_made(start):
     before = gc.get_freeze_count()
     try:
         with start.keeping_objects():

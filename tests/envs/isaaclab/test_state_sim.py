@@ -69,17 +69,12 @@ def differing(expected: list[dict[str, Tensor]], got: list[dict[str, Tensor]]) -
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, dict[str, Any]], dict[str, Any]]]:
+def elsewhere(warm, tmp_path_factory) -> Iterator[Callable[[str, dict[str, Any]], dict[str, Any]]]:
     """Another process for all tasks, that is asked to go on from what was saved; it starts up meanwhile."""
     folder = tmp_path_factory.mktemp("elsewhere")
     saved_file, answer_file, errors = folder / "saved.pt", folder / "answer.pt", folder / "errors.txt"
-    process = subprocess.Popen(
-        [sys.executable, "-u", __file__, str(saved_file), str(answer_file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors.open("w"),
-        text=True,
-    )
+    command = [sys.executable, "-u", __file__, str(saved_file), str(answer_file)]
+    process = warm.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors.open("w"))
     assert process.stdin is not None
     assert process.stdout is not None
 
@@ -263,6 +258,10 @@ def _answer(task: str, saved_file: Path, answer_file: Path) -> None:
 
 
 if __name__ == "__main__":
+    from rlmpc.envs.isaaclab.kernels import compile_without_gradients
+
+    # The kernels that the asking process compiles, too.
+    compile_without_gradients()
     import rlmpc.envs.isaaclab.env  # noqa: F401  takes seconds, which the asking process needs too
 
     torch.set_num_threads(1)
