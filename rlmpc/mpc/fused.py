@@ -33,7 +33,11 @@ def inverse_of_inner(constant: Tensor, scaled: Tensor, gains: Tensor) -> Tensor:
     size = 6 * num_steps
     inverse = torch.empty(num_envs, size, size, device=gains.device)
     arguments = constant.contiguous(), scaled.contiguous(), gains.contiguous()
-    _invert[(num_envs,)](*arguments, inverse, size=size, rows=triton.next_power_of_2(size), num_warps=_WARPS_TO_INVERT)
+    # Triton launches on the current device.
+    with torch.cuda.device_of(gains):
+        _invert[(num_envs,)](
+            *arguments, inverse, size=size, rows=triton.next_power_of_2(size), num_warps=_WARPS_TO_INVERT
+        )
     return inverse
 
 
@@ -68,16 +72,17 @@ def iterated(
     num_envs, num_steps = inputs.shape[:2]
     results = [torch.empty_like(inputs, memory_format=torch.contiguous_format) for _ in range(3)]
     tensors = (inputs, multipliers, linear, scaled, inverse, diagonal, penalty, slopes, ceilings)
-    _iterate[(num_envs,)](
-        *(tensor.contiguous() for tensor in tensors),
-        *results,
-        relaxation,
-        iterations=iterations,
-        steps=num_steps,
-        rows=triton.next_power_of_2(6 * num_steps),
-        cols=triton.next_power_of_2(2 * num_steps),
-        num_warps=_WARPS_TO_ITERATE,
-    )
+    with torch.cuda.device_of(inputs):
+        _iterate[(num_envs,)](
+            *(tensor.contiguous() for tensor in tensors),
+            *results,
+            relaxation,
+            iterations=iterations,
+            steps=num_steps,
+            rows=triton.next_power_of_2(6 * num_steps),
+            cols=triton.next_power_of_2(2 * num_steps),
+            num_warps=_WARPS_TO_ITERATE,
+        )
     return results[0], results[1], results[2]
 
 
