@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ def times(num_envs: int, mpc: MpcSettings, config: Arguments) -> dict[str, float
     """Return the milliseconds of one solve of so many environments, on a GPU also as a recorded graph."""
     predictive = Predictive(G1, mpc, num_envs, config.device)
     problems = [tensor.to(config.device) for tensor in random_problems(num_envs, config.seed, mpc)]
-    ways = {"solve_ms": predictive.solve}
+    ways: dict[str, Callable[..., Any]] = {"solve_ms": predictive.solve}
     if uses_graphs(torch.device(config.device)):
         ways["recorded_ms"] = Replayed(predictive.solve, torch.device(config.device))
     clock, line = Clock(config.device), {}
