@@ -88,7 +88,7 @@ class Admm(nn.Module):
         diagonal = self.model.effort + self.penalty
         curvature = Curvature(self.model, problem.gains, diagonal)
         inputs, multipliers = start
-        if is_fused(problem.gains):
+        if is_fused(self.model, problem.gains):
             # Only where there is a GPU.
             from rlmpc.mpc.fused import iterated
 

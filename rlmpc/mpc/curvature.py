@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import torch
 from torch import Tensor
 
@@ -13,10 +11,10 @@ MAX_STEPS = 10
 """Longest horizon whose matrices fit into a block of a GPU."""
 
 
-def is_fused(gains: Tensor) -> bool:
+def is_fused(model: SingleRigidBody, gains: Tensor) -> bool:
     """Return whether `rlmpc.mpc.fused` computes with these gains (B, N, 6, 12), instead of torch."""
     fits = gains.dtype == torch.float32 and gains.shape[1] <= MAX_STEPS
-    return gains.is_cuda and fits and find_spec("triton") is not None
+    return model.fused and gains.is_cuda and fits
 
 
 class Curvature:
@@ -35,11 +33,12 @@ class Curvature:
         self._diagonal = diagonal
         self.scaled = gains / diagonal[..., None, :]
         self._scaled_t = self.scaled.mT.contiguous()
-        self.inverse = self._inverted(model.inverse_curvature, gains)
+        self.inverse = self._inverted(model, gains)
 
-    def _inverted(self, constant: Tensor, gains: Tensor) -> Tensor:
-        """Return the inverse of S^-1 + G D^-1 G' (B, 6 N, 6 N), given S^-1 (N, 6, N, 6) and G (B, N, 6, 12)."""
-        if is_fused(gains):
+    def _inverted(self, model: SingleRigidBody, gains: Tensor) -> Tensor:
+        """Return the inverse of S^-1 + G D^-1 G' (B, 6 N, 6 N), given G (B, N, 6, 12)."""
+        constant = model.inverse_curvature
+        if is_fused(model, gains):
             # Only where there is a GPU.
             from rlmpc.mpc.fused import inverse_of_inner
 

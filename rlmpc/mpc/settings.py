@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rlmpc.config.installed import is_installed
 from rlmpc.config.setting import setting
 from rlmpc.errors import UserError
 
@@ -44,6 +45,8 @@ class MpcSettings:
     """Of `admm`, always all of them."""
     newton_steps: int = setting(3, least=0, largest=100)
     """After these iterations."""
+    fused: bool = False
+    """Whether a GPU runs the iterations and the factorisation as one kernel of Triton each, for horizons up to 10."""
     penalty: float = setting(1.5, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.6, above=0, below=2)
@@ -54,11 +57,13 @@ class MpcSettings:
     """Solves in a row that may fail before the environment counts as broken."""
 
     def check(self) -> None:
-        """Refuse lists of weights that are not three numbers.
+        """Refuse lists of weights that are not three numbers, and kernels without what compiles them.
 
         Raises:
             UserError: if there is one.
         """
+        if self.fused and not is_installed("triton"):
+            raise UserError("'fused' needs triton, which is not installed: `pip install -e '.[gpu]'` in the clone")
         for name in ("orientation_weights", "position_weights", "angular_velocity_weights", "velocity_weights"):
             if len(weights := getattr(self, name)) != 3:
                 raise UserError(f"'{name}' must be three numbers, for x, y and z, not {weights}")

@@ -90,6 +90,7 @@ class SingleRigidBody(nn.Module):
         for name, constant in constants.items():
             self.register_buffer(name, torch.as_tensor(constant), persistent=False)
         self.mass = body.mass
+        self.fused = settings.fused
 
     times: Tensor
     to_rate: Tensor
