@@ -20,12 +20,12 @@ from rlmpc.envs.make import env_config
 from rlmpc.errors import UserError
 
 
-def test_nothing_said_means_the_teacher_of_blind_rl_with_little_noise_that_goes_down():
+def test_nothing_said_means_the_teacher_of_blind_rl_with_noise_that_goes_down():
     cfg = compose_train([])[0]
     assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
     agent = cfg.agent
-    assert (agent.init_std, agent.max_std, agent.final_max_std) == (0.5, 1.0, 0.2)
-    assert (agent.entropy_coef, agent.final_entropy_coef) == (0.003, 0.0)
+    assert (agent.init_std, agent.max_std, agent.final_max_std) == (1.0, 1.0, 0.2)
+    assert (agent.entropy_coef, agent.final_entropy_coef) == (0.008, 0.0)
     assert (agent.anneal_start, agent.anneal_iterations) == (300, 400)
 
 
@@ -34,7 +34,7 @@ def test_nothing_said_means_the_teacher_of_blind_rl_with_little_noise_that_goes_
 def test_the_reference_task_explores_as_the_reference(task: str, agent: str):
     here, there = (compose_train([f"task={name}", f"agent={agent}"])[0].agent for name in (task, f"{task}_reference"))
     differing = {name for name, value in vars(here).items() if value != getattr(there, name)}
-    assert differing == {"init_std", "entropy_coef", "max_std", "final_entropy_coef", "final_max_std"}
+    assert differing == {"entropy_coef", "max_std", "final_entropy_coef", "final_max_std"}
     assert (there.init_std, there.entropy_coef, there.max_std) == (1.0, 0.01, 2.0)
     assert (there.final_entropy_coef, there.final_max_std) == (None, None)
 

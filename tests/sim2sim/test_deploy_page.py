@@ -17,7 +17,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial
 from rlmpc.export.deployment import Description, load_deployment
 from rlmpc.export.manual import manual
-from rlmpc.sim2sim.observer import SENSORS
+from rlmpc.sim2sim.observer import PLANNED, SENSORS
 from rlmpc.sim2sim.walker import Walker
 from tests.sim2sim.conftest import _model
 
@@ -53,7 +53,7 @@ def test_the_driver_of_the_page_gives_the_targets_of_the_project(exported):
     walker.start(np.random.default_rng(0))
     simulation = walker.simulation
     driver = names["Driver"](exported, start_phase=simulation.actions.clock.phase)
-    own = {"last_action", "gait_phase", "height_scan"}
+    own = {"last_action", "gait_phase", "height_scan", *PLANNED}
     for _ in range(20):
         sensed = {name: sense(simulation).copy() for name, sense in SENSORS.items() if name not in own}
         walker.step()

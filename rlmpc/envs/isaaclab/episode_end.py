@@ -101,39 +101,32 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         return reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
+        """Reset environments; those that end no episode apart, as Isaac Lab averages over all that it resets at once.
+
+        They come last, so that their commands are drawn from ranges that the others' episodes may have widened. Isaac
+        Lab has just waited for the device to determine these environments, so there is little to wait for here.
+        """
         if not self.is_recording:
             super()._reset_idx(env_ids)
             return
         assert isinstance(env_ids, Tensor)
-        env_ids = self._reset_uncounted(env_ids)
-        if len(env_ids) == 0:
-            return
-        self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
-        ended = self._rewards_and_reasons()[env_ids]
-        super()._reset_idx(env_ids)
-        self._add_episodes(ended)
+        uncounted = self.uncounted[env_ids]
+        ended_ids, uncounted_ids = env_ids[~uncounted], env_ids[uncounted]
+        if len(ended_ids) > 0:
+            self.terminal_obs = {self.value_group: self._observe_now(self.value_group)}
+            ended = self._rewards_and_reasons()[ended_ids]
+            super()._reset_idx(ended_ids)
+            self._add_episodes(ended)
+        if len(uncounted_ids) > 0:
+            # Curricula ignore episodes without a step.
+            self.episode_length_buf[uncounted_ids] = 0
+            super()._reset_idx(uncounted_ids)
 
     def _rewards_and_reasons(self) -> Tensor:
         """Return the rewards of the episodes so far, and why they end in this step, (N, terms)."""
         reasons = torch.stack([self.termination_manager.get_term(n) for n in self.termination_manager.active_terms], 1)
         rewards = self.reward_manager._episode_sum_buf / self.max_episode_length_s
         return torch.cat([rewards, reasons.float()], dim=1)
-
-    def _reset_uncounted(self, env_ids: Tensor) -> Tensor:
-        """Reset the faulty and held-out ones of these environments, without counting an episode; return the others.
-
-        They are reset separately, because Isaac Lab averages over all environments that it resets at once. Isaac Lab
-        has just waited for the device to determine these, so there is little to wait for here.
-        """
-        uncounted = self.uncounted
-        of_these = uncounted[env_ids]
-        uncounted_ids = env_ids[of_these]
-        if len(uncounted_ids) == 0:
-            return env_ids
-        # Curricula ignore episodes without a step.
-        self.episode_length_buf.masked_fill_(uncounted & self.reset_buf, 0)
-        super()._reset_idx(uncounted_ids)
-        return env_ids[~of_these]
 
     def _observe_now(self, group: str) -> Tensor:
         """Return the group's observation (N, D_g) with the current frame in its histories; buffers do not change."""

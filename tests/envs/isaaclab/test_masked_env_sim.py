@@ -78,7 +78,8 @@ def walk(env: Any) -> list[dict[str, Tensor]]:
             broken = torch.tensor([t % NUM_ENVS])
             position = torch.full((1, robot.num_joints), float("nan"))
             robot.write_joint_position_to_sim_index(position=position, env_ids=broken)
-        if t % 50 == 30:
+        # Once while the ranges of commands widen.
+        if t % 50 == 30 or 55 <= t < 65:
             env.restart(torch.arange(NUM_ENVS) == 2)
         step = env.step(0.7 * torch.randn(NUM_ENVS, env.num_actions, generator=generator))
         terrain = env.unwrapped.scene.terrain
