@@ -181,6 +181,8 @@ class IsaacLabEnv:
     def load_curriculum(self, curriculum: dict[str, Any], counters: bool = True) -> None:
         """Take over levels, command ranges and, if asked, counters; robots move there with the next `reset`.
 
+        Terms that it lacks begin anew: those of another task, or switched on since.
+
         Raises:
             ValueError: if the state of a term is of another kind.
         """
@@ -192,10 +194,8 @@ class IsaacLabEnv:
             self._env.common_step_counter = curriculum["step_counter"]
         else:
             terms = {name: term for name, term in terms.items() if name in self._env.command_manager.active_terms}
-        for name, term in terms.items():
-            # The curriculum of another task may lack a command of this task.
-            if counters or name in curriculum["terms"]:
-                term.load_state_dict(curriculum["terms"][name])
+        for name in terms.keys() & curriculum["terms"].keys():
+            terms[name].load_state_dict(curriculum["terms"][name])
         self._load_levels(curriculum)
 
     def state(self) -> dict[str, Any]:

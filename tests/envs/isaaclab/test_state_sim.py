@@ -236,6 +236,13 @@ def test_a_curriculum_of_another_kind_is_refused(env):
             env.load_curriculum(curriculum | {"terms": curriculum["terms"] | terms})
 
 
+def test_a_term_that_a_curriculum_lacks_begins_anew(env):
+    curriculum = env.curriculum()
+    others = {name: state for name, state in curriculum["terms"].items() if name != "penalty_scale"}
+    env.load_curriculum(curriculum | {"terms": others})
+    assert env.curriculum()["terms"] == curriculum["terms"]
+
+
 def _half(value: Any) -> Any:
     return value[: NUM_ENVS // 2] if isinstance(value, Tensor) and value.dim() and len(value) == NUM_ENVS else value
 
