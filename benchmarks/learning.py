@@ -46,7 +46,7 @@ from benchmarks.harness import print_line, quiet_lightning, settings_among
 from benchmarks.sides import Side, make_sides, train_side
 from callbacks.throughput import Moment
 from rlmpc.config.setting import check_settings, setting
-from rlmpc.envs.launch import resolve_device
+from rlmpc.envs.launch import resolve_device, visible_gpus
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
@@ -216,12 +216,6 @@ def run_all(runs: list[tuple[Side, int, Path]], own: Arguments) -> None:
         ]
         for run in started:
             run.result()
-
-
-def visible_gpus(number: int) -> list[str]:
-    """Return the first GPUs of those that this process may use."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return (visible.split(",") if visible else [str(index) for index in range(number)])[:number]
 
 
 def _use_gpu(gpu: str | None) -> None:

@@ -1,7 +1,8 @@
-"""Chooses the device of this process."""
+"""Chooses the device of this process, and those of others."""
 
 from __future__ import annotations
 
+import os
 import re
 
 import torch
@@ -36,3 +37,9 @@ def resolve_device(device: str, num_processes: int = 1, local_rank: int = 0) -> 
     if num_processes > 1 and match[1]:
         raise UserError(f"device={device} names one GPU, but trainer.devices={num_processes}; use device=cuda")
     return torch.device("cuda", first + local_rank)
+
+
+def visible_gpus(count: int) -> list[str]:
+    """Return the first `count` GPUs that this process may use, by what CUDA_VISIBLE_DEVICES calls them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (visible.split(",") if visible else [str(index) for index in range(count)])[:count]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -59,10 +58,9 @@ def places_for(cfg: SweepCfg, run: TrainCfg) -> list[str | None]:
     if run.device in ("auto", "cuda"):
         import torch
 
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        names = map(str, range(count)) if visible is None else visible.split(",")[:count]
-        gpus = [*names] or gpus
+        from rlmpc.envs.launch import visible_gpus
+
+        gpus = [*visible_gpus(torch.cuda.device_count() if torch.cuda.is_available() else 0)] or gpus
     number = len(gpus) if cfg.workers is None else cfg.workers
     return [gpus[index % len(gpus)] for index in range(number)]
 
