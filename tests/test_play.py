@@ -105,6 +105,7 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
         "checkpoint_sha256": checkpoint.sha256,
         "seed": 1,
         "backend": None,
+        "disturbed": False,
     }
     assert [(row["terrain"], row["level"], row["episodes"]) for row in written["rows"]] == [
         ("arena", level, 1) for level in (0, 2, 4)
@@ -320,6 +321,18 @@ def test_the_card_of_a_policy_says_what_it_is_how_it_was_trained_and_how_well_it
         "- In the task's own simulation only: the policy moves no robot that MuJoCo could simulate.",
     ):
         assert words in card
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_disturbed_evaluation_says_so(command, saved):
+    code, _, err = command(
+        play.main, f"ckpt={saved['ppo']}", *SHORT, "disturbed=true", "publish=pub", "run.dir=results"
+    )
+    assert code == 0, err
+    assert json.loads(Path("results/evaluation.json").read_text())["header"]["disturbed"] is True
+    assert "play mode, with the noise and pushes of training, seed 1" in Path("pub/README.md").read_text().replace(
+        "\n", " "
+    )
 
 
 def test_a_published_policy_teaches_and_starts_new_runs_but_is_not_resumed(command, saved, no_plots):

@@ -43,8 +43,9 @@ def publish(
     write_published(checkpoint, folder / NAME)
     published = load_checkpoint(folder / NAME)
     used = ", ".join(f"{name} {number}" for name, number in versions().items())
+    disturbed = ", with the noise and pushes of training" if cfg.disturbed else ""
     measured = (
-        f"Mean actions in the task's play mode, seed {cfg.seed}, {len(episodes)} episodes of at most "
+        f"Mean actions in the task's play mode{disturbed}, seed {cfg.seed}, {len(episodes)} episodes of at most "
         f"{max(episode.length_s for episode in episodes):.0f} s. Commit {commit()}; {used}."
     )
     sections = {

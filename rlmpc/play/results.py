@@ -60,7 +60,8 @@ def report_episodes(
     Raises:
         RunError: if the policy's actions were not finite in any episode, after the rest.
     """
-    write_report(folder, episodes, {**header, "seed": cfg.seed, "backend": cfg.backend})
+    asked = {"seed": cfg.seed, "backend": cfg.backend, "disturbed": cfg.disturbed}
+    write_report(folder, episodes, {**header, **asked})
     print_whole(console, table(episodes, cfg.metrics or METRICS))
     console.print(f"evaluation in {folder}")
     if senseless := sum(episode.reason == NON_FINITE_ACTION for episode in episodes):

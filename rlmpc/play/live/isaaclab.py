@@ -50,7 +50,7 @@ def start_isaaclab(
     for played in policies[1:]:
         check_fit(played, policies[0].contract)
     first = checkpoints[0]
-    env_cfg = live_config(env_config(cfg.task, first.config["env"], cfg.env, first.path))
+    env_cfg = live_config(env_config(cfg.task, first.config["env"], cfg.env, first.path, cfg.disturbed))
     env = make_measurable_env(cfg.task, env_cfg, num_robots, device, cfg.seed, console.print)
     try:
         world = IsaacLabWorld(cast("IsaacLabEnv", env), policies)
