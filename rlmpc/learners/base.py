@@ -11,6 +11,7 @@ from typing import Any, Self
 import lightning as L
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from rlmpc.checkpoint.arrays import misfits
 from rlmpc.checkpoint.file import RANKS, Checkpoint
@@ -22,6 +23,7 @@ from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans, means_of_updates
 from rlmpc.learners.minibatches import Samples, minibatches, rows
+from rlmpc.learners.parallel import parallel
 from rlmpc.learners.recorder import Recorder
 from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import SkippedUpdates
@@ -188,11 +190,15 @@ class OnPolicyLearner(L.LightningModule):
             for group in groups:
                 group["capturable"] = False
 
-    def descend(self, loss: Tensor) -> Tensor:
+    def descend(self, loss: Tensor, wait: Callable[[], None] = lambda: None) -> Tensor:
         """Take one optimizer step on all parameters that `loss` reaches, with gradients clipped to `max_grad_norm`.
 
         The gradient is the mean over ranks. One that is not finite leaves parameters and optimizer as they are. Every
         rank has the same gradient and decides the same, on the device.
+
+        Args:
+            loss: a scalar.
+            wait: makes the step wait for what sets a learning rate meanwhile, from `parallel`.
 
         Returns:
             Norm of the first group's gradient before clipping; NaN if the step was skipped.
@@ -206,6 +212,7 @@ class OnPolicyLearner(L.LightningModule):
         nothing = total - total  # 0 or NaN
         # torch's gradient scaler sets this, too: with a 1 here, a fused Adam changes nothing, not even step counters.
         optimizer.found_inf = nothing.nan_to_num(nan=1.0).float()  # pyright: ignore[reportAttributeAccessIssue]
+        wait()
         optimizer.step()
         return norms[0] + nothing
 
@@ -221,8 +228,11 @@ class OnPolicyLearner(L.LightningModule):
 
     def _clip(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """Clip the gradient of a parameter group and return its norm before, a scalar."""
-        max_norm = self.cfg.max_grad_norm
-        norms = [torch.nn.utils.clip_grad_norm_(part, max_norm) for part in self.clipped_parts(parameters)]
+        max_norm, (first, *others) = self.cfg.max_grad_norm, self.clipped_parts(parameters)
+        with parallel(self.device) as wait:
+            norms = [clip_grad_norm_(part, max_norm) for part in others]
+        norms.insert(0, clip_grad_norm_(first, max_norm))
+        wait()
         return norms[0] if len(norms) == 1 else sum(norm**2 for norm in norms) ** 0.5
 
     @property

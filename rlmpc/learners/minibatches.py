@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rlmpc.learners.parallel import parallel
 from rlmpc.networks.tree import tree_map
 
 
@@ -70,5 +71,8 @@ def rows[S: Samples](samples: S, order: Tensor) -> S:
             copied[key] = values.index_select(samples.dim, order)
         return copied[key]
 
+    with parallel(order.device) as wait:
+        others = tree_map(lambda values: values.index_select(samples.dim, order), replace(samples, obs={}))
     obs = tree_map(copy, samples.obs)
-    return replace(tree_map(lambda values: values.index_select(samples.dim, order), replace(samples, obs={})), obs=obs)
+    wait()
+    return replace(others, obs=obs)

@@ -17,13 +17,15 @@ class GaussianHead(nn.Module):
     because a clamp in the forward pass would leave a parameter beyond a bound without gradient for ever.
     """
 
+    log_min: Tensor
+    """Logarithm of the lower bound, a scalar."""
     log_max: Tensor
     """Logarithm of the upper bound, a scalar, which may be changed in place."""
 
     def __init__(self, num_actions: int, init_std: float, min_std: float, max_std: float) -> None:
         super().__init__()
-        self._log_min = math.log(min_std)
-        # On the device, where a recorded step reads it; derived from settings and thus no part of a checkpoint.
+        # On the device, where a recorded step reads them; derived from settings and thus no part of a checkpoint.
+        self.register_buffer("log_min", torch.tensor(math.log(min_std)), persistent=False)
         self.register_buffer("log_max", torch.tensor(math.log(max_std)), persistent=False)
         self.log_std = nn.Parameter(torch.full((num_actions,), math.log(init_std)))
 
@@ -39,4 +41,4 @@ class GaussianHead(nn.Module):
     @torch.no_grad()
     def project(self) -> None:
         """Bring the parameter back between its bounds."""
-        self.log_std.clamp_(min=self._log_min).clamp_(max=self.log_max)
+        self.log_std.clamp_(self.log_min, self.log_max)

@@ -118,7 +118,7 @@ def assert_same(one: tuple, other: tuple) -> None:
 def test_recorded_updates_are_those_of_the_plain_path(train, monkeypatch, name: str, device: str):
     calls: list[OnPolicyLearner] = []
     descend = OnPolicyLearner.descend
-    monkeypatch.setattr(OnPolicyLearner, "descend", lambda self, loss: calls.append(self) or descend(self, loss))
+    monkeypatch.setattr(OnPolicyLearner, "descend", lambda self, *args: calls.append(self) or descend(self, *args))
     use_graphs(False)
     plain = train(name, device)
     num_steps = plain[1].trainer.global_step

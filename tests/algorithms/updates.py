@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +22,7 @@ def step(learner: PpoLearner | StudentLearner, samples: Samples) -> tuple[Tensor
     with pytest.MonkeyPatch.context() as patch:
         losses: list[Tensor] = []
 
-        def descend(loss: Tensor) -> Tensor:
+        def descend(loss: Tensor, *_: Callable[[], None]) -> Tensor:
             losses.append(loss)
             loss.backward()
             return torch.zeros(())

@@ -13,6 +13,7 @@ from torch.distributions import Normal, kl_divergence
 
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.table import ALGORITHMS
+from rlmpc.config.installed import compiles_kernels
 from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
@@ -124,21 +125,16 @@ class PpoLearner(OnPolicyLearner):
 
     def step(self, minibatch: PpoSamples) -> dict[str, Tensor]:
         """Adapt the learning rate, take one optimizer step and return what to report."""
-        cfg, lr, weight = self.cfg, self.optimizer.param_groups[0]["lr"], minibatch.weight
-        with parallel(self.device) as wait:
-            value = self.policy.value(minibatch.obs)
-            clip_value = cfg.clip if cfg.clip_value_loss else None
-            critic_loss = value_loss(value, minibatch.value, minibatch.returns, clip_value)
-        kl, surrogate, entropy = self._actor_losses(minibatch) if self.trains_actor else [torch.zeros_like(value)] * 3
-        wait()
-        means = weighted_mean(torch.stack([kl, surrogate, critic_loss, entropy]), weight)
-        kl, surrogate, critic_loss, entropy = means.unbind()
+        cfg, lr = self.cfg, self.optimizer.param_groups[0]["lr"]
+        losses = self._fused_losses(minibatch) if self._is_fused else self._losses(minibatch)
+        kl, surrogate, critic_loss, entropy = weighted_mean(losses, minibatch.weight).unbind()
         beside = self.losses_beside(minibatch)
         loss = surrogate + cfg.value_coef * critic_loss - self.entropy_coef * entropy
         loss = sum(beside.values(), loss)
 
-        lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
-        grad_norm = self.descend(loss)
+        with parallel(self.device) as wait:
+            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
+        grad_norm = self.descend(loss, wait)
         self.policy.noise.project()
         return {
             "train/kl": kl,
@@ -148,6 +144,34 @@ class PpoLearner(OnPolicyLearner):
             **beside,
             GRAD_NORM: grad_norm,
         }
+
+    @property
+    def _is_fused(self) -> bool:
+        """Whether the losses are one kernel, as `cfg.fused` says."""
+        return self.cfg.fused and self.trains_actor and self.device.type == "cuda" and compiles_kernels()
+
+    def _losses(self, minibatch: PpoSamples) -> Tensor:
+        """Return KL divergence, surrogate loss, value loss and entropy, (4, ...)."""
+        with parallel(self.device) as wait:
+            value = self.policy.value(minibatch.obs)
+            critic_loss = value_loss(value, minibatch.value, minibatch.returns, self.cfg.clip_value)
+        kl, surrogate, entropy = self._actor_losses(minibatch) if self.trains_actor else [torch.zeros_like(value)] * 3
+        wait()
+        return torch.stack([kl, surrogate, critic_loss, entropy])
+
+    def _fused_losses(self, minibatch: PpoSamples) -> Tensor:
+        """Return what `_losses` does."""
+        # Here, because it is compiled at run time.
+        from rlmpc.losses.fused import ppo_losses
+
+        with parallel(self.device) as wait:
+            value = self.policy.value(minibatch.obs)
+        today = self.distribution(minibatch)
+        wait()
+        acted, cfg = minibatch.acted, self.cfg
+        then = acted.action, acted.mean, acted.std, acted.log_prob
+        gains = minibatch.advantage, minibatch.value, minibatch.returns
+        return ppo_losses(today.mean, today.stddev, value, *then, *gains, cfg.clip, cfg.clip_value)
 
     def _actor_losses(self, minibatch: PpoSamples) -> list[Tensor]:
         """Return KL divergence, surrogate loss and entropy of the policy of today, (...,) each."""

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from rlmpc.algorithms.ppo.learner import PpoLearner
 from rlmpc.learners.minibatches import minibatches, rows
 from tests.algorithms.updates import ratio, step
+from tests.losses.losses_by_torch import losses_by_torch
 
 
 def test_the_loader_collects_exactly_once_an_epoch_and_after_the_update(run_toy):
@@ -140,3 +142,18 @@ def test_what_has_its_own_learning_rate_is_clipped_apart_from_actor_and_critic(r
     parts = [next(part.parameters()) for part in (policy.actor, policy.critic, policy.estimator)]
     learner.descend(sum(size * part.flatten()[0] for size, part in zip((3.0, 4.0, 5.0), parts, strict=True)))
     assert [part.grad.norm().item() for part in parts] == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton comes with CUDA builds of torch")
+@pytest.mark.parametrize("clip_value_loss", [True, False])
+def test_kernels_are_given_what_the_losses_are_made_of(run_toy, monkeypatch, clip_value_loss: bool):
+    learner, datamodule, _ = run_toy(1, num_envs=16, clip_value_loss=clip_value_loss)
+    samples = learner.samples(datamodule.collect())
+    torch.nn.init.normal_(learner.policy.noise.log_std)
+    loss, gradient, reported = step(learner, samples)
+    monkeypatch.setattr("rlmpc.losses.fused.ppo_losses", losses_by_torch)
+    monkeypatch.setattr(PpoLearner, "_is_fused", True)
+    again = step(learner, samples)
+    assert torch.equal(loss, again[0])
+    torch.testing.assert_close(gradient, again[1])
+    assert reported == again[2]
