@@ -330,10 +330,10 @@ class OnPolicyLearner(L.LightningModule):
         Where `valid` (...,) is 0, observations must be zeros and do not count.
         """
         num_invalid = valid.numel() - valid.sum()
-        sums: dict[str, Tensor] = {}
         for group, normalizer in self.policy.normalizers.items():
             assert isinstance(normalizer, RunningNormalizer)
             first = self.policy.first_equal[group]
-            if first not in sums:
-                sums[first] = self.sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid))
-            normalizer.merge(sums[first])
+            if first == group:
+                normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid)))
+            else:
+                normalizer.load_state_dict(self.policy.normalizers[first].state_dict())

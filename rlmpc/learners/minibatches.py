@@ -53,12 +53,18 @@ def single_steps[S: Samples](samples: S) -> S:
 def minibatches(samples: Samples, num_epochs: int, num_minibatches: int) -> Iterator[Tensor]:
     """Yield the rows (R,) of shuffled minibatches that hold each sample once an epoch.
 
-    Single steps are shuffled one by one. With a memory, environments are shuffled and their steps stay in order.
+    Single steps are shuffled one by one. With a memory, environments are shuffled and their steps stay in order. The
+    next epoch is shuffled, which takes a GPU dozens of kernels, beside this one's minibatches.
     """
-    num_rows = samples.weight.shape[samples.dim]
-    for _ in range(num_epochs):
-        order = torch.randperm(num_rows, device=samples.weight.device)
+    num_rows, device = samples.weight.shape[samples.dim], samples.weight.device
+    following = torch.randperm(num_rows, device=device)
+    for epoch in range(num_epochs):
+        order = following
+        with parallel(device) as wait:
+            if epoch < num_epochs - 1:
+                following = torch.randperm(num_rows, device=device)
         yield from order.split(math.ceil(num_rows / num_minibatches))
+        wait()
 
 
 def rows[S: Samples](samples: S, order: Tensor) -> S:

@@ -30,12 +30,14 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 
 
 def explained_variance(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Return the share of the variance of `target` that `prediction` explains, weighted by `weight`, (B,) each.
+    """Return the share of the variance of `target` that `prediction` explains, weighted by `weight`, all of one shape.
 
     1 is perfect, 0 is no better than a constant.
     """
-    return 1.0 - _variance(target - prediction, weight) / _variance(target, weight).clamp(min=1e-8)
+    unexplained, total = _variances(torch.stack([target - prediction, target]).flatten(1), weight.flatten())
+    return 1.0 - unexplained / total.clamp(min=1e-8)
 
 
-def _variance(values: Tensor, weight: Tensor) -> Tensor:
-    return weighted_mean((values - weighted_mean(values, weight)) ** 2, weight)
+def _variances(values: Tensor, weight: Tensor) -> Tensor:
+    """Return the variances (K,) of `values` (K, B) weighted by `weight` (B,)."""
+    return weighted_mean((values - weighted_mean(values, weight).unsqueeze(1)) ** 2, weight)

@@ -28,6 +28,18 @@ def test_without_a_memory_single_steps_are_shuffled_and_each_is_used_once_an_epo
     assert len(set((made[0].weight // 100).tolist())) > 1
 
 
+def test_each_epoch_has_an_order_of_its_own_as_the_generator_gives_them():
+    torch.manual_seed(5)
+    expected = [torch.randperm(24) for _ in range(3)]
+    torch.manual_seed(5)
+    made = list(minibatches(numbered(6, 4, memory=False), num_epochs=3, num_minibatches=2))
+    after = torch.randperm(24)
+    for epoch, order in enumerate(expected):
+        assert torch.equal(torch.cat(made[2 * epoch : 2 * epoch + 2]), order)
+    torch.manual_seed(5)
+    assert torch.equal([torch.randperm(24) for _ in range(4)][-1], after)
+
+
 def test_with_a_memory_whole_environments_are_shuffled_and_keep_their_order_in_time():
     samples = numbered(6, 8, memory=True)
     assert samples.restarts.nonzero().tolist() == [[1, 0], [2, 1]]

@@ -30,3 +30,10 @@ def test_the_explained_variance_is_one_of_a_perfect_prediction_and_zero_of_a_con
     # Off by -1, 0 and 1, as widely spread as the target itself.
     assert explained_variance(torch.tensor([2.0, 2.0, 2.0, 0.0]), target, weight) == pytest.approx(0.0)
     assert explained_variance(torch.tensor([1.5, 2.0, 2.5, 0.0]), target, weight) == pytest.approx(0.75)
+
+
+def test_the_explained_variance_of_sequences_is_that_of_their_steps():
+    torch.manual_seed(0)
+    prediction, target, weight = torch.randn(5, 7), torch.randn(5, 7), (torch.rand(5, 7) > 0.2).float()
+    of_steps = explained_variance(prediction.flatten(), target.flatten(), weight.flatten())
+    assert explained_variance(prediction, target, weight) == of_steps

@@ -132,8 +132,10 @@ class PpoLearner(OnPolicyLearner):
         loss = surrogate + cfg.value_coef * critic_loss - self.entropy_coef * entropy
         loss = sum(beside.values(), loss)
 
+        # Not beside the gradients: ranks must agree on the order of their collectives.
+        kl_of_all = self.mean_over_ranks(kl.detach())
         with parallel(self.device) as wait:
-            lr.copy_(adapt_lr(lr, self.mean_over_ranks(kl.detach()), cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
+            lr.copy_(adapt_lr(lr, kl_of_all, cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
         grad_norm = self.descend(loss, wait)
         self.policy.noise.project()
         return {
