@@ -40,6 +40,9 @@ class AgentCfg:
     learning_rate: float = setting(1.0e-3, above=0)
     """Learning rate; if it is adaptive, the one to start with, also in a resumed run that changes it."""
     max_grad_norm: float = setting(1.0, above=0)
+    fused: bool = True
+    """Whether a GPU computes PPO's losses and hidden layers in fewer kernels, if what compiles these is installed:
+    Triton, a C compiler and Python's headers. No effect on the CPU."""
     stagger_episodes: bool = setting(True, fixed=AT_START)
     """Whether to start with random episode ages, so that time-outs do not come all at once."""
 

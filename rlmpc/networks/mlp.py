@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, device, nn
+
+from rlmpc.config.installed import compiles_kernels
 
 ALIGNED = 8
 """Columns, of 4 bytes each, to whose multiple a matrix is filled up for tensor cores."""
@@ -26,17 +30,52 @@ class AlignedLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the product of the weights with `input` (..., D), which may be filled up already, plus the bias."""
+        return self.product(input, self.bias)
+
+    def product(self, input: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return what `forward` does, with another bias or none."""
         missing = -self.in_features % ALIGNED
         is_filled = missing > 0 and input.shape[-1] == self.in_features + missing
         if not is_filled:
             if aligned_width(self.in_features, input.device) == self.in_features:
-                return super().forward(input)
+                return F.linear(input, self.weight, bias)
             input = F.pad(input, (0, missing))
-        return F.linear(input, F.pad(self.weight, (0, missing)), self.bias)
+        return F.linear(input, F.pad(self.weight, (0, missing)), bias)
+
+
+class HiddenLayer(AlignedLinear):
+    """A linear layer with an activation.
+
+    Args:
+        num_inputs: D.
+        num_outputs: width of the output.
+        activation: a key of `ACTIVATIONS`.
+        fused: whether a GPU adds the bias and takes the activation in one kernel, if it can compile that.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, activation: str, fused: bool) -> None:
+        super().__init__(num_inputs, num_outputs)
+        self.activation = ACTIVATIONS[activation]()
+        self._is_fused = fused and activation == "elu"
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the activations (..., num_outputs) of `input` (..., D)."""
+        if self._is_fused and input.is_cuda and compiles_kernels():
+            # Here, because it is compiled at run time.
+            from rlmpc.networks.fused import biased_elu
+
+            product = self.product(input.flatten(0, -2))
+            return biased_elu(product, self.bias).view(*input.shape[:-1], -1)
+        return self.activation(super().forward(input))
 
 
 def mlp(
-    num_inputs: int, hidden: Sequence[int], num_outputs: int, activation: str, output_gain: float = 1.0
+    num_inputs: int,
+    hidden: Sequence[int],
+    num_outputs: int,
+    activation: str,
+    output_gain: float = 1.0,
+    fused: bool = False,
 ) -> nn.Sequential:
     """Make fully connected layers with an activation between them and none at the end.
 
@@ -50,13 +89,12 @@ def mlp(
     if activation not in ACTIVATIONS:
         raise ValueError(f"unknown activation '{activation}'; accepted: {', '.join(ACTIVATIONS)}")
     widths = [num_inputs, *hidden, num_outputs]
-    layers: list[nn.Module] = []
-    for index, fan_out in enumerate(widths[1:]):
-        is_last = index == len(widths) - 2
-        linear = AlignedLinear(widths[index], fan_out)
-        nn.init.orthogonal_(linear.weight, output_gain if is_last else 2.0**0.5)
-        nn.init.zeros_(linear.bias)
-        layers.append(linear)
-        if not is_last:
-            layers.append(ACTIVATIONS[activation]())
-    return nn.Sequential(*layers)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for index, both in enumerate(pairwise(widths)):
+        is_last = index == len(hidden)
+        layer = AlignedLinear(*both) if is_last else HiddenLayer(*both, activation, fused)
+        nn.init.orthogonal_(layer.weight, output_gain if is_last else 2.0**0.5)
+        nn.init.zeros_(layer.bias)
+        # As if activations were numbered, too: so checkpoints have it.
+        layers[str(2 * index)] = layer
+    return nn.Sequential(layers)

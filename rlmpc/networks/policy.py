@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import torch
@@ -65,16 +66,17 @@ class GaussianPolicy(nn.Module, ABC):
         self, settings: AgentCfg, contract: Contract, num_inputs: int, more_groups: Sequence[str] = ()
     ) -> None:
         super().__init__()
-        dims, num_actions, activation = contract.observations.dims(), contract.num_actions, settings.activation
+        dims, num_actions = contract.observations.dims(), contract.num_actions
+        make = partial(mlp, activation=settings.activation, fused=settings.fused)
         self.actor_group = settings.actor_group
         self.critic_group: str | None = getattr(settings, "critic_group", None)
         seen = (self.actor_group, self.critic_group, *more_groups)
         self.teachable = {}
         self.groups = tuple(dict.fromkeys(group for group in seen if group is not None))
-        self.actor = mlp(num_inputs, settings.actor_hidden, num_actions, activation, output_gain=0.01)
+        self.actor = make(num_inputs, settings.actor_hidden, num_actions, output_gain=0.01)
         self.critic = None
         if self.critic_group is not None:
-            self.critic = mlp(dims[self.critic_group], getattr(settings, "critic_hidden"), 1, activation)  # noqa: B009
+            self.critic = make(dims[self.critic_group], getattr(settings, "critic_hidden"), 1)  # noqa: B009
         self.noise = GaussianHead(num_actions, settings.init_std, settings.min_std, settings.max_std)
         normalized = self.groups if settings.normalize_obs else ()
         self.normalizers = nn.ModuleDict({group: RunningNormalizer(dims[group]) for group in normalized})

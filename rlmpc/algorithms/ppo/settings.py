@@ -37,9 +37,6 @@ class PpoCfg(AgentCfg):
     anneal_iterations: int = setting(0, least=0)
     """Iterations over which both then change linearly, the standard deviation in its logarithm."""
     value_coef: float = setting(1.0, least=0)
-    fused: bool = True
-    """Whether a GPU computes the losses in one kernel, where Triton, a C compiler and Python's headers are installed;
-    without, in about a hundred. No effect on the CPU."""
     clip_gradients: str = setting("apart", choices=("together", "apart"))
     """Whether the gradients of actor and critic are clipped to `max_grad_norm` together, as one vector, or each apart,
     as in rsl_rl. Parameters with a learning rate of their own are always clipped apart."""
