@@ -70,7 +70,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._update_metrics()
         data = self.robot.data
         motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
-        self.progress.add(self.vel_command_b[:, :2], *motion, dt, self.cfg.averaging_time_s)
+        self.progress.add(self.vel_command_b, *motion, dt, self.cfg.averaging_time_s)
         self.time_left -= dt
         self._resample(self.time_left <= 0.0)
         self._update_command()
@@ -191,8 +191,8 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     rel_turning_envs: float = 0.0
     """Share of commands that ask for a yaw rate alone."""
 
-    averaging_time_s: float = 0.35
-    """Time constant of the average velocity in `Progress` [s]: half a gait cycle."""
+    averaging_time_s: float = 1.0
+    """Time constant of the average error in `Progress` [s]: a cycle and a half of the gait, so that sway averages out."""
 
     min_lin_vel_x_at_limit: float | None = None
     """Lower end of the vx range once its upper end has reached the limit [m/s]; None: it widens like the others.
