@@ -192,7 +192,7 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     """Share of commands that ask for a yaw rate alone."""
 
     averaging_time_s: float = 1.0
-    """Time constant of the average error in `Progress` [s]: a cycle and a half of the gait, so that sway averages out."""
+    """Time constant of the average error in `Progress` [s]: over one and a half gait cycles, sway is little."""
 
     min_lin_vel_x_at_limit: float | None = None
     """Lower end of the vx range once its upper end has reached the limit [m/s]; None: it widens like the others.

@@ -67,10 +67,8 @@ def track_yaw_rate_exp(env: ManagerBasedRLEnv, command_name: str, std: float, av
         averaged: Whether the average error counts, instead of that of the instant.
     """
     term = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
-    if averaged:
-        error = term.progress.error[:, 2]
-    else:
-        error = term.robot.data.root_ang_vel_w.torch[:, 2] - term.command[:, 2]
+    yaw_rate = term.robot.data.root_ang_vel_w.torch[:, 2]
+    error = term.progress.error[:, 2] if averaged else yaw_rate - term.command[:, 2]
     return torch.exp(-error.square() / std**2)
 
 
