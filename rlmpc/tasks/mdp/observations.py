@@ -134,8 +134,8 @@ def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
 
 
 def velocity_error(env: ManagerBasedEnv, command_name: str) -> torch.Tensor:
-    """Return the average error of vx, vy [m/s] and yaw rate [rad/s] in the command's `Progress`, (N, 3)."""
-    return cast(WideningVelocityCommand, cast(Any, env).command_manager.get_term(command_name)).progress.error
+    """Return the average error of vx, vy [m/s] and yaw rate [rad/s], (N, 3)."""
+    return cast(WideningVelocityCommand, cast(Any, env).command_manager.get_term(command_name)).velocity_error
 
 
 def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:

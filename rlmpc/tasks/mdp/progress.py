@@ -37,34 +37,39 @@ class Progress:
         share = self.followed_m / self.commanded_m.clamp(min=1e-3)
         return torch.where(self.was_to_walk, share.clamp(min=0.0), 1.0)
 
-    def add(
-        self,
-        command: torch.Tensor,
-        quat_w: torch.Tensor,
-        lin_vel_w: torch.Tensor,
-        ang_vel_w: torch.Tensor,
-        dt: float,
-        time_constant_s: float,
-    ) -> None:
+    def add(self, command: torch.Tensor, velocity: torch.Tensor, dt: float, time_constant_s: float) -> None:
         """Add a step.
 
         Args:
             command: Commanded vx, vy [m/s] and yaw rate [rad/s]. Shape is (N, 3).
-            quat_w: Orientation of the root, XYZW. Shape is (N, 4).
-            lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
-            ang_vel_w: Angular velocity of the root in the world [rad/s]. Shape is (N, 3).
+            velocity: What was measured of them, see `planar_velocity`. Shape is (N, 3).
             dt: Length of the step [s].
             time_constant_s: Of the average [s]: errors are passed through a first-order low-pass filter.
         """
-        velocity = quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2]
-        measured = torch.cat([velocity, ang_vel_w[:, 2:]], dim=1)
-        self.error.lerp_(measured - command, dt / (time_constant_s + dt))
+        self.error.copy_(self.next_error(command, velocity, dt, time_constant_s))
         plane = command[:, :2]
         speed = plane.norm(dim=1)
         self.commanded_m.add_(speed * dt)
-        self.followed_m.add_((velocity * plane).sum(dim=1) / speed.clamp(min=1e-6) * dt)
+        self.followed_m.add_((velocity[:, :2] * plane).sum(dim=1) / speed.clamp(min=1e-6) * dt)
+
+    def next_error(
+        self, command: torch.Tensor, velocity: torch.Tensor, dt: float, time_constant_s: float
+    ) -> torch.Tensor:
+        """Return what `error` becomes by a step (N, 3); the arguments are those of `add`, and nothing changes."""
+        return self.error.lerp(velocity - command, dt / (time_constant_s + dt))
 
     def begin(self, mask: torch.Tensor) -> None:
         """Begin the episodes of a mask (N,)."""
         for values in (self.error, self.commanded_m, self.followed_m):
             write(values, mask, 0.0)
+
+
+def planar_velocity(quat_w: torch.Tensor, lin_vel_w: torch.Tensor, ang_vel_w: torch.Tensor) -> torch.Tensor:
+    """Return vx, vy in the frame that turns with the root's yaw [m/s], and the yaw rate [rad/s], (N, 3).
+
+    Args:
+        quat_w: Orientation of the root, XYZW. Shape is (N, 4).
+        lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
+        ang_vel_w: Angular velocity of the root in the world [rad/s]. Shape is (N, 3).
+    """
+    return torch.cat([quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2], ang_vel_w[:, 2:]], dim=1)

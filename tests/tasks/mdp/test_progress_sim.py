@@ -21,10 +21,12 @@ def progress():
 
 def walk(progress, velocity, command, steps: int, quat=UPRIGHT, yaw_rate: float = 0.0) -> None:
     """Walks all robots with one velocity (vx, vy) in the world and one yaw rate under one command (vx, vy)."""
+    from rlmpc.tasks.mdp.progress import planar_velocity
+
     numbers = ([*command, 0.0], [*velocity, 0.0], [9.0, 9.0, yaw_rate])
     commands, linear, angular = (torch.tensor([three]).expand(3, 3) for three in numbers)
     for _ in range(steps):
-        progress.add(commands, quat.expand(3, 4), linear, angular, DT, TIME_CONSTANT_S)
+        progress.add(commands, planar_velocity(quat.expand(3, 4), linear, angular), DT, TIME_CONSTANT_S)
 
 
 def test_who_walks_at_half_the_command_has_followed_half(progress) -> None:
