@@ -94,10 +94,13 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             self.faulty |= self.termination_manager.get_term(name)
         self.restart_asked.zero_()
         self.reset_buf |= self.faulty
-        # A command that turns robots to a heading depends on where they look now: the last observation of an episode is
-        # what would have been seen without the reset.
         for name in self.command_manager.active_terms:
-            self.command_manager.get_term(name)._update_command()
+            term = self.command_manager.get_term(name)
+            # The last observation of an episode is what would have been seen without the reset.
+            if isinstance(term, mdp.WideningVelocityCommand):
+                term.end_step()
+            else:
+                term._update_command()
         return reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
