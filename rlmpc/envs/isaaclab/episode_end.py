@@ -79,17 +79,18 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         weights = [self.reward_manager.get_term_cfg(name).weight for name in self.reward_manager.active_terms]
         penalties = [index for index, weight in enumerate(weights) if weight < 0.0]
         self._penalties = torch.tensor(penalties, dtype=torch.long, device=self.device)
-        self._compute_rewards = self.reward_manager.compute
+        compute = self.reward_manager.compute
         # Between the rewards and the resets of a step, Isaac Lab calls no method that could be overridden.
-        self.reward_manager.compute = self._rewards_and_faults
+        self.reward_manager.compute = lambda dt: self._rewards_and_faults(dt, compute)
 
-    def _rewards_and_faults(self, dt: float) -> Tensor:
-        """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
-        reward = self._compute_rewards(dt)
+    def _rewards_and_faults(self, dt: float, compute: Callable[[float], Tensor]) -> Tensor:
+        """Return the rewards (N,) that `compute` gives; faulty environments are marked for reset and earn nothing."""
+        reward = compute(dt)
         if self._penalty_scale is not None:
             penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
             reward += (self._penalty_scale.scale - 1.0) * penalties * dt
-        self.faulty = self.restart_asked | ~torch.isfinite(reward)
+        # As `finite_rows`: in fewer kernels than `torch.isfinite`.
+        self.faulty = self.restart_asked | (reward - reward != 0.0)
         for name in set(FAULTS) & set(self.termination_manager.active_terms):
             self.faulty |= self.termination_manager.get_term(name)
         self.restart_asked.zero_()

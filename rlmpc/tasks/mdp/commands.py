@@ -1,5 +1,7 @@
 """Velocity commands whose ranges widen during training."""
 
+from functools import partial
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -8,6 +10,7 @@ from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 from isaaclab.utils.math import wrap_to_pi
 
+from rlmpc.graphs import at_once
 from rlmpc.tasks.mdp.progress import Progress
 from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
@@ -70,9 +73,11 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._update_metrics()
         data = self.robot.data
         motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
-        self.progress.add(self.vel_command_b[:, :2], *motion, dt, self.cfg.averaging_time_s)
+        # A copy, since new commands may be drawn before the last step is measured.
+        measure = partial(self.progress.add, self.vel_command_b[:, :2].clone(), *motion, dt, self.cfg.averaging_time_s)
         self.time_left -= dt
-        self._resample(self.time_left <= 0.0)
+        is_over = cast(torch.Tensor, self.time_left <= 0.0)
+        at_once(torch.device(self.device), [measure, partial(self._resample, is_over)])
         self._update_command()
 
     def episode_metrics(self) -> dict[str, torch.Tensor]:
@@ -129,16 +134,14 @@ class WideningVelocityCommand(UniformVelocityCommand):
         if not any(kinds):
             return
         kind = uniform(self._env, mask, 0.0, 1.0)
-        end = 0.0
-        for axis, share in enumerate(kinds):
-            is_kind = mask & (kind >= end) & (kind < end + share)
-            end += share
-            for other in range(len(AXES)):
-                if other != axis:
-                    write(self.vel_command_b[:, other], is_kind, 0.0)
-            # Who walks forward alone may still turn towards a heading; the others would walk in a curve.
-            if axis != 0:
-                self.is_heading_env &= ~is_kind
+        # Each kind is what its mask has more than the one before.
+        forward, to_sideways, to_turning = (mask & (kind < end) for end in accumulate(kinds))
+        not_forward = to_turning ^ forward
+        write(self.vel_command_b[:, 0], not_forward, 0.0)
+        write(self.vel_command_b[:, 1], not_forward ^ to_sideways, 0.0)
+        write(self.vel_command_b[:, 2], to_sideways, 0.0)
+        # Who walks forward alone may still turn towards a heading; the others would walk in a curve.
+        self.is_heading_env &= ~not_forward
 
     def _update_command(self) -> None:
         """Turn towards the heading, as fast as the current range allows, and let who stands stand."""

@@ -86,12 +86,13 @@ class TerrainLevels(ManagerTermBase):
         offset = env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]
         has_walked = offset.norm(dim=1) >= min_distance
         is_commanded = command.command[:, :2].norm(dim=1) > min_speed
-        has_followed = progress.followed_share >= up_share
+        followed = progress.followed_share
+        has_followed = followed >= up_share
 
         arrived = terminations.get_term(arrival_termination) & has_followed
         lasted = terminations.get_term(time_out_termination) & is_commanded & has_walked & has_followed
         fell = terminations.get_term(fall_termination)
-        stood = (progress.commanded_m >= min_distance) & (progress.followed_share < down_share)
+        stood = (progress.commanded_m >= min_distance) & (followed < down_share)
         outcome = torch.zeros_like(self._outcome)
         for index, happened in enumerate((arrived, lasted, fell, stood & ~fell), start=1):
             outcome = outcome.masked_fill(ended_once & happened, index)
