@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from rlmpc.envs.isaaclab.contract import nominal_gains
 from rlmpc.envs.vec_env import Obs
+from rlmpc.graphs import at_once
 from rlmpc.tasks import mdp
 
 FAULTS = ("non_finite", "unsolved")
@@ -86,6 +88,21 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
     def _rewards_and_faults(self, dt: float, compute: Callable[[float], Tensor]) -> Tensor:
         """Return the rewards (N,) that `compute` gives; faulty environments are marked for reset and earn nothing."""
         reward = compute(dt)
+        # Neither reads what the other writes.
+        at_once(torch.device(self.device), [self._turn_commands, partial(self._find_faults, reward, dt)])
+        return reward.masked_fill_(self.faulty, 0.0)
+
+    def _turn_commands(self) -> None:
+        """Turn commands to where robots look now.
+
+        A command that turns robots to a heading depends on it: the last observation of an episode is what would have
+        been seen without the reset.
+        """
+        for name in self.command_manager.active_terms:
+            self.command_manager.get_term(name)._update_command()
+
+    def _find_faults(self, reward: Tensor, dt: float) -> None:
+        """Scale the penalties in `reward` (N,), and mark faulty environments for reset."""
         if self._penalty_scale is not None:
             penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
             reward += (self._penalty_scale.scale - 1.0) * penalties * dt
@@ -95,11 +112,6 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             self.faulty |= self.termination_manager.get_term(name)
         self.restart_asked.zero_()
         self.reset_buf |= self.faulty
-        # A command that turns robots to a heading depends on where they look now: the last observation of an episode is
-        # what would have been seen without the reset.
-        for name in self.command_manager.active_terms:
-            self.command_manager.get_term(name)._update_command()
-        return reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
         """Reset environments; those that end no episode apart, as Isaac Lab averages over all that it resets at once.

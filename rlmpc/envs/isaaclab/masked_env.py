@@ -243,13 +243,13 @@ class MaskedEnv(EpisodeEndEnv):
             # Written together with velocities.
             previous = wp.to_torch(cast(Any, robot.data)._previous_joint_vel)
             states += [previous, robot.data.joint_acc.torch, robot.data.body_com_acc_w.torch.flatten(1)]
-        marks = [wp.to_torch(marks)[: self.num_envs] for marks in (manager._world_reset_mask, manager._fk_reset_mask)]
-        before, marked = [values.clone() for values in states], [values.clone() for values in marks]
+        # Which robots have been moved; events only add to them.
+        marks = (manager._world_reset_mask, manager._fk_reset_mask)
+        states += [wp.to_torch(marked)[: self.num_envs].unsqueeze(1) for marked in marks]
+        before = [values.clone() for values in states]
         yield
         for values, old in zip(states, before, strict=True):
             torch.where(mask.unsqueeze(1), values, old, out=values)
-        for values, old in zip(marks, marked, strict=True):
-            values.copy_((values & mask) | old)
 
     def _commands(self) -> list[Any]:
         return [self.command_manager.get_term(name) for name in self.command_manager.active_terms]
