@@ -50,7 +50,7 @@ class RolloutPolicy(Protocol):
         ...
 
     def value(self, obs: Obs) -> Tensor:
-        """Estimate the expected return (N,)."""
+        """Estimate the expected return (N,) from `obs` alone: a GPU does so while it acts."""
         ...
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from rlmpc.envs.isaaclab.contract import nominal_gains
 from rlmpc.envs.vec_env import Obs
-from rlmpc.graphs import at_once
 from rlmpc.tasks import mdp
 
 FAULTS = ("non_finite", "unsolved")
@@ -81,16 +79,16 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         weights = [self.reward_manager.get_term_cfg(name).weight for name in self.reward_manager.active_terms]
         penalties = [index for index, weight in enumerate(weights) if weight < 0.0]
         self._penalties = torch.tensor(penalties, dtype=torch.long, device=self.device)
-        compute = self.reward_manager.compute
+        self._compute_rewards = self.reward_manager.compute
         # Between the rewards and the resets of a step, Isaac Lab calls no method that could be overridden.
-        self.reward_manager.compute = lambda dt: self._rewards_and_faults(dt, compute)
+        self.reward_manager.compute = self._rewards_and_faults
 
-    def _rewards_and_faults(self, dt: float, compute: Callable[[float], Tensor]) -> Tensor:
-        """Return the rewards (N,) that `compute` gives; faulty environments are marked for reset and earn nothing."""
-        reward = compute(dt)
-        # Neither reads what the other writes.
-        at_once(torch.device(self.device), [self._turn_commands, partial(self._find_faults, reward, dt)])
-        return reward.masked_fill_(self.faulty, 0.0)
+    def _rewards_and_faults(self, dt: float) -> Tensor:
+        """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
+        reward = self._compute_rewards(dt)
+        self._find_faults(reward, dt)
+        self._turn_commands()
+        return reward
 
     def _turn_commands(self) -> None:
         """Turn commands to where robots look now.
@@ -102,7 +100,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             self.command_manager.get_term(name)._update_command()
 
     def _find_faults(self, reward: Tensor, dt: float) -> None:
-        """Scale the penalties in `reward` (N,), and mark faulty environments for reset."""
+        """Scale the penalties in `reward` (N,); mark faulty environments for reset and let them earn nothing."""
         if self._penalty_scale is not None:
             penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
             reward += (self._penalty_scale.scale - 1.0) * penalties * dt
@@ -112,6 +110,7 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
             self.faulty |= self.termination_manager.get_term(name)
         self.restart_asked.zero_()
         self.reset_buf |= self.faulty
+        reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
         """Reset environments; those that end no episode apart, as Isaac Lab averages over all that it resets at once.

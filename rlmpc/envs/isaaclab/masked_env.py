@@ -8,7 +8,7 @@ all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -166,9 +166,12 @@ class MaskedEnv(EpisodeEndEnv):
             self.reset_buf = self.termination_manager.compute()
             self.reset_terminated = self.termination_manager.terminated
             self.reset_time_outs = self.termination_manager.time_outs
-            self.reward_buf = self._rewards_and_faults(self.step_dt, self._masked.rewards.compute)
+            self.reward_buf = self._masked.rewards.compute(self.step_dt)
+            find_faults = partial(self._find_faults, self.reward_buf, self.step_dt)
+            at_once(torch.device(self.device), [self._turn_commands, find_faults])
             ending.copy_(self.reset_buf)
-            terminal, curricula = self._end_episodes(ending & ~self.uncounted)
+            terminal = {self.value_group: observer.terminal(self.value_group)}
+            curricula = self._end_episodes(ending & ~self.uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
@@ -180,21 +183,12 @@ class MaskedEnv(EpisodeEndEnv):
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
         return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, motion), curricula
 
-    def _end_episodes(self, ended: Tensor) -> tuple[Obs, dict[str, Any]]:
-        """Observe the episodes of a mask (N,) for the last time, count them and let curricula judge them.
-
-        Returns:
-            The observations and, by name, what the curricula report.
-        """
-        assert self._masked is not None
+    def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
+        """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
         manager = self.curriculum_manager
-        ways: list[Callable[[], Any]] = [
-            partial(self._masked.observer.terminal, self.value_group),
-            partial(self._count_episodes, ended),
-            *(partial(term.func, self, ended, **term.params) for term in cast(list[Any], manager._term_cfgs)),
-        ]
-        terminal, _, *reports = at_once(torch.device(self.device), ways)
-        return {self.value_group: terminal}, dict(zip(manager.active_terms, reports, strict=True))
+        curricula = [partial(cast(Any, term.func), self, ended, **term.params) for term in manager._term_cfgs]
+        _, *reports = at_once(torch.device(self.device), [partial(self._count_episodes, ended), *curricula])
+        return dict(zip(manager.active_terms, reports, strict=True))
 
     def _count_episodes(self, ended: Tensor) -> None:
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
