@@ -80,7 +80,6 @@ class TerrainLevels(ManagerTermBase):
         has_run = mask & (env.episode_length_buf > 0)
         ended_once = has_run & (reasons.sum(dim=0) == 1)
 
-        terrain = self._terrain
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         progress = command.progress
         offset = env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]
@@ -99,7 +98,7 @@ class TerrainLevels(ManagerTermBase):
         write(self._outcome, has_run, outcome)
         up, down = (outcome == 1) | (outcome == 2), (outcome == 3) | (outcome == 4)
         self._move(mask, up.long() - down.long())
-        return self._report(terrain.terrain_levels.float())
+        return self._report(self._terrain.terrain_levels.float())
 
     @property
     def _terrain(self) -> TerrainImporter:
