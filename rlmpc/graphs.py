@@ -7,7 +7,7 @@ On the CPU, and with `use_graphs(False)`, the function itself is called: it is t
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
@@ -115,6 +115,31 @@ class Replayed[R]:
         _recorded.add(self)
 
 
+def at_once[R](device: torch.device, functions: Sequence[Callable[[], R]]) -> list[R]:
+    """Call functions that a GPU carries out at the same time, and return their results; a recording keeps this.
+
+    The first runs on the current stream, each other one on a stream of its own, and what comes after waits for all.
+    Python calls them in the given order, so random numbers are those of calls one after another; elsewhere than on a
+    GPU, that is all that happens. They must not call `at_once`, and none may write what another reads or writes.
+
+    The allocator gives memory that was freed to whoever asks next on the stream where it was made, and streams wait for
+    each other only at start and end. What a function makes and frees itself is safe therefore, and so is what it
+    returns. What was made before must not be freed by any: do not replace a tensor that another function reads.
+    """
+    if device.type != "cuda" or not functions:
+        return [function() for function in functions]
+    current, others = torch.cuda.current_stream(device), [_stream_beside(device, i) for i in range(len(functions) - 1)]
+    for stream in others:
+        stream.wait_stream(current)
+    results = []
+    for stream, function in zip((current, *others), functions, strict=True):
+        with torch.cuda.stream(stream):
+            results.append(function())
+    for stream in others:
+        current.wait_stream(stream)
+    return results
+
+
 _recorded: WeakSet[Replayed[Any]] = WeakSet()
 
 
@@ -122,6 +147,12 @@ def forget_recordings() -> None:
     """Drop every recording of this process: NCCL waits without end for those that hold collectives when it closes."""
     for replayed in _recorded:
         replayed.forget()
+
+
+@cache
+def _stream_beside(device: torch.device, index: int) -> torch.cuda.Stream:
+    """Return the same stream for a number every time, see `_side_stream`."""
+    return torch.cuda.Stream(device)
 
 
 @cache

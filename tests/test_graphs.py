@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
-from rlmpc.graphs import WARM_UPS, Replayed, forget_recordings, use_graphs
+from rlmpc.graphs import WARM_UPS, Replayed, at_once, forget_recordings, use_graphs
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="records graphs on a GPU only")
+DEVICES = ["cpu", pytest.param("cuda", marks=ON_GPU)]
 MORE_CALLS = WARM_UPS + 5
 
 
@@ -55,3 +58,31 @@ def test_recordings_that_are_dropped_are_made_anew() -> None:
         assert [double(x).item() for _ in range(MORE_CALLS)] == [6.0] * MORE_CALLS
         assert len(calls) == expected
         forget_recordings()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_is_done_at_once_has_the_results_and_the_random_numbers_of_one_after_another(device: str) -> None:
+    """Several times in a row, with memory that is freed and taken again, and what one time makes used by the next."""
+
+    def smoothed(x: torch.Tensor, index: int) -> torch.Tensor:
+        for _ in range(20):
+            x = (x + 0.1 * torch.rand_like(x)).sin() * (index + 1)
+        return x
+
+    def work(x: torch.Tensor, serial: bool) -> torch.Tensor:
+        for _ in range(4):
+            ways = [partial(smoothed, x, index) for index in range(4)]
+            x = sum([way() for way in ways] if serial else at_once(x.device, ways), x)
+        return x
+
+    def results(serial: bool) -> list[torch.Tensor]:
+        torch.manual_seed(7)
+        replayed = Replayed(partial(work, serial=serial), torch.device(device))
+        return [replayed(torch.full((4096, 30), float(i), device=device)).clone() for i in range(MORE_CALLS)]
+
+    for one_by_one, together in zip(results(True), results(False), strict=True):
+        assert torch.equal(one_by_one, together)
+
+
+def test_nothing_at_once_is_nothing() -> None:
+    assert at_once(torch.device("cuda"), []) == []

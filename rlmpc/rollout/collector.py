@@ -13,7 +13,7 @@ from torch import Tensor
 from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
-from rlmpc.graphs import Replayed
+from rlmpc.graphs import Replayed, at_once
 from rlmpc.networks.tree import like_rows, same_tensors, tree_map
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.held_out import HeldOut
@@ -50,7 +50,7 @@ class RolloutPolicy(Protocol):
         ...
 
     def value(self, obs: Obs) -> Tensor:
-        """Estimate the expected return (N,)."""
+        """Estimate the expected return (N,) from `obs` alone: a GPU does so while it acts."""
         ...
 
 
@@ -188,13 +188,16 @@ class Collector:
         """Act, and keep how; return the actions (N, A) and which environments must restart, (N,) bool."""
         obs = self._obs
         means = () if self.held_out is None else (self.held_out.mask,)
-        acted: Any = policy.act(obs, self._memory, *means)
+        ways: list[Callable[[], Any]] = [partial(policy.act, obs, self._memory, *means)]
+        if policy.critic_group is not None:
+            ways.append(partial(policy.value, obs))
+        acted, *values = at_once(self.env.device, ways)
         samples = {
             "obs": {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)},
             "acted": replace(acted, memory={}),
         }
-        if policy.critic_group is not None:
-            samples["value"] = torch.where(self._obs_is_finite, policy.value(obs), 0.0)
+        for value in values:
+            samples["value"] = torch.where(self._obs_is_finite, value, 0.0)
         self._storage.write(samples)
         for name, values in self._memory.items():
             values.copy_(acted.memory[name])
@@ -212,18 +215,25 @@ class Collector:
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
         step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs, motion)
-        samples = {
-            "reward": reward,
-            "terminated": terminated,
-            "truncated": truncated | ~step.valid,
-            "valid": step.valid,
-        }
+        ways: list[Callable[[], Any]] = [partial(self._keep_outcome, step)]
+        if policy.critic_group is not None and terminal_obs is not None:
+            ways.append(partial(policy.value, terminal_obs))
+        _, *following = at_once(self.env.device, ways)
         if policy.critic_group is not None:
             value = self._storage.current("value")
-            following = value if terminal_obs is None else policy.value(terminal_obs)
-            samples["terminal_value"] = torch.where(truncated & step.valid, following, value)
-        self._storage.write(samples)
+            last = torch.where(truncated & step.valid, following[0], value) if following else value
+            self._storage.write({"terminal_value": last})
         self._storage.next_row()
+
+    def _keep_outcome(self, step: Step) -> None:
+        """Keep all of an outcome but values."""
+        samples = {
+            "reward": step.reward,
+            "terminated": step.terminated,
+            "truncated": step.truncated | ~step.valid,
+            "valid": step.valid,
+        }
+        self._storage.write(samples)
         self._count_episodes(step)
         self._obs_is_finite.copy_(step.obs_is_finite)
         for values in self._memory.values():

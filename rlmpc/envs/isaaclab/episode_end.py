@@ -86,22 +86,31 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
     def _rewards_and_faults(self, dt: float) -> Tensor:
         """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
-        if self._penalty_scale is not None:
-            penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
-            reward += (self._penalty_scale.scale - 1.0) * penalties * dt
-        self.faulty = self.restart_asked | ~torch.isfinite(reward)
-        for name in set(FAULTS) & set(self.termination_manager.active_terms):
-            self.faulty |= self.termination_manager.get_term(name)
-        self.restart_asked.zero_()
-        self.reset_buf |= self.faulty
+        self._find_faults(reward, dt)
+        self._turn_commands()
+        return reward
+
+    def _turn_commands(self) -> None:
+        """Let commands take part in the last observation of an episode: it is what would be seen without the reset."""
         for name in self.command_manager.active_terms:
             term = self.command_manager.get_term(name)
-            # The last observation of an episode is what would have been seen without the reset.
             if isinstance(term, mdp.WideningVelocityCommand):
                 term.end_step()
             else:
                 term._update_command()
-        return reward.masked_fill_(self.faulty, 0.0)
+
+    def _find_faults(self, reward: Tensor, dt: float) -> None:
+        """Scale the penalties in `reward` (N,); mark faulty environments for reset and let them earn nothing."""
+        if self._penalty_scale is not None:
+            penalties = self.reward_manager._step_reward[:, self._penalties].sum(dim=1)
+            reward += (self._penalty_scale.scale - 1.0) * penalties * dt
+        # As `finite_rows`: in fewer kernels than `torch.isfinite`.
+        self.faulty = self.restart_asked | (reward - reward != 0.0)
+        for name in set(FAULTS) & set(self.termination_manager.active_terms):
+            self.faulty |= self.termination_manager.get_term(name)
+        self.restart_asked.zero_()
+        self.reset_buf |= self.faulty
+        reward.masked_fill_(self.faulty, 0.0)
 
     def _reset_idx(self, env_ids: Tensor | slice) -> None:
         """Reset environments; those that end no episode apart, as Isaac Lab averages over all that it resets at once.

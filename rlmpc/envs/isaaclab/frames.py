@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -13,6 +14,7 @@ from isaaclab.utils.noise import NoiseCfg
 from torch import Tensor
 
 from rlmpc.envs.vec_env import Obs
+from rlmpc.graphs import at_once
 from rlmpc.tasks.mdp.observations import PhysicsParameter
 
 
@@ -81,10 +83,8 @@ class FrameObserver:
     def observe(self, starts: Tensor) -> Obs:
         """Return every group, (N, D_g); where an episode `starts`, (N,) bool, all frames are the new one."""
         readings = [self._read(term) for term in self._readings]
-        for group in self._groups.values():
-            frames = self._frames(group, readings)
-            shifted = torch.cat([group.last, frames], dim=1).index_select(1, group.shift)
-            group.last.copy_(torch.where(starts.unsqueeze(1), frames.index_select(1, group.first), shifted))
+        advance = [partial(self._advance, group, readings, starts) for group in self._groups.values()]
+        at_once(torch.device(self._env.device), advance)
         return self._current()
 
     def terminal(self, name: str) -> Tensor:
@@ -132,6 +132,12 @@ class FrameObserver:
         last = torch.zeros(self._env.num_envs, dim, device=device)
         columns = (torch.tensor(numbers, device=device) for numbers in (shift, first))
         return _Group(terms, widths, read, last, *columns)
+
+    def _advance(self, group: _Group, readings: list[Any], starts: Tensor) -> None:
+        """Make the next observation of a group from distinct readings."""
+        frames = self._frames(group, readings)
+        shifted = torch.cat([group.last, frames], dim=1).index_select(1, group.shift)
+        torch.where(starts.unsqueeze(1), frames.index_select(1, group.first), shifted, out=group.last)
 
     def _frames(self, group: _Group, readings: list[Any]) -> Tensor:
         """Return the new frames of a group's terms, one after the other: with noise, clipped and scaled."""

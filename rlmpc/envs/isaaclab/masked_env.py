@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -21,8 +22,9 @@ from torch import Tensor
 
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv, HeldOutEnvs
 from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
+from rlmpc.envs.isaaclab.reward_ways import RewardWays
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.graphs import Replayed
+from rlmpc.graphs import Replayed, at_once
 from rlmpc.tasks import mdp
 from rlmpc.tasks.mdp.selected import uniform, write
 
@@ -45,6 +47,7 @@ class _Masked:
     """What masked steps keep; apart from the environment, whose own tensors are its state."""
 
     observer: FrameObserver
+    rewards: RewardWays
     ending: Tensor
     """(N,) bool: environments that start anew in this step."""
     clock: Tensor
@@ -98,6 +101,7 @@ class MaskedEnv(EpisodeEndEnv):
         if self._masked is None:
             self._masked = _Masked(
                 observer=FrameObserver(self),
+                rewards=RewardWays(self),
                 ending=torch.zeros(self.num_envs, dtype=torch.bool, device=self.device),
                 clock=torch.zeros((), dtype=torch.long, device=self.device),
                 tail=Replayed(self._after_physics, torch.device(self.device), self._recording),
@@ -154,7 +158,7 @@ class MaskedEnv(EpisodeEndEnv):
             self.scene.update(dt=self.physics_dt * steps_per_call)
 
     def _after_physics(self) -> tuple[Step, dict[str, Any]]:
-        """Do what follows physics in a step, in Isaac Lab's order."""
+        """Do what follows physics in a step, in Isaac Lab's order, but at the same time what is independent."""
         assert self._masked is not None
         observer, ending = self._masked.observer, self._masked.ending
         with on_torch_stream(torch.device(self.device)):
@@ -162,9 +166,11 @@ class MaskedEnv(EpisodeEndEnv):
             self.reset_buf = self.termination_manager.compute()
             self.reset_terminated = self.termination_manager.terminated
             self.reset_time_outs = self.termination_manager.time_outs
-            self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
-            terminal = {self.value_group: observer.terminal(self.value_group)}
+            self.reward_buf = self._masked.rewards.compute(self.step_dt)
+            find_faults = partial(self._find_faults, self.reward_buf, self.step_dt)
+            at_once(torch.device(self.device), [self._turn_commands, find_faults])
             ending.copy_(self.reset_buf)
+            terminal = {self.value_group: observer.terminal(self.value_group)}
             curricula = self._end_episodes(ending & ~self.uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
@@ -179,24 +185,34 @@ class MaskedEnv(EpisodeEndEnv):
 
     def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
         """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
+        manager = self.curriculum_manager
+        curricula = [partial(cast(Any, term.func), self, ended, **term.params) for term in manager._term_cfgs]
+        _, *reports = at_once(torch.device(self.device), [partial(self._count_episodes, ended), *curricula])
+        return dict(zip(manager.active_terms, reports, strict=True))
+
+    def _count_episodes(self, ended: Tensor) -> None:
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
         numbers = torch.cat([self._rewards_and_reasons(), torch.stack([*metrics, ended.float()], 1)], dim=1)
         self.episode_sums += torch.where(ended.unsqueeze(1), numbers, 0.0).sum(dim=0)
-        manager = self.curriculum_manager
-        terms = zip(manager.active_terms, manager._term_cfgs, strict=True)
-        return {name: term.func(self, ended, **term.params) for name, term in terms}
 
     def _begin_episodes(self, mask: Tensor) -> None:
         """Reset the environments of a mask (N,)."""
+        commands = [partial(term.begin_episodes, mask) for term in self._commands()]
+        # Robots come first: Warp launches its kernels on the current stream.
+        at_once(torch.device(self.device), [partial(self._place, mask), *commands, partial(self._begin_counts, mask)])
+
+    def _place(self, mask: Tensor) -> None:
+        """Place the robots of a mask (N,), and let sensors and actions begin anew."""
         for sensor in self.scene.sensors.values():
             sensor.reset(env_mask=wp.from_torch(mask))
         with self._only(mask):
             for term in self.event_manager._mode_term_cfgs.get("reset", []):
                 term.func(self, slice(None), **term.params)
         self.action_manager.reset(cast(Any, mask))
+
+    def _begin_counts(self, mask: Tensor) -> None:
+        """Set back what counts time and rewards."""
         self.reward_manager._episode_sum_buf.masked_fill_(mask.unsqueeze(1), 0.0)
-        for term in self._commands():
-            term.begin_episodes(mask)
         for left, term in self._intervals():
             if term.resample_interval_on_reset:
                 write(left, mask, uniform(self, mask, *term.interval_range_s))
@@ -221,13 +237,13 @@ class MaskedEnv(EpisodeEndEnv):
             # Written together with velocities.
             previous = wp.to_torch(cast(Any, robot.data)._previous_joint_vel)
             states += [previous, robot.data.joint_acc.torch, robot.data.body_com_acc_w.torch.flatten(1)]
-        marks = [wp.to_torch(marks)[: self.num_envs] for marks in (manager._world_reset_mask, manager._fk_reset_mask)]
-        before, marked = [values.clone() for values in states], [values.clone() for values in marks]
+        # Which robots have been moved; events only add to them.
+        marks = (manager._world_reset_mask, manager._fk_reset_mask)
+        states += [wp.to_torch(marked)[: self.num_envs].unsqueeze(1) for marked in marks]
+        before = [values.clone() for values in states]
         yield
         for values, old in zip(states, before, strict=True):
-            values.copy_(torch.where(mask.unsqueeze(1), values, old))
-        for values, old in zip(marks, marked, strict=True):
-            values.copy_((values & mask) | old)
+            torch.where(mask.unsqueeze(1), values, old, out=values)
 
     def _commands(self) -> list[Any]:
         return [self.command_manager.get_term(name) for name in self.command_manager.active_terms]

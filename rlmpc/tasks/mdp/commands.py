@@ -1,5 +1,7 @@
 """Velocity commands whose ranges widen during training."""
 
+from functools import partial
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -8,6 +10,7 @@ from isaaclab.envs.mdp import UniformVelocityCommand, UniformVelocityCommandCfg
 from isaaclab.utils import configclass
 from isaaclab.utils.math import wrap_to_pi
 
+from rlmpc.graphs import at_once
 from rlmpc.tasks.mdp.progress import Progress, planar_velocity
 from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
@@ -37,7 +40,9 @@ class WideningVelocityCommand(UniformVelocityCommand):
     @property
     def velocity_error(self) -> torch.Tensor:
         """Average of measured minus commanded velocity with the last step in it, see `Progress.error`. (N, 3)."""
-        return self.progress.next_error(*self._last_step()) if self._is_at_end else self.progress.error
+        if not self._is_at_end:
+            return self.progress.error
+        return self.progress.next_error(self.vel_command_b, *self._last_step())
 
     @property
     def upper_ends(self) -> dict[str, torch.Tensor]:
@@ -83,10 +88,12 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_command()
         self._update_metrics()
-        self.progress.add(*self._last_step())
         self._is_at_end = False
+        # A copy, since new commands may be drawn before the last step is measured.
+        measure = partial(self._measure, self.vel_command_b.clone())
         self.time_left -= dt
-        self._resample(self.time_left <= 0.0)
+        is_over = cast(torch.Tensor, self.time_left <= 0.0)
+        at_once(torch.device(self.device), [measure, partial(self._resample, is_over)])
         self._update_command()
 
     def episode_metrics(self) -> dict[str, torch.Tensor]:
@@ -109,11 +116,15 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self.command_counter.masked_fill_(mask, 0)
         self._resample(mask)
 
-    def _last_step(self) -> tuple[torch.Tensor, torch.Tensor, float, float]:
-        """Return what `Progress` adds of the last step."""
+    def _measure(self, command: torch.Tensor) -> None:
+        """Add the last step under a command (N, 3) to the progress."""
+        self.progress.add(command, *self._last_step())
+
+    def _last_step(self) -> tuple[torch.Tensor, float, float]:
+        """Return what `Progress` adds of the last step, besides the command."""
         data = self.robot.data
         motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
-        return self.vel_command_b, planar_velocity(*motion), self._env.step_dt, self.cfg.averaging_time_s
+        return planar_velocity(*motion), self._env.step_dt, self.cfg.averaging_time_s
 
     def _resample(self, env_ids: Selected) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         mask = mask_of(self._env, env_ids)
@@ -149,16 +160,14 @@ class WideningVelocityCommand(UniformVelocityCommand):
         if not any(kinds):
             return
         kind = uniform(self._env, mask, 0.0, 1.0)
-        end = 0.0
-        for axis, share in enumerate(kinds):
-            is_kind = mask & (kind >= end) & (kind < end + share)
-            end += share
-            for other in range(len(AXES)):
-                if other != axis:
-                    write(self.vel_command_b[:, other], is_kind, 0.0)
-            # Who walks forward alone may still turn towards a heading; the others would walk in a curve.
-            if axis != 0:
-                self.is_heading_env &= ~is_kind
+        # Each kind is what its mask has more than the one before.
+        forward, to_sideways, to_turning = (mask & (kind < end) for end in accumulate(kinds))
+        not_forward = to_turning ^ forward
+        write(self.vel_command_b[:, 0], not_forward, 0.0)
+        write(self.vel_command_b[:, 1], not_forward ^ to_sideways, 0.0)
+        write(self.vel_command_b[:, 2], to_sideways, 0.0)
+        # Who walks forward alone may still turn towards a heading; the others would walk in a curve.
+        self.is_heading_env &= ~not_forward
 
     def _update_command(self) -> None:
         """Turn towards the heading, as fast as the current range allows, and let who stands stand."""

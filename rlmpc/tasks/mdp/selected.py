@@ -43,6 +43,6 @@ def write(values: torch.Tensor, selected: Selected, rows: torch.Tensor | float) 
         return
     mask = like_rows(selected, values)
     if isinstance(rows, torch.Tensor):
-        values.copy_(torch.where(mask, rows, values))
+        torch.where(mask, rows, values, out=values)
     else:
         values.masked_fill_(mask, rows)

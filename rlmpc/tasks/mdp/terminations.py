@@ -24,5 +24,7 @@ def non_finite_state(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg = SceneEn
     """
     data = env.scene[asset_cfg.name].data
     state = (data.joint_pos, data.joint_vel, data.root_pose_w, data.root_vel_w)
-    # A sum is non-finite if one summand is: one flag per environment in few kernels.
-    return ~torch.isfinite(reduce(torch.add, (part.torch.sum(dim=1) for part in state)))
+    # A sum is non-finite if one summand is, and minus itself then NaN instead of 0: one flag per environment in few
+    # kernels.
+    total = reduce(torch.add, (part.torch.sum(dim=1) for part in state))
+    return total - total != 0.0

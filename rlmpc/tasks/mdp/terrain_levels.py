@@ -80,25 +80,25 @@ class TerrainLevels(ManagerTermBase):
         has_run = mask & (env.episode_length_buf > 0)
         ended_once = has_run & (reasons.sum(dim=0) == 1)
 
-        terrain = self._terrain
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         progress = command.progress
         offset = env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]
         has_walked = offset.norm(dim=1) >= min_distance
         is_commanded = command.command[:, :2].norm(dim=1) > min_speed
-        has_followed = progress.followed_share >= up_share
+        followed = progress.followed_share
+        has_followed = followed >= up_share
 
         arrived = terminations.get_term(arrival_termination) & has_followed
         lasted = terminations.get_term(time_out_termination) & is_commanded & has_walked & has_followed
         fell = terminations.get_term(fall_termination)
-        stood = (progress.commanded_m >= min_distance) & (progress.followed_share < down_share)
+        stood = (progress.commanded_m >= min_distance) & (followed < down_share)
         outcome = torch.zeros_like(self._outcome)
         for index, happened in enumerate((arrived, lasted, fell, stood & ~fell), start=1):
             outcome = outcome.masked_fill(ended_once & happened, index)
         write(self._outcome, has_run, outcome)
         up, down = (outcome == 1) | (outcome == 2), (outcome == 3) | (outcome == 4)
         self._move(mask, up.long() - down.long())
-        return self._report(terrain.terrain_levels.float())
+        return self._report(self._terrain.terrain_levels.float())
 
     @property
     def _terrain(self) -> TerrainImporter:

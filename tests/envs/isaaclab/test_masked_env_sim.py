@@ -168,6 +168,38 @@ def test_equal_groups_are_one_tensor(env: Any) -> None:
     env.by_masks = False
 
 
+def test_reward_terms_that_others_may_depend_on_come_first(env: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that make the simulator compute something, and those that we do not know."""
+    from rlmpc.envs.isaaclab.reward_ways import RewardWays
+
+    manager = env.unwrapped.reward_manager
+    called: list[str] = []
+    for name, term in zip(manager.active_terms, manager._term_cfgs, strict=True):
+
+        def function(*args: Any, name: str = name, function: Any = term.func, **params: Any) -> Tensor:
+            called.append(name)
+            return function(*args, **params)
+
+        is_ours = name != "joint_acc"
+        function.__module__ = "isaaclab.envs.mdp.rewards" if is_ours else "someone.rewards"
+        monkeypatch.setattr(term, "func", function)
+
+    def reward(compute: Any) -> Tensor:
+        env.unwrapped.scene["robot"].update(env.step_dt)
+        called.clear()
+        return compute(env.step_dt).clone()
+
+    ways = RewardWays(env.unwrapped)
+    expected = reward(manager.__class__.compute.__get__(manager))
+    assert torch.equal(reward(ways.compute), expected)
+    assert called == manager.active_terms
+    first = ["ang_vel_xy", "joint_acc", "flat_orientation"]
+    for _ in range(2):
+        assert torch.equal(reward(ways.compute), expected)
+        assert called[: len(first)] == first
+        assert sorted(called) == sorted(manager.active_terms)
+
+
 def test_terms_of_which_it_is_unknown_what_they_change_are_named(env: Any) -> None:
     (event,) = env.unwrapped.event_manager._mode_term_cfgs["interval"]
     known, event.func = event.func, lambda env, env_ids, **params: None
