@@ -69,6 +69,12 @@ TERMS: dict[str, Meaning] = {
     "foot_contact": Meaning(
         "1", "none", "1 where a foot presses on the ground with more than 1 N, else 0", "left, right"
     ),
+    "velocity_error": Meaning(
+        "m/s, m/s, rad/s",
+        HEADING,
+        "average of measured minus commanded velocity of the root, by a first-order low-pass filter that starts at 0",
+        "forward, left, yaw rate (positive to the left)",
+    ),
     "planned_contacts": Meaning(
         "1", "none", "1 where the controller plans a foot to be down, else 0", "left, right of each step of the horizon"
     ),

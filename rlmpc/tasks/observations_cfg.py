@@ -126,9 +126,28 @@ class PrivilegedCfg(SensedTermsCfg, PrivilegedTermsCfg):
 
 
 @configclass
+class TrackedTermsCfg(ObservationGroupCfg):
+    """What rewards for following the command are made of, which no state of the robot tells. 3 values."""
+
+    velocity_error: ObservationTermCfg | None = ObservationTermCfg(
+        func=mdp.velocity_error, params={"command_name": "base_velocity"}
+    )
+    """Average error of vx, vy [m/s] and yaw rate [rad/s]; 3."""
+
+
+@configclass
+class CriticCfg(PrivilegedCfg, TrackedTermsCfg):
+    """The average error, then what the teacher sees. 174 values.
+
+    Without it, a value is a guess at what was a second ago, and with averages over a second hardly anything is learned.
+    The teacher does not see it: a student could not know it.
+    """
+
+
+@configclass
 class ObservationsCfg:
     """Observation groups: the deployed policy's, the critic's and the teacher's."""
 
     policy: PolicyCfg = PolicyCfg()
-    critic: PrivilegedCfg = PrivilegedCfg()
+    critic: CriticCfg = CriticCfg()
     teacher: PrivilegedCfg = PrivilegedCfg()

@@ -18,6 +18,7 @@ def use_reference_numbers(cfg: LocomotionEnvCfg) -> None:
     """Give a task the reference's rewards, observations, commands, gait, pushes and curricula."""
     _use_rewards(cfg)
     cfg.observations.teacher.history_length = cfg.observations.critic.history_length = None
+    cfg.observations.critic.velocity_error = None
     command = cfg.commands.base_velocity
     command.heading_command = False
     command.rel_forward_envs = command.rel_sideways_envs = command.rel_turning_envs = 0.0

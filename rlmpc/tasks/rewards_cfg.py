@@ -22,7 +22,7 @@ class RewardsCfg:
     velocity_along_command: RewardTermCfg | None = RewardTermCfg(
         func=mdp.velocity_along_command,
         weight=6.0,
-        params={"command_name": "base_velocity", "min_speed": 0.1, "stand_speed": 0.3},  # m/s
+        params={"command_name": "base_velocity", "min_speed": 0.1, "stand_speed": 0.15},  # m/s
     )
     track_lin_vel_xy = RewardTermCfg(
         func=mdp.track_lin_vel_xy_yaw_frame_exp,

@@ -231,7 +231,7 @@ def test_the_scan_stands_first_in_every_group(adapter, env) -> None:
     obs = adapter.reset()
     assert {group: values.shape[1] for group, values in obs.items()} == {
         "policy": 1022,
-        "critic": 414,
+        "critic": 417,
         "teacher": 414,
     }
     manager = env.observation_manager

@@ -54,6 +54,7 @@ BOTH = {
     "rewards.track_ang_vel_z.params": {"command_name": "base_velocity", "std": 0.5, "averaged": False},
     "observations.teacher.history_length": None,
     "observations.critic.history_length": None,
+    "observations.critic.velocity_error": None,
     "rewards.joint_vel_limits.params.soft_ratio": 0.9,
     "rewards.gait_period.params.period_s": 0.5,
     "rewards.gait_period.params.rate": 4.6,

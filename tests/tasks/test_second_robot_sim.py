@@ -95,7 +95,7 @@ def test_random_steps_stay_finite(adapter) -> None:
     obs = adapter.reset()
     # The scan; 6 joints x 10 frames twice, 7 actions x 5 frames, 49 others. Without frames of before: 6 joints twice, 7
     # actions, 13 others; of the privileged ones 2 x 6 and 12 others.
-    assert {group: values.shape[1] for group, values in obs.items()} == {"policy": 447, "critic": 299, "teacher": 299}
+    assert {group: values.shape[1] for group, values in obs.items()} == {"policy": 447, "critic": 302, "teacher": 299}
     for _ in range(50):
         step = adapter.step(torch.randn(NUM_ENVS, 7))
         assert step.reward.isfinite().all()

@@ -160,7 +160,7 @@ def test_the_gym_id_makes_the_play_environment() -> None:
     cfg.finalize()
     env = gymnasium.make("RLMPC-Blind-G1-Play-v0", cfg=cfg)
     groups, _ = env.reset()
-    # Without noise, the newest joint positions are the same; the other groups have 70 privileged values before.
-    torch.testing.assert_close(groups["policy"][:, 9 * 29 : 10 * 29], groups["critic"][:, 70:99])
+    # Without noise, the newest joint positions are the same; the teacher has 70 privileged values before.
+    torch.testing.assert_close(groups["policy"][:, 9 * 29 : 10 * 29], groups["teacher"][:, 70:99])
     assert env.unwrapped.scene.terrain.terrain_levels.unique().tolist() == [0, 1]
     env.close()

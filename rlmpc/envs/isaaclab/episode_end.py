@@ -87,17 +87,17 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
         self._find_faults(reward, dt)
-        self._turn_commands()
+        self._end_commands()
         return reward
 
-    def _turn_commands(self) -> None:
-        """Turn commands to where robots look now.
-
-        A command that turns robots to a heading depends on it: the last observation of an episode is what would have
-        been seen without the reset.
-        """
+    def _end_commands(self) -> None:
+        """Let commands show how the step ended: a last observation is what would have been seen without the reset."""
         for name in self.command_manager.active_terms:
-            self.command_manager.get_term(name)._update_command()
+            term = self.command_manager.get_term(name)
+            if isinstance(term, mdp.WideningVelocityCommand):
+                term.end_step()
+            else:
+                term._update_command()
 
     def _find_faults(self, reward: Tensor, dt: float) -> None:
         """Scale the penalties in `reward` (N,); mark faulty environments for reset and let them earn nothing."""

@@ -8,7 +8,7 @@ from rlmpc.robots.robot import Robot
 from rlmpc.tasks import mdp
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg, BlindFlatEnvCfg
 from rlmpc.tasks.locomotion_env_cfg import TerminationsCfg, in_play_mode
-from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg
+from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg, TrackedTermsCfg
 
 _ACTION = {"action_name": "mpc"}
 
@@ -59,8 +59,8 @@ class MpcTeacherCfg(PrivilegedCfg, PlanTermsCfg):
 
 
 @configclass
-class MpcCriticCfg(MpcTeacherCfg, SolveTermsCfg):
-    """How the solve went, then what the teacher sees."""
+class MpcCriticCfg(MpcTeacherCfg, SolveTermsCfg, TrackedTermsCfg):
+    """The average error of the velocity, how the solve went, then what the teacher sees."""
 
 
 @configclass

@@ -32,6 +32,7 @@ from rlmpc.tasks.mdp.observations import (
     base_height,
     foot_contact,
     gait_phase,
+    velocity_error,
 )
 from rlmpc.tasks.mdp.penalty_scale import PenaltyScale
 from rlmpc.tasks.mdp.rewards import (

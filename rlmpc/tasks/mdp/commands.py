@@ -11,7 +11,7 @@ from isaaclab.utils import configclass
 from isaaclab.utils.math import wrap_to_pi
 
 from rlmpc.graphs import at_once
-from rlmpc.tasks.mdp.progress import Progress
+from rlmpc.tasks.mdp.progress import Progress, planar_velocity
 from rlmpc.tasks.mdp.selected import Selected, mask_of, uniform, write
 
 AXES = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
@@ -35,6 +35,14 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._ranges = self._on_device(cfg.ranges)
         self._limits = self._on_device(cfg.limits)
         self.progress = Progress(self.num_envs, self.device)
+        self._is_at_end = False
+
+    @property
+    def velocity_error(self) -> torch.Tensor:
+        """Average of measured minus commanded velocity with the last step in it, see `Progress.error`. (N, 3)."""
+        if not self._is_at_end:
+            return self.progress.error
+        return self.progress.next_error(*self._last_step(self.vel_command_b))
 
     @property
     def upper_ends(self) -> dict[str, torch.Tensor]:
@@ -68,16 +76,24 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self.hold(commands)
         self._resample_command(torch.ones_like(self.is_standing_env))
 
+    def end_step(self) -> None:
+        """Show `velocity_error` and commands as they are after the step, before `compute`.
+
+        The last observation of an episode is made then: it is what would have been seen without the reset.
+        """
+        self._update_command()
+        self._is_at_end = True
+
     def compute(self, dt: float) -> None:
         """Measure the last step [s], then draw new commands where their time is over."""
+        self._update_command()
         self._update_metrics()
-        data = self.robot.data
-        motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
         # A copy, since new commands may be drawn before the last step is measured.
-        measure = partial(self.progress.add, self.vel_command_b[:, :2].clone(), *motion, dt, self.cfg.averaging_time_s)
+        command = self.vel_command_b.clone()
         self.time_left -= dt
         is_over = cast(torch.Tensor, self.time_left <= 0.0)
-        at_once(torch.device(self.device), [measure, partial(self._resample, is_over)])
+        at_once(torch.device(self.device), [partial(self._measure, command), partial(self._resample, is_over)])
+        self._is_at_end = False
         self._update_command()
 
     def episode_metrics(self) -> dict[str, torch.Tensor]:
@@ -99,6 +115,15 @@ class WideningVelocityCommand(UniformVelocityCommand):
             write(values, mask, 0.0)
         self.command_counter.masked_fill_(mask, 0)
         self._resample(mask)
+
+    def _measure(self, command: torch.Tensor) -> None:
+        self.progress.add(*self._last_step(command))
+
+    def _last_step(self, command: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float, float]:
+        """Return what `Progress` adds of the last step, whose command (N, 3) it was."""
+        data = self.robot.data
+        motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
+        return command, planar_velocity(*motion), self._env.step_dt, self.cfg.averaging_time_s
 
     def _resample(self, env_ids: Selected) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         mask = mask_of(self._env, env_ids)
@@ -194,8 +219,8 @@ class WideningVelocityCommandCfg(UniformVelocityCommandCfg):
     rel_turning_envs: float = 0.0
     """Share of commands that ask for a yaw rate alone."""
 
-    averaging_time_s: float = 0.35
-    """Time constant of the average velocity in `Progress` [s]: half a gait cycle."""
+    averaging_time_s: float = 1.0
+    """Time constant of the average error in `Progress` [s]: over one and a half gait cycles, sway is little."""
 
     min_lin_vel_x_at_limit: float | None = None
     """Lower end of the vx range once its upper end has reached the limit [m/s]; None: it widens like the others.

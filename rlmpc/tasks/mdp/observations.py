@@ -14,6 +14,7 @@ from isaaclab.managers import ManagerTermBase, ObservationTermCfg, SceneEntityCf
 from isaaclab.sensors import ContactSensor
 
 from rlmpc.tasks.mdp.actions import GaitCycleAction
+from rlmpc.tasks.mdp.commands import WideningVelocityCommand
 
 
 class PhysicsParameter(ManagerTermBase):
@@ -130,6 +131,11 @@ def gait_phase(env: ManagerBasedEnv, action_name: str) -> torch.Tensor:
     clock = cast(GaitCycleAction, env.action_manager.get_term(action_name))
     angle = 2.0 * torch.pi * clock.leg_phase
     return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def velocity_error(env: ManagerBasedEnv, command_name: str) -> torch.Tensor:
+    """Return the average error of vx, vy [m/s] and yaw rate [rad/s], (N, 3)."""
+    return cast(WideningVelocityCommand, cast(Any, env).command_manager.get_term(command_name)).velocity_error
 
 
 def base_height(env: ManagerBasedEnv, asset_cfg: SceneEntityCfg, sole_offset: float) -> torch.Tensor:

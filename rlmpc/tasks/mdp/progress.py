@@ -7,10 +7,10 @@ from rlmpc.tasks.mdp.selected import write
 
 
 class Progress:
-    """Averages velocities over about a step of the gait, and adds up distances of the current episodes.
+    """Averages how far velocities are from their commands, and adds up distances of the current episodes.
 
     A walking body sways and twists with every step by as much as slow commands differ, so the velocity of an instant
-    says little.
+    says little. Errors are averaged, not velocities, so that a new command is not an error of the past.
 
     Args:
         num_envs: N.
@@ -18,10 +18,9 @@ class Progress:
     """
 
     def __init__(self, num_envs: int, device: str) -> None:
-        self.velocity = torch.zeros(num_envs, 2, device=device)
-        """Average velocity in the plane, in the frame that turns with the root's yaw [m/s]. Shape is (N, 2)."""
-        self.yaw_rate = torch.zeros(num_envs, device=device)
-        """Average yaw rate [rad/s]. Shape is (N,)."""
+        self.error = torch.zeros(num_envs, 3, device=device)
+        """Average of measured minus commanded velocity: vx, vy in the frame that turns with the root's yaw [m/s], and
+        yaw rate [rad/s]. Shape is (N, 3)."""
         self.commanded_m = torch.zeros(num_envs, device=device)
         """Distance that commands asked for in this episode [m]. Shape is (N,)."""
         self.followed_m = torch.zeros(num_envs, device=device)
@@ -38,34 +37,39 @@ class Progress:
         share = self.followed_m / self.commanded_m.clamp(min=1e-3)
         return torch.where(self.was_to_walk, share.clamp(min=0.0), 1.0)
 
-    def add(
-        self,
-        command: torch.Tensor,
-        quat_w: torch.Tensor,
-        lin_vel_w: torch.Tensor,
-        ang_vel_w: torch.Tensor,
-        dt: float,
-        time_constant_s: float,
-    ) -> None:
+    def add(self, command: torch.Tensor, velocity: torch.Tensor, dt: float, time_constant_s: float) -> None:
         """Add a step.
 
         Args:
-            command: Commanded velocity in the plane [m/s]. Shape is (N, 2).
-            quat_w: Orientation of the root, XYZW. Shape is (N, 4).
-            lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
-            ang_vel_w: Angular velocity of the root in the world [rad/s]. Shape is (N, 3).
+            command: Commanded vx, vy [m/s] and yaw rate [rad/s]. Shape is (N, 3).
+            velocity: What was measured of them, see `planar_velocity`. Shape is (N, 3).
             dt: Length of the step [s].
-            time_constant_s: Of the averages [s]: velocities are passed through a first-order low-pass filter.
+            time_constant_s: Of the average [s]: errors are passed through a first-order low-pass filter.
         """
-        velocity = quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2]
-        share = dt / (time_constant_s + dt)
-        self.velocity.lerp_(velocity, share)
-        self.yaw_rate.lerp_(ang_vel_w[:, 2], share)
-        speed = command.norm(dim=1)
+        self.error.copy_(self.next_error(command, velocity, dt, time_constant_s))
+        plane = command[:, :2]
+        speed = plane.norm(dim=1)
         self.commanded_m.add_(speed * dt)
-        self.followed_m.add_((velocity * command).sum(dim=1) / speed.clamp(min=1e-6) * dt)
+        self.followed_m.add_((velocity[:, :2] * plane).sum(dim=1) / speed.clamp(min=1e-6) * dt)
+
+    def next_error(
+        self, command: torch.Tensor, velocity: torch.Tensor, dt: float, time_constant_s: float
+    ) -> torch.Tensor:
+        """Return what `error` becomes by a step (N, 3); the arguments are those of `add`, and nothing changes."""
+        return self.error.lerp(velocity - command, dt / (time_constant_s + dt))
 
     def begin(self, mask: torch.Tensor) -> None:
         """Begin the episodes of a mask (N,)."""
-        for values in (self.velocity, self.yaw_rate, self.commanded_m, self.followed_m):
+        for values in (self.error, self.commanded_m, self.followed_m):
             write(values, mask, 0.0)
+
+
+def planar_velocity(quat_w: torch.Tensor, lin_vel_w: torch.Tensor, ang_vel_w: torch.Tensor) -> torch.Tensor:
+    """Return vx, vy in the frame that turns with the root's yaw [m/s], and the yaw rate [rad/s], (N, 3).
+
+    Args:
+        quat_w: Orientation of the root, XYZW. Shape is (N, 4).
+        lin_vel_w: Velocity of the root in the world [m/s]. Shape is (N, 3).
+        ang_vel_w: Angular velocity of the root in the world [rad/s]. Shape is (N, 3).
+    """
+    return torch.cat([quat_apply_inverse(yaw_quat(quat_w), lin_vel_w)[:, :2], ang_vel_w[:, 2:]], dim=1)

@@ -31,11 +31,11 @@ def joint_torques_mean_l2(env: ManagerBasedRLEnv, asset_cfg: SceneEntityCfg) -> 
 def velocity_along_command(
     env: ManagerBasedRLEnv, command_name: str, min_speed: float, stand_speed: float
 ) -> torch.Tensor:
-    """Return how well the average velocity in the plane follows the command, from -2 to 1.
+    """Return how well the velocity in the plane follows the command on average, from -2 to 1.
 
-    It rises in proportion to the velocity along the command, v.c / |c|^2, up to 1 at the commanded velocity, and falls
-    beyond; speed across the command [m/s] is taken off, up to 1. A kernel of the velocity at an instant hardly
-    tells half the commanded speed from the whole, because a walking body sways.
+    It is 1 less the error along the command as a share of the commanded speed, less the error across it [m/s], each of
+    `Progress`. A kernel of the velocity at an instant hardly tells half the commanded speed from the whole, because a
+    walking body sways.
 
     Args:
         env: The environment.
@@ -44,13 +44,13 @@ def velocity_along_command(
         stand_speed: Speed at which standing earns nothing [m/s].
     """
     term = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
-    velocity, command = term.progress.velocity, term.command[:, :2]
+    error, command = term.progress.error[:, :2], term.command[:, :2]
     speed = command.norm(dim=1)
     direction = command / speed.clamp(min=min_speed).unsqueeze(1)
-    along = (velocity * direction).sum(dim=1) / speed.clamp(min=min_speed)
-    across = (velocity[:, 1] * direction[:, 0] - velocity[:, 0] * direction[:, 1]).abs()
-    walking = (1.0 - (1.0 - along).abs()).clamp(min=-1.0) - across.clamp(max=1.0)
-    standing = (1.0 - (velocity - command).norm(dim=1) / stand_speed).clamp(min=-1.0)
+    along = (error * direction).sum(dim=1).abs() / speed.clamp(min=min_speed)
+    across = (error[:, 1] * direction[:, 0] - error[:, 0] * direction[:, 1]).abs()
+    walking = (1.0 - along).clamp(min=-1.0) - across.clamp(max=1.0)
+    standing = (1.0 - error.norm(dim=1) / stand_speed).clamp(min=-1.0)
     return torch.where(speed > min_speed, walking, standing)
 
 
@@ -64,11 +64,12 @@ def track_yaw_rate_exp(env: ManagerBasedRLEnv, command_name: str, std: float, av
         env: The environment.
         command_name: Name of the velocity command, whose `Progress` has the average.
         std: Width of the kernel [rad/s].
-        averaged: Whether the average yaw rate is measured, instead of that of the instant.
+        averaged: Whether the average error counts, instead of that of the instant.
     """
     term = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
-    measured = term.progress.yaw_rate if averaged else term.robot.data.root_ang_vel_w.torch[:, 2]
-    return torch.exp(-(term.command[:, 2] - measured).square() / std**2)
+    yaw_rate = term.robot.data.root_ang_vel_w.torch[:, 2]
+    error = term.progress.error[:, 2] if averaged else yaw_rate - term.command[:, 2]
+    return torch.exp(-error.square() / std**2)
 
 
 def swing_clearance(

@@ -7,7 +7,7 @@ from isaaclab.utils import clone, configclass
 
 from rlmpc.robots.robot import Robot
 from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, LocomotionSceneCfg, in_play_mode
-from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg, ScanTermsCfg
+from rlmpc.tasks.observations_cfg import CriticCfg, PolicyCfg, PrivilegedCfg, ScanTermsCfg
 from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
 
 
@@ -39,11 +39,16 @@ class ScanPrivilegedCfg(PrivilegedCfg, ScanTermsCfg):
 
 
 @configclass
+class ScanCriticCfg(CriticCfg, ScanTermsCfg):
+    """The height scan, then everything that the critic of the blind task sees. 417 values for the G1."""
+
+
+@configclass
 class ScanObservationsCfg:
     """Observation groups: the deployed policy's, the critic's and the teacher's."""
 
     policy: ScanPolicyCfg = ScanPolicyCfg()
-    critic: ScanPrivilegedCfg = ScanPrivilegedCfg()
+    critic: ScanCriticCfg = ScanCriticCfg()
     teacher: ScanPrivilegedCfg = ScanPrivilegedCfg()
 
 

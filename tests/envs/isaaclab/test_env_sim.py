@@ -39,7 +39,7 @@ def mean(env, name: str) -> float:
 def test_the_schema_describes_the_observations(env):
     obs = env.reset()
     assert {group: values.shape[1] for group, values in obs.items()} == env.obs_schema.dims()
-    assert env.obs_schema.dims() == {"policy": 779, "critic": 171, "teacher": 171}
+    assert env.obs_schema.dims() == {"policy": 779, "critic": 174, "teacher": 171}
     by_name = {term.name: term for term in env.obs_schema.groups["policy"]}
     assert (by_name["joint_pos"].dim, by_name["joint_pos"].history) == (29, 10)
     assert (by_name["gait_phase"].dim, by_name["gait_phase"].history) == (4, 1)

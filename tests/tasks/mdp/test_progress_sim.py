@@ -20,10 +20,13 @@ def progress():
 
 
 def walk(progress, velocity, command, steps: int, quat=UPRIGHT, yaw_rate: float = 0.0) -> None:
-    """Walks all robots with one velocity (vx, vy) in the world and one yaw rate under one command."""
-    motion = (quat.expand(3, 4), torch.tensor([[*velocity, 0.0]]).expand(3, 3), torch.tensor([[9.0, 9.0, yaw_rate]]))
+    """Walks all robots with one velocity (vx, vy) in the world and one yaw rate under one command (vx, vy)."""
+    from rlmpc.tasks.mdp.progress import planar_velocity
+
+    numbers = ([*command, 0.0], [*velocity, 0.0], [9.0, 9.0, yaw_rate])
+    commands, linear, angular = (torch.tensor([three]).expand(3, 3) for three in numbers)
     for _ in range(steps):
-        progress.add(torch.tensor([command]).expand(3, 2), *motion, DT, TIME_CONSTANT_S)
+        progress.add(commands, planar_velocity(quat.expand(3, 4), linear, angular), DT, TIME_CONSTANT_S)
 
 
 def test_who_walks_at_half_the_command_has_followed_half(progress) -> None:
@@ -41,17 +44,23 @@ def test_only_distance_along_the_command_counts_and_less_than_none_is_none(progr
     assert progress.followed_share.tolist() == [0.0] * 3
 
 
-def test_velocities_are_told_in_the_frame_that_turns_with_the_robot(progress) -> None:
+def test_errors_are_told_in_the_frame_that_turns_with_the_robot(progress) -> None:
     left = torch.tensor([[0.0, 0.0, math.sin(math.pi / 4), math.cos(math.pi / 4)]])
-    walk(progress, (0.0, 0.5), (0.5, 0.0), steps=1000, quat=left)
-    torch.testing.assert_close(progress.velocity, torch.tensor([[0.5, 0.0]]).expand(3, 2), atol=1e-4, rtol=0)
-    torch.testing.assert_close(progress.followed_share, torch.ones(3))
+    walk(progress, (0.0, 0.7), (0.5, 0.0), steps=1000, quat=left)
+    torch.testing.assert_close(progress.error, torch.tensor([[0.2, 0.0, 0.0]]).expand(3, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(progress.followed_share, torch.full((3,), 1.4), atol=1e-4, rtol=0)
 
 
 def test_the_average_has_come_to_two_thirds_after_its_time_constant(progress) -> None:
-    walk(progress, (1.0, 0.0), (1.0, 0.0), steps=round(TIME_CONSTANT_S / DT), yaw_rate=0.5)
-    assert progress.velocity[0, 0] == pytest.approx(1.0 - math.exp(-1.0), abs=0.02)
-    assert progress.yaw_rate.tolist() == pytest.approx([0.5 * progress.velocity[0, 0].item()] * 3)
+    walk(progress, (1.0, 0.0), (0.0, 0.0), steps=round(TIME_CONSTANT_S / DT), yaw_rate=0.5)
+    assert progress.error[0, 0] == pytest.approx(1.0 - math.exp(-1.0), abs=0.02)
+    assert progress.error[:, 2].tolist() == pytest.approx([0.5 * progress.error[0, 0].item()] * 3)
+
+
+def test_a_new_command_is_no_error_of_the_past(progress) -> None:
+    walk(progress, (0.5, 0.0), (0.5, 0.0), steps=50)
+    walk(progress, (1.0, 0.0), (1.0, 0.0), steps=1)
+    assert progress.error.abs().max() < 1e-6
 
 
 def test_who_is_not_to_walk_has_followed_all_of_it(progress) -> None:
@@ -64,16 +73,15 @@ def test_episodes_begin_anew_for_a_mask(progress) -> None:
     walk(progress, (0.5, 0.0), (0.5, 0.0), steps=50, yaw_rate=0.5)
     progress.begin(torch.tensor([True, False, False]))
     assert progress.commanded_m.tolist() == [0.0, *progress.commanded_m[1:].tolist()]
-    assert (progress.commanded_m[1:] > 0.0).all() and (progress.velocity[1:, 0] > 0.0).all()
-    assert progress.velocity[0].tolist() == [0.0, 0.0] and progress.followed_m[0] == 0.0
-    assert progress.yaw_rate[0] == 0.0 and (progress.yaw_rate[1:] > 0.0).all()
+    assert (progress.commanded_m[1:] > 0.0).all() and (progress.error[1:] != 0.0).any(dim=1).all()
+    assert progress.error[0].tolist() == [0.0] * 3 and progress.followed_m[0] == 0.0
 
 
 def test_a_broken_state_is_forgotten_with_its_episode(progress) -> None:
     walk(progress, (math.nan, 0.0), (0.5, 0.0), steps=1)
     progress.begin(torch.ones(3, dtype=torch.bool))
     walk(progress, (0.5, 0.0), (0.5, 0.0), steps=1)
-    assert progress.velocity.isfinite().all() and progress.followed_m.isfinite().all()
+    assert progress.error.isfinite().all() and progress.followed_m.isfinite().all()
 
 
 def test_it_keeps_nothing_that_a_resumed_run_may_set(progress) -> None:

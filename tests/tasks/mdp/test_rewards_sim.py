@@ -34,9 +34,8 @@ pytestmark = pytest.mark.sim
 def test_velocity_along_the_command_equals_values_by_hand(velocity, command, expected: float) -> None:
     from rlmpc.tasks import mdp
 
-    term = SimpleNamespace(
-        progress=SimpleNamespace(velocity=torch.tensor([velocity])), command=torch.tensor([[*command, 0.7]])
-    )
+    error = torch.tensor([[velocity[0] - command[0], velocity[1] - command[1], 9.0]])
+    term = SimpleNamespace(progress=SimpleNamespace(error=error), command=torch.tensor([[*command, 0.7]]))
     env = SimpleNamespace(command_manager=SimpleNamespace(get_term=lambda name: term))
     reward = mdp.velocity_along_command(env, "base_velocity", min_speed=0.1, stand_speed=0.3)
     assert reward.tolist() == pytest.approx([expected], abs=1e-6)
@@ -48,7 +47,7 @@ def test_a_twisting_body_turns_as_fast_as_it_does_on_average(averaged: bool, exp
 
     data = SimpleNamespace(root_ang_vel_w=SimpleNamespace(torch=torch.tensor([[7.0, 7.0, 1.2]])))
     term = SimpleNamespace(
-        progress=SimpleNamespace(yaw_rate=torch.tensor([0.7])),
+        progress=SimpleNamespace(error=torch.tensor([[9.0, 9.0, 0.0]])),
         command=torch.tensor([[0.5, 0.0, 0.7]]),
         robot=SimpleNamespace(data=data),
     )
