@@ -87,11 +87,11 @@ class EpisodeEndEnv(ManagerBasedRLEnv):
         """Return the rewards (N,); faulty environments are marked for reset and earn nothing."""
         reward = self._compute_rewards(dt)
         self._find_faults(reward, dt)
-        self._turn_commands()
+        self._end_commands()
         return reward
 
-    def _turn_commands(self) -> None:
-        """Let commands take part in the last observation of an episode: it is what would be seen without the reset."""
+    def _end_commands(self) -> None:
+        """Let commands show how the step ended: a last observation is what would have been seen without the reset."""
         for name in self.command_manager.active_terms:
             term = self.command_manager.get_term(name)
             if isinstance(term, mdp.WideningVelocityCommand):

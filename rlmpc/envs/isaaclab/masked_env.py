@@ -168,7 +168,7 @@ class MaskedEnv(EpisodeEndEnv):
             self.reset_time_outs = self.termination_manager.time_outs
             self.reward_buf = self._masked.rewards.compute(self.step_dt)
             find_faults = partial(self._find_faults, self.reward_buf, self.step_dt)
-            at_once(torch.device(self.device), [self._turn_commands, find_faults])
+            at_once(torch.device(self.device), [self._end_commands, find_faults])
             ending.copy_(self.reset_buf)
             terminal = {self.value_group: observer.terminal(self.value_group)}
             curricula = self._end_episodes(ending & ~self.uncounted)

@@ -42,7 +42,7 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Average of measured minus commanded velocity with the last step in it, see `Progress.error`. (N, 3)."""
         if not self._is_at_end:
             return self.progress.error
-        return self.progress.next_error(self.vel_command_b, *self._last_step())
+        return self.progress.next_error(*self._last_step(self.vel_command_b))
 
     @property
     def upper_ends(self) -> dict[str, torch.Tensor]:
@@ -88,12 +88,12 @@ class WideningVelocityCommand(UniformVelocityCommand):
         """Measure the last step [s], then draw new commands where their time is over."""
         self._update_command()
         self._update_metrics()
-        self._is_at_end = False
         # A copy, since new commands may be drawn before the last step is measured.
-        measure = partial(self._measure, self.vel_command_b.clone())
+        command = self.vel_command_b.clone()
         self.time_left -= dt
         is_over = cast(torch.Tensor, self.time_left <= 0.0)
-        at_once(torch.device(self.device), [measure, partial(self._resample, is_over)])
+        at_once(torch.device(self.device), [partial(self._measure, command), partial(self._resample, is_over)])
+        self._is_at_end = False
         self._update_command()
 
     def episode_metrics(self) -> dict[str, torch.Tensor]:
@@ -117,14 +117,13 @@ class WideningVelocityCommand(UniformVelocityCommand):
         self._resample(mask)
 
     def _measure(self, command: torch.Tensor) -> None:
-        """Add the last step under a command (N, 3) to the progress."""
-        self.progress.add(command, *self._last_step())
+        self.progress.add(*self._last_step(command))
 
-    def _last_step(self) -> tuple[torch.Tensor, float, float]:
-        """Return what `Progress` adds of the last step, besides the command."""
+    def _last_step(self, command: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float, float]:
+        """Return what `Progress` adds of the last step, whose command (N, 3) it was."""
         data = self.robot.data
         motion = (data.root_quat_w.torch, data.root_lin_vel_w.torch, data.root_ang_vel_w.torch)
-        return planar_velocity(*motion), self._env.step_dt, self.cfg.averaging_time_s
+        return command, planar_velocity(*motion), self._env.step_dt, self.cfg.averaging_time_s
 
     def _resample(self, env_ids: Selected) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         mask = mask_of(self._env, env_ids)
