@@ -231,12 +231,14 @@ class Controller(nn.Module):
     def _leg_torques_by_kernels(self, state: RobotState, legs: LegState, whole: WholeBody) -> Tensor:
         """Do the same as `_leg_torques`, in three kernels."""
         from rlmpc.mpc.kernels.efforts import leg_torques
-        from rlmpc.mpc.kernels.gait import step_gait, walking
+        from rlmpc.mpc.kernels.gait import lift_and_land
+        from rlmpc.mpc.kernels.swing import swing_feet
+        from rlmpc.mpc.kernels.walking import walking
 
         walk = walking(self.walk, self.settings.com_height)
-        path = step_gait(
-            walk, self.gait, self.swing, self.reference, self.parameters_now, legs, whole, state.sole_force
-        )
+        parts = self.gait, self.swing, self.reference, self.parameters_now, legs, whole
+        lift_and_land(walk, *parts, state.sole_force)
+        path = swing_feet(walk, *parts)
         plan = self.gait.is_swinging, self.wrench, self.root_change
         return leg_torques(walk, state, legs, path, self.reference, *plan, self.root_com, self.leg_damping)
 

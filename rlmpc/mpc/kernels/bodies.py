@@ -2,7 +2,7 @@
 
 # Warp compiles its kernels from the source; as Python, their types do not fit.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportIndexIssue=false
-# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false, reportAssignmentType=false, reportInvalidTypeForm=false
 
 import torch
 import warp as wp
@@ -43,7 +43,7 @@ def whole_body(momentum: Momentum, state: RobotState) -> WholeBody:
     launch(
         _sums, (num_envs,), device,
         state.link_pos, state.link_rot, state.link_com_vel, state.link_ang_vel,
-        momentum.mass, momentum.com, momentum.link_inertia, *sums,
+        momentum.mass, momentum.com, momentum.link_inertia, momentum.total, *sums,
     )  # fmt: skip
     launch(
         _gravity_torques, (num_envs, num_joints), device,
@@ -166,7 +166,7 @@ def _carry(
     matrix = rotors[leg]
     torques = wp.spatial_vector()
     force, moment = wp.vec3(), wp.vec3()
-    total, first, second = float(0.0), wp.vec3(), wp.mat33()
+    total, first, second = 0.0, wp.vec3(), wp.mat33()
     before = places[5]
     for j in range(5, -1, -1):
         here = places[j]
@@ -204,6 +204,7 @@ def _sums(
     mass: wp.array2d[float],
     com: wp.array[wp.vec3],
     link_inertia: wp.array[wp.mat33],
+    total: float,
     total_com: wp.array[wp.vec3],
     total_com_vel: wp.array[wp.vec3],
     angular_momentum: wp.array[wp.vec3],
@@ -212,13 +213,12 @@ def _sums(
     # From and relative to the root, as far from the world's origin differences would be lost.
     origin = link_pos[env, 0]
     drift = link_com_vel[env, 0]
-    total, first, linear, angular = float(0.0), wp.vec3(), wp.vec3(), wp.vec3()
+    first, linear, angular = wp.vec3(), wp.vec3(), wp.vec3()
     for link in range(link_pos.shape[1]):
         turn = link_rot[env, link]
         arm = link_pos[env, link] - origin + turn * com[link]
         momentum = mass[link, 0] * (link_com_vel[env, link] - drift)
         spin = turn * (link_inertia[link] * (wp.transpose(turn) * link_ang_vel[env, link]))
-        total += mass[link, 0]
         first += mass[link, 0] * arm
         linear += momentum
         angular += spin + wp.cross(arm, momentum)

@@ -2,14 +2,14 @@
 
 # Warp compiles its kernels from the source; as Python, their types do not fit.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportIndexIssue=false
-# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false, reportAssignmentType=false
 
 import torch
 import warp as wp
 from torch import Tensor
 
-from rlmpc.mpc.kernels.gait import Walking
 from rlmpc.mpc.kernels.launching import launch
+from rlmpc.mpc.kernels.walking import Walking
 from rlmpc.mpc.legs import LegState
 from rlmpc.mpc.reference import Reference
 from rlmpc.mpc.state import RobotState
