@@ -134,13 +134,15 @@ def mirrored(state: RobotState) -> tuple[RobotState, list[int], torch.Tensor]:
     )
 
 
-def test_mirrored_states_give_mirrored_torques(walked):
+def mirrored_efforts(walked: Walk, is_fused: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the efforts of the legs of mirrored robots in mirrored gaits, and what they should be."""
     facts = walked.robots.facts
     state = walked.robots.state()
     reflected, joints, angle = mirrored(state)
     efforts = []
     for now, phase, side in ((state, 0.2, 1.0), (reflected, 0.7, -1.0)):
         controller = Controller(facts, MpcSettings(), WalkSettings(), 2, "cpu")
+        controller.is_fused = is_fused
         controller.reset(torch.tensor([True, True]), now)
         controller.gait.is_stepping.fill_(True)
         controller.gait.phase.fill_(phase)
@@ -149,9 +151,13 @@ def test_mirrored_states_give_mirrored_torques(walked):
         efforts.append(controller.torques(now))
         assert controller.gait.is_swinging.tolist() == [[side > 0, side < 0]] * 2
     legs = torch.as_tensor(facts.leg_joints.ravel())
-    expected = (efforts[0][:, joints] * angle)[:, legs]
+    return efforts[1][:, legs], (efforts[0][:, joints] * angle)[:, legs]
+
+
+def test_mirrored_states_give_mirrored_torques(walked):
+    found, expected = mirrored_efforts(walked, is_fused=False)
     # The links of the two sides differ by tenths of a millimetre.
-    torch.testing.assert_close(efforts[1][:, legs], expected, rtol=0.02, atol=0.3)
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.3)
 
 
 def test_torques_stay_within_the_efforts_limits(walked):

@@ -97,7 +97,8 @@ def _legs(
     omega = link_ang_vel[env, 0]
     turn = link_rot[env, 0]
     arm = wp.vec3()
-    # From the root to the foot, if root and joints do not accelerate.
+    # From the root to the foot, if root and joints do not accelerate. Places are relative to the root, as far from the
+    # world's origin differences would be lost.
     for i in range(6):
         link = int(links[leg, i])
         speed = joint_vel[env, int(joints[leg, i])]
@@ -114,7 +115,7 @@ def _legs(
         own = link_inertia[leg, i]
         spin = back * omega
         moment = turn * (own * (back * alpha) + wp.cross(spin, own * spin))
-        places[i] = pos
+        places[i] = pos - link_pos[env, 0]
         axes[i] = along
         forces[i] = force
         moments[i] = moment + wp.cross(arm, force)
@@ -126,7 +127,7 @@ def _legs(
     sole_twist[env, leg] = wp.spatial_vector(foot_vel, omega)
     sole_bias[env, leg] = wp.spatial_vector(acc + _turning(alpha, omega, reach), alpha)
     leg_vel[env, leg] = speeds
-    jacobian[env, leg] = _jacobian(places, axes, pos + reach)
+    jacobian[env, leg] = _jacobian(places, axes, places[5] + reach)
     _carry(env, leg, links, link_rot, mass, com, link_inertia, rotors, places, axes, forces, moments, inertia, bias)
 
 
@@ -210,7 +211,7 @@ def _sums(
     angular_momentum: wp.array[wp.vec3],
 ):
     env = wp.tid()
-    # From and relative to the root, as far from the world's origin differences would be lost.
+    # Relative to the root, as in the legs.
     origin = link_pos[env, 0]
     drift = link_com_vel[env, 0]
     first, linear, angular = wp.vec3(), wp.vec3(), wp.vec3()

@@ -26,7 +26,7 @@ def launch(kernel: Any, dim: tuple[int, ...], device: torch.device, *arguments: 
 def _stream(device: torch.device) -> wp.Stream:
     """Return torch's current stream."""
     current = torch.cuda.current_stream(device)
-    warps = wp.get_stream(wp.device_from_torch(current.device))
+    warps = wp.get_stream(str(current.device))
     # Warp keeps notes on a stream that it records; another object for the same stream would clear them.
     return warps if warps.cuda_stream == current.cuda_stream else _known_stream(current)
 
