@@ -18,7 +18,7 @@ from rlmpc.mpc.state import RobotState
 from rlmpc.mpc.walk_settings import WalkSettings
 from rlmpc.networks.tree import tree_map
 from tests.mpc.robots import Walk, tumbling
-from tests.mpc.test_controller import mirrored_efforts
+from tests.mpc.test_controller import compare_gpu_with_cpu, mirrored_efforts
 
 pytestmark = pytest.mark.sim
 
@@ -62,6 +62,16 @@ def test_legs_and_sums_are_those_of_float64_up_to_rounding(robots, num, far_m):
         for name, wanted in vars(theirs).items():
             bound = 1e-6 * float(wanted.abs().max())
             torch.testing.assert_close(getattr(ours, name).double(), wanted, rtol=0.0, atol=bound, msg=name)
+
+
+def test_rotations_are_isaac_labs():
+    from isaaclab.utils.math import matrix_from_quat
+
+    from rlmpc.mpc.kernels.bodies import matrices
+
+    pose = torch.randn(NUM, 30, 7)
+    pose[..., 3:] /= pose[..., 3:].norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(matrices(pose[..., 3:]), matrix_from_quat(pose[..., 3:]), rtol=0.0, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +132,8 @@ def test_a_broken_robot_has_no_torques_and_changes_no_other(robots, steps):
         efforts.append(controller.torques(state))
     assert efforts[1][0].isnan().all()
     assert torch.equal(efforts[0][1:], efforts[1][1:])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_records_kernels_that_find_the_efforts_of_the_cpu():
+    compare_gpu_with_cpu(MpcSettings(fused=True))

@@ -52,6 +52,19 @@ def whole_body(momentum: Momentum, state: RobotState) -> WholeBody:
     return WholeBody(*sums, torque)
 
 
+def matrices(quat: torch.Tensor) -> torch.Tensor:
+    """Return the rotation matrices (B, L, 3, 3) of unit quaternions (x, y, z, w), (B, L, 4)."""
+    result = torch.empty(*quat.shape[:2], 3, 3, device=quat.device)
+    launch(_matrices, tuple(quat.shape[:2]), quat.device, quat, result)
+    return result
+
+
+@wp.kernel(enable_backward=False)
+def _matrices(quat: wp.array2d[wp.quat], matrix: wp.array2d[wp.mat33]):
+    env, link = wp.tid()
+    matrix[env, link] = wp.quat_to_matrix(quat[env, link])
+
+
 @wp.func
 def _turning(alpha: wp.vec3, omega: wp.vec3, arm: wp.vec3) -> wp.vec3:
     """Return the acceleration of a point at `arm` from the origin of a body that turns."""
@@ -91,22 +104,20 @@ def _legs(
 ):
     env, leg = wp.tid()
     places, axes, forces, moments = _Six(), _Six(), _Six(), _Six()
-    speeds = wp.spatial_vector()
-    acc, alpha = wp.vec3(), wp.vec3()
+    speeds, acc, alpha, arm = wp.spatial_vector(), wp.vec3(), wp.vec3(), wp.vec3()
     pos = link_pos[env, 0]
     omega = link_ang_vel[env, 0]
     turn = link_rot[env, 0]
-    arm = wp.vec3()
     # From the root to the foot, if root and joints do not accelerate. Places are relative to the root, as far from the
     # world's origin differences would be lost.
     for i in range(6):
         link = int(links[leg, i])
-        speed = joint_vel[env, int(joints[leg, i])]
+        speeds[i] = joint_vel[env, int(joints[leg, i])]
         turn = link_rot[env, link]
         along = turn * axis[leg, i]
         arm = turn * com[leg, i]
         acc += _turning(alpha, omega, link_pos[env, link] - pos)
-        alpha += wp.cross(omega, along * speed)
+        alpha += wp.cross(omega, along * speeds[i])
         pos = link_pos[env, link]
         omega = link_ang_vel[env, link]
         force = mass[leg, i] * (acc + _turning(alpha, omega, arm) + wp.vec3(0.0, 0.0, _GRAVITY))
@@ -119,7 +130,6 @@ def _legs(
         axes[i] = along
         forces[i] = force
         moments[i] = moment + wp.cross(arm, force)
-        speeds[i] = speed
     reach = turn * sole[leg]
     foot_vel = link_com_vel[env, int(links[leg, 5])] + wp.cross(omega, reach - arm)
     sole_pos[env, leg] = pos + reach

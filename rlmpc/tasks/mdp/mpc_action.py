@@ -16,6 +16,7 @@ from rlmpc.config.setting import check_settings
 from rlmpc.errors import UserError, nearest
 from rlmpc.graphs import Replayed
 from rlmpc.mpc.controller import Controller
+from rlmpc.mpc.kernels.bodies import matrices
 from rlmpc.mpc.parameters import WIDTHS, Parameters
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.settings import MpcSettings
@@ -153,9 +154,10 @@ class MpcAction(ActionTerm):
     def _state(self, readings: dict[str, torch.Tensor]) -> RobotState:
         """Return what the controller is told about the robots."""
         pose, velocity = readings["pose"], readings["velocity"]
+        to_matrices = matrices if self.controller.is_fused else matrix_from_quat
         return RobotState(
             link_pos=pose[..., :3],
-            link_rot=matrix_from_quat(pose[..., 3:]),
+            link_rot=to_matrices(pose[..., 3:]),
             link_com_vel=velocity[..., :3],
             link_ang_vel=velocity[..., 3:],
             joint_pos=readings["joint_pos"],
