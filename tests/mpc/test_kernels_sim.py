@@ -80,7 +80,7 @@ def steps() -> list[tuple[dict[str, Tensor], RobotState, Tensor, dict[str, Tenso
     walk, told = Walk(NUM, (0.3, 0.1, 0.2), seed=3), []
     controller = walk.controller
     for index in range(70):
-        if index in (25, 60):
+        if index in (5, 40, 60):  # The first lets feet lift at once.
             walk.robots.push(np.array([[0.4, 0.3 * (-1) ** k] for k in range(NUM)]))
         controller.plan(walk.robots.state(), walk.command, walk.parameters)
         for _ in range(4):

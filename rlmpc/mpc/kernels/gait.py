@@ -61,13 +61,12 @@ def _decide(
     is_pushed = wp.abs(offset[0]) > walk.push_m[0] or wp.abs(offset[1]) > walk.push_m[1]
     has_reason = is_wanted or is_pushed
     starts = has_reason and not is_stepping[env]
-    both_down = 0.5 - walk.swing_fraction
     if starts:
-        phase[env] = both_down - walk.start_delay_s / period
+        phase[env] = walk.both_down - walk.start_delay_s / period
     if is_pushed and phase[env] < 0.0:
-        phase[env] = both_down
+        phase[env] = walk.both_down
         if wp.length(point - right) > wp.length(point - left):
-            phase[env] = both_down + 0.5
+            phase[env] = walk.both_down + 0.5
     idle_s[env] = wp.where(has_reason, 0.0, idle_s[env] + walk.physics_dt)
     is_calm = speed < 0.15 and wp.length(offset) < 0.05 and not is_swinging
     ends = is_calm and idle_s[env] > walk.stop_delay_s

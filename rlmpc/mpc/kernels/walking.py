@@ -33,6 +33,9 @@ class Walking:
     swing_acceleration: wp.vec2
     sink_speed: float
     upright_gain: float
+    both_down: float
+    """Part of the cycle that both feet are down before each swing, to the bit that of the torch code: feet lift at once
+    at this phase."""
     falling_rate: float
     """[1/s] of the pendulum: the root of gravity over height of the centre of mass."""
 
@@ -43,6 +46,7 @@ def walking(walk: WalkSettings, com_height: float) -> Walking:
     for name, value in vars(walk).items():
         if hasattr(values, name):
             setattr(values, name, wp.vec2(*value) if isinstance(value, list) else value)
+    values.both_down = 0.5 - walk.swing_fraction
     values.falling_rate = math.sqrt(GRAVITY / com_height)
     return values
 
@@ -78,7 +82,7 @@ def capture_point(com: wp.vec3, com_vel: wp.vec3, walk: Walking) -> wp.vec2:
 def share_of(phase: float, foot: int, walk: Walking) -> float:
     """Return how much of a foot's swing has passed; see `Gait.window`."""
     own = phase - 0.5 * float(foot)
-    return (own - wp.floor(own) - (0.5 - walk.swing_fraction)) / walk.swing_fraction
+    return (own - wp.floor(own) - walk.both_down) / walk.swing_fraction
 
 
 @wp.func
