@@ -43,7 +43,7 @@ LIBRARIES = {
     "isaaclab_newton": ("rlmpc.envs.isaaclab", "rlmpc.tasks", "rlmpc.robots"),
     "isaaclab_tasks": ("rlmpc.tasks",),
     "isaaclab_rl": ("rlmpc.tasks",),
-    "warp": ("rlmpc.envs.isaaclab", "rlmpc.tasks"),
+    "warp": ("rlmpc.envs.isaaclab", "rlmpc.tasks", "rlmpc.mpc.kernels"),
     "pxr": ("rlmpc.robots",),
     "mujoco": ("rlmpc.sim2sim",),
     "optuna": ("rlmpc.sweep",),

@@ -73,6 +73,7 @@ class Controller(nn.Module):
         super().__init__()
         check_settings(walk)
         self.robot, self.settings, self.walk = robot, settings, walk
+        self.is_fused = settings.fused and torch.device(device).type == "cuda"
         inertia = tuple(tuple(row) for row in robot.inertia.tolist())
         body = Body(robot.mass, inertia, *robot.sole_half_size.tolist())  # pyright: ignore[reportArgumentType]
         self.predictive = Predictive(body, settings, num_envs, "cpu")
@@ -135,10 +136,10 @@ class Controller(nn.Module):
         """Begin anew, standing, for the robots of `mask` (B,) bool; `state` is their state after their reset."""
         self.predictive.reset(mask)
         self.gait.reset(mask)
-        soles = self.legs(state).sole_pos
+        legs, whole = self._bodies(state)
         yaw = roll_pitch_yaw(state.link_rot[:, 0])[:, 2]
-        self.reference.reset(mask, self.momentum(state).com, yaw, soles[..., 2].amin(-1))
-        self.swing.reset(mask, soles, yaw)
+        self.reference.reset(mask, whole.com, yaw, legs.sole_pos[..., 2].amin(-1))
+        self.swing.reset(mask, legs.sole_pos, yaw)
         column = mask[:, None, None]
         self.contact_table.logical_or_(column)
         for buffer in (self.wrench, self.root_change, self.cost, self.residual):
@@ -160,7 +161,7 @@ class Controller(nn.Module):
         for field in fields(Parameters):
             getattr(now, field.name).copy_(getattr(parameters, field.name))
         now.steps.logical_or_((command.abs() > _STILL).any(-1))
-        legs, whole = self.legs(state), self.momentum(state)
+        legs, whole = self._bodies(state)
         angles = roll_pitch_yaw(state.link_rot[:, 0])
         is_down = (~self.gait.is_swinging).unsqueeze(-1)
         middle = (legs.sole_pos * is_down).sum(1) / is_down.sum(1).clamp(min=1)
@@ -190,8 +191,24 @@ class Controller(nn.Module):
     @full_precision()
     def torques(self, state: RobotState) -> Tensor:
         """Return the efforts [N m] for the next physics step (B, J), within the limits, and advance the gait."""
+        legs, whole = self._bodies(state)
+        leg_torques = self._leg_torques_by_kernels if self.is_fused else self._leg_torques
+        leg_efforts = leg_torques(state, legs, whole)
+        efforts = whole.gravity_torque.index_copy(1, self.leg_joints, leg_efforts.flatten(1))
+        return torch.maximum(torch.minimum(efforts, self.effort_limit), -self.effort_limit)
+
+    def _bodies(self, state: RobotState) -> tuple[LegState, WholeBody]:
+        """Return the legs and the sums over all links."""
+        if not self.is_fused:
+            return self.legs(state), self.momentum(state)
+        # Kernels of Warp are for those alone who ask for them.
+        from rlmpc.mpc.kernels.bodies import leg_state, whole_body
+
+        return leg_state(self.legs, state), whole_body(self.momentum, state)
+
+    def _leg_torques(self, state: RobotState, legs: LegState, whole: WholeBody) -> Tensor:
+        """Let the gait go on by a physics step; return the torques of the legs, not yet within limits, (B, 2, 6)."""
         now = self.parameters_now
-        legs, whole = self.legs(state), self.momentum(state)
         point = capture_point(whole.com, whole.com_vel, self.settings.com_height)
         turn = yaw_matrix(self.reference.yaw)
         self._decide(now, legs, whole, point, turn)
@@ -207,11 +224,23 @@ class Controller(nn.Module):
             now.swing_height.unsqueeze(-1),
             now.swing_shape.unsqueeze(-1),
         )
-        carrying = stance_torques(legs, self.wrench, state.link_pos[:, 0], self._root_twist(state), self.leg_damping)
-        leg_efforts = torch.where(is_swinging.unsqueeze(-1), self.swing.torques(path, legs), carrying)
         self.gait.advance((error * is_swinging).sum(-1), now.period)
-        efforts = whole.gravity_torque.index_copy(1, self.leg_joints, leg_efforts.flatten(1))
-        return torch.maximum(torch.minimum(efforts, self.effort_limit), -self.effort_limit)
+        carrying = stance_torques(legs, self.wrench, state.link_pos[:, 0], self._root_twist(state), self.leg_damping)
+        return torch.where(is_swinging.unsqueeze(-1), self.swing.torques(path, legs), carrying)
+
+    def _leg_torques_by_kernels(self, state: RobotState, legs: LegState, whole: WholeBody) -> Tensor:
+        """Do the same as `_leg_torques`, in three kernels."""
+        from rlmpc.mpc.kernels.efforts import leg_torques
+        from rlmpc.mpc.kernels.gait import lift_and_land
+        from rlmpc.mpc.kernels.swing import swing_feet
+        from rlmpc.mpc.kernels.walking import walking
+
+        walk = walking(self.walk, self.settings.com_height)
+        parts = self.gait, self.swing, self.reference, self.parameters_now, legs, whole
+        lift_and_land(walk, *parts, state.sole_force)
+        path = swing_feet(walk, *parts)
+        plan = self.gait.is_swinging, self.wrench, self.root_change
+        return leg_torques(walk, state, legs, path, self.reference, *plan, self.root_com, self.leg_damping)
 
     def _angular_velocity(self, whole: WholeBody, yaw: Tensor) -> Tensor:
         """Return the angular momentum over the composite inertia in the default pose (B, 3) [rad/s]."""

@@ -46,7 +46,8 @@ class MpcSettings:
     newton_steps: int = setting(3, least=0, largest=100)
     """After these iterations."""
     fused: bool = False
-    """Whether a GPU runs the iterations and the factorisation as one kernel of Triton each, for horizons up to 10."""
+    """Whether a GPU runs kernels of our own: iterations and factorisation as one of Triton each, for horizons up to 10,
+    and legs, gait and torques as six of Warp."""
     penalty: float = setting(1.5, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.6, above=0, below=2)

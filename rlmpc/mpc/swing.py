@@ -12,7 +12,7 @@ from rlmpc.mpc.legs import LegState
 from rlmpc.mpc.rotations import product, roll_pitch_yaw, rotate, rotation_vector, shortened, wrapped, yaw_matrix
 from rlmpc.mpc.walk_settings import WalkSettings
 
-_DAMPING = 1.0e-4
+DAMPING = 1.0e-4
 """Regularises the inverse of a Jacobian, in squares of its singular values: a straight leg is singular."""
 
 
@@ -117,7 +117,7 @@ class Swing(nn.Module):
 def joint_motion(jacobian: Tensor, motion: Tensor) -> Tensor:
     """Return the joint velocities or accelerations (..., 6) of a sole's (..., 6), damped near a straight leg."""
     square = jacobian.mT @ jacobian
-    square.diagonal(dim1=-2, dim2=-1).add_(_DAMPING)
+    square.diagonal(dim1=-2, dim2=-1).add_(DAMPING)
     return rotate(inverse_of_positive(square), rotate(jacobian.mT, motion))
 
 

@@ -67,12 +67,11 @@ def test_recorded_plans_and_torques_are_the_same_to_the_bit():
     assert controller.gait.is_swinging.any()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_records_the_efforts_that_the_cpu_finds():
-    """Also for many robots at once, each as if it were alone."""
+def compare_gpu_with_cpu(settings: MpcSettings) -> None:
+    """Let a GPU record the efforts of many robots, and compare each with the one that the CPU makes walk."""
     walk, copies, gpu = Walk(2, (0.3, 0.0, 0.1), seed=5), 50, torch.device("cuda")
-    controller = Controller(walk.robots.facts, MpcSettings(), WalkSettings(), 2 * copies, gpu)
-    parameters = Parameters.nominal(MpcSettings(), WalkSettings(), 2 * copies, gpu)
+    controller = Controller(walk.robots.facts, settings, WalkSettings(), 2 * copies, gpu)
+    parameters = Parameters.nominal(settings, WalkSettings(), 2 * copies, gpu)
     plan, torques = Replayed(controller.plan, gpu), Replayed(controller.torques, gpu)
 
     def many(values: torch.Tensor) -> torch.Tensor:
@@ -90,6 +89,11 @@ def test_a_gpu_records_the_efforts_that_the_cpu_finds():
             torch.testing.assert_close(given, efforts.repeat(copies, 1), rtol=0.0, atol=1.0)
             walk.robots.step(efforts)
     assert walk.controller.gait.is_swinging.any()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_records_the_efforts_that_the_cpu_finds():
+    compare_gpu_with_cpu(MpcSettings())
 
 
 def test_a_broken_robot_that_is_reset_stands_as_a_new_one_and_the_other_walks_on(walked):
@@ -134,13 +138,15 @@ def mirrored(state: RobotState) -> tuple[RobotState, list[int], torch.Tensor]:
     )
 
 
-def test_mirrored_states_give_mirrored_torques(walked):
+def mirrored_efforts(walked: Walk, is_fused: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the efforts of the legs of mirrored robots in mirrored gaits, and what they should be."""
     facts = walked.robots.facts
     state = walked.robots.state()
     reflected, joints, angle = mirrored(state)
     efforts = []
     for now, phase, side in ((state, 0.2, 1.0), (reflected, 0.7, -1.0)):
         controller = Controller(facts, MpcSettings(), WalkSettings(), 2, "cpu")
+        controller.is_fused = is_fused
         controller.reset(torch.tensor([True, True]), now)
         controller.gait.is_stepping.fill_(True)
         controller.gait.phase.fill_(phase)
@@ -149,9 +155,13 @@ def test_mirrored_states_give_mirrored_torques(walked):
         efforts.append(controller.torques(now))
         assert controller.gait.is_swinging.tolist() == [[side > 0, side < 0]] * 2
     legs = torch.as_tensor(facts.leg_joints.ravel())
-    expected = (efforts[0][:, joints] * angle)[:, legs]
+    return efforts[1][:, legs], (efforts[0][:, joints] * angle)[:, legs]
+
+
+def test_mirrored_states_give_mirrored_torques(walked):
+    found, expected = mirrored_efforts(walked, is_fused=False)
     # The links of the two sides differ by tenths of a millimetre.
-    torch.testing.assert_close(efforts[1][:, legs], expected, rtol=0.02, atol=0.3)
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.3)
 
 
 def test_torques_stay_within_the_efforts_limits(walked):

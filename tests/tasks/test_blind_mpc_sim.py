@@ -119,14 +119,14 @@ def test_the_controller_is_told_the_state_of_the_simulation(env, term) -> None:
     robot = env.unwrapped.scene["robot"]
     for _ in range(15):
         env.step(zero(env))
-    state, dt = term._state(), env.unwrapped.physics_dt
+    state, dt = term._state(term._readings()), env.unwrapped.physics_dt
     forces, coms, angles = [], [], []
     for _ in range(2):
         term.apply_actions()
         env.unwrapped.scene.write_data_to_sim()
         env.unwrapped.sim.step(render=False)
         env.unwrapped.scene.update(dt=dt)
-        after = term._state()
+        after = term._state(term._readings())
         offsets = robot.data.body_com_pos_b.torch.unsqueeze(-1)
         coms.append(after.link_pos + (after.link_rot @ offsets).squeeze(-1))
         angles.append(after.link_rot)

@@ -16,6 +16,7 @@ from rlmpc.config.setting import check_settings
 from rlmpc.errors import UserError, nearest
 from rlmpc.graphs import Replayed
 from rlmpc.mpc.controller import Controller
+from rlmpc.mpc.kernels.bodies import matrices
 from rlmpc.mpc.parameters import WIDTHS, Parameters
 from rlmpc.mpc.robot import MpcRobot
 from rlmpc.mpc.settings import MpcSettings
@@ -49,7 +50,8 @@ class MpcAction(ActionTerm):
         assert tuple(self._asset.body_names) == description.body_names
         assert tuple(self._asset.joint_names) == description.joint_names
         self._sensor = cast(ContactSensor, env.scene.sensors[cfg.sensor_name])
-        self._soles, _ = self._sensor.find_sensors(list(robot.feet), preserve_order=True)
+        soles, _ = self._sensor.find_sensors(list(robot.feet), preserve_order=True)
+        self._soles = torch.tensor(soles, device=self.device)
         self.controller = Controller(MpcRobot.of(robot), cfg.model, cfg.walk, self.num_envs, self.device)
         self.parameters = Parameters.nominal(cfg.model, cfg.walk, self.num_envs, self.device)
         nominal = self.parameters.get(cfg.parameters)
@@ -62,7 +64,7 @@ class MpcAction(ActionTerm):
         self._high = torch.tensor([each.high for each in ranges], device=self.device)
         device = torch.device(self.device)
         self._plan = Replayed(self._plan_step, device)
-        self._torques = Replayed(self.controller.torques, device)
+        self._torques = Replayed(self._torques_step, device)
 
     @property
     def action_dim(self) -> int:
@@ -112,40 +114,55 @@ class MpcAction(ActionTerm):
         self._raw_actions[:] = actions
         parameters = torch.addcmul(self._offset, self._scale, actions).clamp(self._low, self._high)
         self._processed_actions.copy_(parameters)
-        self._plan(self._state(), env.command_manager.get_command(self.cfg.command_name))
+        self._plan(self._readings(), env.command_manager.get_command(self.cfg.command_name))
         # What an event or another process left there is not what the drives should hold.
         self._asset.actuators.target_command.set_position_index(value=self._asset.data.default_joint_pos.torch)
 
     def apply_actions(self) -> None:
         """Set the efforts of the next physics step."""
         assert not self._env._physics_handles_decimation, "torques are due before every physics step"
-        self._asset.actuators.target_command.set_effort_index(value=self._torques(self._state()))
+        self._asset.actuators.target_command.set_effort_index(value=self._torques(self._readings()))
 
     def reset(self, env_ids: Selected = None) -> None:
         """Let the controller begin anew in the selected environments, whose robots have already been placed."""
         mask = mask_of(self._env, env_ids)
         write(self._raw_actions, mask, 0.0)
         write(self._processed_actions, mask, self._offset.expand_as(self._processed_actions))
-        self.controller.reset(mask, self._state())
+        self.controller.reset(mask, self._state(self._readings()))
 
-    def _plan_step(self, state: RobotState, command: torch.Tensor) -> None:
+    def _plan_step(self, readings: dict[str, torch.Tensor], command: torch.Tensor) -> None:
         """Set the controller's parameters and plan; a GPU records this."""
         self.parameters.set(self.cfg.parameters, self._processed_actions)
-        self.controller.plan(state, command, self.parameters)
+        self.controller.plan(self._state(readings), command, self.parameters)
 
-    def _state(self) -> RobotState:
-        """Read what the controller is told about the robots."""
+    def _torques_step(self, readings: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the efforts of all joints (N, J) [N m]; a GPU records this."""
+        return self.controller.torques(self._state(readings))
+
+    def _readings(self) -> dict[str, torch.Tensor]:
+        """Read what the simulator tells about the robots."""
         data, forces = self._asset.data, self._sensor.data.net_normal_forces_w
         assert forces is not None
-        pose, velocity = data.body_link_pose_w.torch, data.body_com_vel_w.torch
+        return {
+            "pose": data.body_link_pose_w.torch,
+            "velocity": data.body_com_vel_w.torch,
+            "joint_pos": data.joint_pos.torch,
+            "joint_vel": data.joint_vel.torch,
+            "force": forces.torch,
+        }
+
+    def _state(self, readings: dict[str, torch.Tensor]) -> RobotState:
+        """Return what the controller is told about the robots."""
+        pose, velocity = readings["pose"], readings["velocity"]
+        to_matrices = matrices if self.controller.is_fused else matrix_from_quat
         return RobotState(
             link_pos=pose[..., :3],
-            link_rot=matrix_from_quat(pose[..., 3:]),
+            link_rot=to_matrices(pose[..., 3:]),
             link_com_vel=velocity[..., :3],
             link_ang_vel=velocity[..., 3:],
-            joint_pos=data.joint_pos.torch,
-            joint_vel=data.joint_vel.torch,
-            sole_force=forces.torch[:, self._soles, 2],
+            joint_pos=readings["joint_pos"],
+            joint_vel=readings["joint_vel"],
+            sole_force=readings["force"].index_select(1, self._soles)[..., 2],
         )
 
 
