@@ -111,6 +111,8 @@ class Replayed[R]:
                 self._result = self.function(*self._arguments)
         finally:
             gc.enable()
+        # The recording has set the offset of its random numbers on a stream of its own: a replay must not overtake it.
+        torch.cuda.synchronize(self.device)
         self._graph = graph
         _recorded.add(self)
 
