@@ -83,7 +83,7 @@ class Replayed[R]:
         else:
             self._at_replay()
         assert self._graph is not None
-        _copy(_tensors(self._arguments), _tensors(arguments))
+        copy_all(_tensors(self._arguments), _tensors(arguments))
         self._graph.replay()
         return self._result
 
@@ -170,7 +170,7 @@ def _tensors(arguments: tuple[Any, ...]) -> list[Tensor]:
     return [tensor for argument in arguments for tensor in leaves(argument)]
 
 
-def _copy(places: list[Tensor], values: list[Tensor]) -> None:
+def copy_all(places: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Copy tensors to other places, all of a type in one kernel."""
     pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
     for place, value in zip(places, values, strict=True):

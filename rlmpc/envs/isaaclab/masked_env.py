@@ -25,7 +25,7 @@ from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
 from rlmpc.envs.isaaclab.reward_ways import RewardWays
 from rlmpc.envs.isaaclab.substeps import Substeps, on_torch_stream, unfit_entities
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.graphs import Replayed, at_once
+from rlmpc.graphs import Replayed, at_once, copy_all
 from rlmpc.tasks import mdp
 from rlmpc.tasks.mdp.selected import uniform, write
 
@@ -164,8 +164,7 @@ class MaskedEnv(EpisodeEndEnv):
             find_faults = partial(self._find_faults, self.reward_buf, self.step_dt)
             at_once(torch.device(self.device), [self._end_commands, find_faults])
             ending.copy_(self.reset_buf)
-            terminal = {self.value_group: observer.terminal(self.value_group)}
-            curricula = self._end_episodes(ending & ~self.uncounted)
+            terminal, curricula = self._end_episodes(ending & ~self.uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
@@ -177,12 +176,20 @@ class MaskedEnv(EpisodeEndEnv):
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
         return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, motion), curricula
 
-    def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
-        """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
+    def _end_episodes(self, ended: Tensor) -> tuple[Obs, dict[str, Any]]:
+        """Count the episodes of a mask (N,), and let curricula judge them.
+
+        Returns:
+            What is seen before any robot is placed, and what the curricula report, by name.
+        """
+        assert self._masked is not None
+        look = partial(self._masked.observer.terminal, self.value_group)
         manager = self.curriculum_manager
         curricula = [partial(cast(Any, term.func), self, ended, **term.params) for term in manager._term_cfgs]
-        _, *reports = at_once(torch.device(self.device), [partial(self._count_episodes, ended), *curricula])
-        return dict(zip(manager.active_terms, reports, strict=True))
+        # The look comes first: Warp launches its kernels on the current stream.
+        ways = [look, partial(self._count_episodes, ended), *curricula]
+        seen, _, *reports = at_once(torch.device(self.device), ways)
+        return {self.value_group: seen}, dict(zip(manager.active_terms, reports, strict=True))
 
     def _count_episodes(self, ended: Tensor) -> None:
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
@@ -234,7 +241,8 @@ class MaskedEnv(EpisodeEndEnv):
         # Which robots have been moved; events only add to them.
         marks = (manager._world_reset_mask, manager._fk_reset_mask)
         states += [wp.to_torch(marked)[: self.num_envs].unsqueeze(1) for marked in marks]
-        before = [values.clone() for values in states]
+        before = [torch.empty_like(values) for values in states]
+        copy_all(before, states)
         yield
         for values, old in zip(states, before, strict=True):
             torch.where(mask.unsqueeze(1), values, old, out=values)
