@@ -85,7 +85,7 @@ def bounded(action: Tensor, limit: float) -> Tensor:
 
 
 def unfit_entities(scene: InteractiveScene) -> list[str]:
-    """Return what `Substeps.pass_time` does not know, as paths of the config: not robots, nor sensors read on demand."""
+    """Return what `Substeps.pass_time` passes over, as paths of the config: not robots and sensors read on demand."""
     kinds = ("cable_objects", "deformable_objects", "rigid_objects", "rigid_object_collections", "surface_grippers")
     entities = [f"scene.{name}" for kind in kinds for name in getattr(scene, kind)]
     return entities if scene.cfg.lazy_sensor_update else [*entities, "scene.lazy_sensor_update"]
