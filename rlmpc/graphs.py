@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import torch
@@ -172,9 +172,11 @@ def _tensors(arguments: tuple[Any, ...]) -> list[Tensor]:
 
 def copy_all(places: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Copy tensors to other places, all of a type in one kernel."""
-    pairs: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    pairs: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
     for place, value in zip(places, values, strict=True):
         if place.data_ptr() != value.data_ptr():
-            pairs.setdefault(place.dtype, []).append((place, value))
-    for of_type in pairs.values():
-        torch._foreach_copy_(*map(list, zip(*of_type, strict=True)))
+            there, here = pairs.setdefault(place.dtype, ([], []))
+            there.append(place)
+            here.append(value)
+    for there, here in pairs.values():
+        cast(Any, torch)._foreach_copy_(there, here)
