@@ -13,7 +13,7 @@ from torch import Tensor
 from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
-from rlmpc.graphs import Replayed, at_once
+from rlmpc.graphs import Replayed, at_once, copy_all
 from rlmpc.networks.tree import like_rows, same_tensors, tree_map
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.held_out import HeldOut
@@ -167,10 +167,9 @@ class Collector:
         env.restart(broken)
         step = env.step(action)
         for group, first in self._same.items():
-            if group == first:
-                self._obs[group].copy_(step.obs[group])
-            else:
-                assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
+            assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
+        distinct = dict.fromkeys(self._same.values())
+        copy_all([self._obs[group] for group in distinct], [step.obs[group] for group in distinct])
         terminal = () if step.terminal_obs is None else (step.terminal_obs,)
         ended = (step.terminated, step.truncated, step.faulty)
         self._conclude[bool(terminal)](step.reward, *ended, step.motion, *terminal)
@@ -215,8 +214,8 @@ class Collector:
         terminal_obs: Obs | None = None,
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
-        obs = {group: self._obs[group] for group in dict.fromkeys(self._same.values())}
-        step = Step(obs, reward, terminated, truncated, faulty, terminal_obs, motion)
+        distinct = {group: self._obs[group] for group in dict.fromkeys(self._same.values())}
+        step = Step(distinct, reward, terminated, truncated, faulty, terminal_obs, motion)
         # Computed here, because several of the ways read it.
         _ = step.restarts
         ways: list[Callable[[], Any]] = [partial(self._keep_outcome, step), partial(self._count_episodes, step)]
