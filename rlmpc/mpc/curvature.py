@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlmpc.mpc.rotations import rotate
 from rlmpc.mpc.srb import SingleRigidBody
 
 MAX_STEPS = 10
@@ -26,12 +27,12 @@ class Curvature:
     Args:
         model: whose S.
         gains: G (B, N, 6, 12).
-        diagonal: D (12,) or (B, N, 12).
+        diagonal: D (12,).
     """
 
     def __init__(self, model: SingleRigidBody, gains: Tensor, diagonal: Tensor) -> None:
         self._diagonal = diagonal
-        self.scaled = gains / diagonal[..., None, :]
+        self.scaled = gains / diagonal
         self._scaled_t = self.scaled.mT.contiguous()
         self.inverse = self._inverted(model, gains)
 
@@ -55,7 +56,7 @@ class Curvature:
 
     def solve(self, right: Tensor) -> Tensor:
         """Return what the matrix takes to `right` (B, N, 12)."""
-        inner = (self.scaled @ right[..., None]).flatten(1)
+        inner = rotate(self.scaled, right).flatten(1)
         # A row times the symmetric matrix: on the CPU four times as fast as the matrix times a column.
         inner = (inner[:, None] @ self.inverse).unflatten(-1, (right.shape[1], 6)).squeeze(1)
-        return right / self._diagonal - (self._scaled_t @ inner[..., None]).squeeze(-1)
+        return right / self._diagonal - rotate(self._scaled_t, inner)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.body import Body
+from rlmpc.mpc.rotations import rotate
 from rlmpc.mpc.settings import MpcSettings
 
 GRAVITY = 9.81
@@ -128,20 +129,25 @@ class SingleRigidBody(nn.Module):
 
     def predicted(self, problem: Problem, inputs: Tensor) -> Tensor:
         """Return the states after each step (B, N, 12) under inputs (B, N, 12)."""
-        accelerations = (problem.gains @ inputs[..., None]).squeeze(-1)
+        accelerations = rotate(problem.gains, inputs)
         moved = torch.cat([self.to_position @ accelerations, self.to_rate @ accelerations], dim=-1)
         return problem.drift + moved
 
-    def cost(self, problem: Problem, inputs: Tensor) -> Tensor:
-        """Return squared errors and efforts, weighted and summed over the horizon (B,), under inputs (B, N, 12)."""
-        errors = (self.predicted(problem, inputs) - problem.reference) ** 2
+    def cost(self, problem: Problem, inputs: Tensor, states: Tensor) -> Tensor:
+        """Return squared errors and efforts, weighted and summed over the horizon (B,).
+
+        Args:
+            problem: what is minimised.
+            inputs: (B, N, 12).
+            states: predicted under these (B, N, 12).
+        """
+        errors = (states - problem.reference) ** 2
         efforts = (inputs - problem.nominal) ** 2
         return (self.state_weights * errors + self.effort * efforts).sum((-1, -2))
 
-    def gradient(self, problem: Problem, inputs: Tensor) -> Tensor:
-        """Return half the gradient of the cost (B, N, 12) at inputs (B, N, 12)."""
-        errors = self.predicted(problem, inputs) - problem.reference
-        return self._pulled(problem.gains, errors) + self.effort * (inputs - problem.nominal)
+    def gradient(self, problem: Problem, inputs: Tensor, states: Tensor) -> Tensor:
+        """Return half the gradient of the cost (B, N, 12) at inputs (B, N, 12), with the states predicted there."""
+        return self._pulled(problem.gains, states - problem.reference) + self.effort * (inputs - problem.nominal)
 
     def gains(self, levers: Tensor) -> Tensor:
         """Return the accelerations of unit inputs (..., 6, 12) at levers (..., 2, 3), both feet down."""
@@ -158,7 +164,7 @@ class SingleRigidBody(nn.Module):
         """Return half the gradient (B, N, 12) of weighted squared errors of states (B, N, 12) in the inputs."""
         angles, rates = (self.state_weights * errors).split(6, dim=-1)
         pull = self.to_position.T @ angles + self.to_rate.T @ rates
-        return (gains.mT @ pull[..., None]).squeeze(-1)
+        return rotate(gains.mT, pull)
 
     def _states(self, state: Tensor, accelerations: Tensor) -> Tensor:
         """Return the states after each step (B, N, 12) from a state (B, 12) under accelerations (B, N, 6)."""
