@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.constraints import FootCone, Limits, project
-from rlmpc.mpc.curvature import Curvature, is_fused
+from rlmpc.mpc.curvature import Curvature, is_fused, most_curvature
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.srb import NUM_FEET, Problem, SingleRigidBody
 
@@ -98,12 +98,3 @@ class Admm(nn.Module):
             inputs = project(relaxed, limits, self.penalty)
             multipliers = relaxed - inputs
         return Iterate(inputs, multipliers)
-
-
-def most_curvature(model: SingleRigidBody, levers: Tensor) -> Tensor:
-    """Return the largest eigenvalue of H over R, both feet down at levers (2, 3) in every step; the least is 1."""
-    gains = model.gains(levers)
-    roots = torch.linalg.cholesky(model.curvature)
-    # That of L'(G R^-1 G')L, with S = LL', is the same and half as large.
-    inner = torch.einsum("aji,ab,bjk->aibk", roots, (gains / model.effort) @ gains.T, roots)
-    return 1.0 + torch.linalg.eigvalsh(inner.flatten(2).flatten(0, 1))[-1]

@@ -18,6 +18,15 @@ def is_fused(model: SingleRigidBody, gains: Tensor) -> bool:
     return model.fused and gains.is_cuda and fits
 
 
+def most_curvature(model: SingleRigidBody, levers: Tensor) -> Tensor:
+    """Return the largest eigenvalue of H over R, both feet down at levers (2, 3) in every step; the least is 1."""
+    gains = model.gains(levers)
+    roots = torch.linalg.cholesky(model.curvature)
+    # That of L'(G R^-1 G')L, with S = LL', is the same and half as large.
+    inner = torch.einsum("aji,ab,bjk->aibk", roots, (gains / model.effort) @ gains.T, roots)
+    return 1.0 + torch.linalg.eigvalsh(inner.flatten(2).flatten(0, 1))[-1]
+
+
 class Curvature:
     """The matrix D + G'SG, with D diagonal and S that of the model.
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.body import Body
-from rlmpc.mpc.rotations import rotate
+from rlmpc.mpc.rotations import product, rotate
 from rlmpc.mpc.settings import MpcSettings
 
 GRAVITY = 9.81
@@ -74,6 +74,7 @@ class SingleRigidBody(nn.Module):
         curvature = angles[:, None, None] * (to_position.T @ to_position)
         curvature += rates[:, None, None] * (to_rate.T @ to_rate)
         unit = np.tile(np.repeat([1.0, MOMENT_ARM_M], 3), NUM_FEET) * body.mass * GRAVITY
+        fall = np.array([0.0] * 5 + [-GRAVITY])
         effort = np.tile(np.repeat([settings.force_weight, settings.moment_weight], 3), NUM_FEET)
         constants = {
             "times": step * np.arange(1, num_steps + 1),
@@ -86,7 +87,7 @@ class SingleRigidBody(nn.Module):
             "inverse_inertia": np.linalg.inv(body.inertia),
             "unit": unit,
             "effort": effort * unit**2,
-            "gravity": np.array([0.0] * 5 + [-GRAVITY]),
+            "falling": np.hstack([np.outer(rows.sum(1), fall) for rows in (to_position, to_rate)]),
         }
         for name, constant in constants.items():
             self.register_buffer(name, torch.as_tensor(constant), persistent=False)
@@ -106,7 +107,8 @@ class SingleRigidBody(nn.Module):
     """N or N m of an input of 1 (12,)."""
     effort: Tensor
     """Diagonal of R (12,)."""
-    gravity: Tensor
+    falling: Tensor
+    """What gravity adds to the states (N, 12)."""
 
     def condense(self, state: Tensor, levers: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor) -> Problem:
         """Write the prediction as a quadratic programme.
@@ -120,7 +122,8 @@ class SingleRigidBody(nn.Module):
         """
         touching = contacts[..., None].expand(*contacts.shape, 6).flatten(-2)
         gains = self.gains(levers) * touching[..., None, :]
-        drift = self._states(state, self.gravity.expand(*contacts.shape[:2], 6))
+        start, rate = state[:, None].expand(-1, len(self.times), -1).split(6, dim=-1)
+        drift = torch.cat([start + self.times[:, None] * rate, rate], dim=-1) + self.falling
         nominal = torch.zeros(*contacts.shape, 6, dtype=state.dtype, device=state.device)
         nominal[..., 2] = contacts / contacts.sum(-1, keepdim=True).clamp(min=1)
         nominal = nominal.flatten(-2)
@@ -155,7 +158,7 @@ class SingleRigidBody(nn.Module):
         zero = torch.zeros_like(x)
         cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
         linear = torch.eye(3, dtype=cross.dtype, device=cross.device) / self.mass
-        of_force = torch.cat([self.inverse_inertia @ cross, linear.expand_as(cross)], dim=-2)
+        of_force = torch.cat([product(self.inverse_inertia, cross), linear.expand_as(cross)], dim=-2)
         of_moment = torch.cat([self.inverse_inertia.expand_as(cross), torch.zeros_like(cross)], dim=-2)
         feet = torch.cat([of_force, of_moment], dim=-1)
         return torch.cat(feet.unbind(-3), dim=-1) * self.unit
@@ -165,9 +168,3 @@ class SingleRigidBody(nn.Module):
         angles, rates = (self.state_weights * errors).split(6, dim=-1)
         pull = self.to_position.T @ angles + self.to_rate.T @ rates
         return rotate(gains.mT, pull)
-
-    def _states(self, state: Tensor, accelerations: Tensor) -> Tensor:
-        """Return the states after each step (B, N, 12) from a state (B, 12) under accelerations (B, N, 6)."""
-        start, rate = state[:, None, :6], state[:, None, 6:]
-        positions = start + self.times[:, None] * rate + self.to_position @ accelerations
-        return torch.cat([positions, rate + self.to_rate @ accelerations], dim=-1)
