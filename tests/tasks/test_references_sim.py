@@ -30,7 +30,7 @@ def switch_off(cfg, path: str) -> None:
         ("env.rewards.track_ang_vel_z", 1),
         # The phase in three groups of observations and two rewards.
         ("env.actions.gait_cycle", 5),
-        # The command in three groups of observations and the critic's average errors, four rewards, pushes and all three
+        # The command in three groups of observations, the critic's average errors, four rewards, pushes and all three
         # curricula.
         ("env.commands.base_velocity", 12),
         ("env.scene.height_scanner", 3),
