@@ -6,8 +6,8 @@
 - `against`: gap of the cost relative to that of another solver, error of the first wrench and violation of the
   constraints in body weights (moments: at an arm of 0.1 m), as 95th percentile and maximum, with the problems beyond
   the bounds of `BOUNDS` and those that the other solver `failed` on; and its milliseconds for one problem;
-- `iterations`: the same against the first of the other solvers, for numbers of iterations with and without Newton
-  steps; with `figure=PATH`, also drawn;
+- `iterations`: the same against the first of the other solvers, for numbers of iterations; with `figure=PATH`, also
+  drawn;
 - `num_envs`: milliseconds of one solve of so many problems at once; on a GPU also of one that is recorded as a graph.
 
 Without the other solvers (`against=[]`), times alone are measured, and their packages need not be there. Compare only
@@ -56,7 +56,7 @@ class Arguments:
     """Problems of each kind; no more recorded ones than there are."""
     seed: int = setting(0, least=0)
     against: list[str] = setting(["clarabel", "osqp", "proxqp"], choices=tuple(PRECISE))
-    compared: list[int] = setting([5, 10, 15, 20, 25, 40], least=1, largest=1000)
+    compared: list[int] = setting([10, 20, 40, 60, 80, 100, 150], least=1, largest=1000)
     """Numbers of iterations."""
     num_envs: list[int] = setting([1, 16, 64], least=1)
     repeats: int = setting(20, least=1)
@@ -149,14 +149,11 @@ def errors(found: np.ndarray, best: np.ndarray, written: list[Dense]) -> dict[st
 def sweep(
     problems: Problems, mpc: MpcSettings, config: Arguments, best: np.ndarray, written: list[Dense]
 ) -> list[dict[str, Any]]:
-    """Return the errors for numbers of iterations, with and without Newton steps."""
+    """Return the errors for numbers of iterations."""
     lines = []
-    for newton_steps in sorted({0, mpc.newton_steps}):
-        for iterations in config.compared:
-            changed = replace(mpc, iterations=iterations, newton_steps=newton_steps)
-            found = solved(problems, changed, config.device)
-            line = {"iterations": iterations, "newton_steps": newton_steps}
-            lines.append(line | errors(found, best, written))
+    for iterations in config.compared:
+        found = solved(problems, replace(mpc, iterations=iterations), config.device)
+        lines.append({"iterations": iterations} | errors(found, best, written))
     return lines
 
 
@@ -188,12 +185,9 @@ def draw(curves: dict[str, list[dict[str, Any]]], path: str) -> None:
     figure, axes = plt.subplots(len(curves), 2, figsize=(9, 3.2 * len(curves)), constrained_layout=True, squeeze=False)
     for row, (kind, lines) in zip(axes, curves.items(), strict=True):
         for axis, name in zip(row, ("gap", "wrench"), strict=True):
-            for color, newton_steps in enumerate(sorted({line["newton_steps"] for line in lines})):
-                chosen = [line for line in lines if line["newton_steps"] == newton_steps]
-                x = [line["iterations"] for line in chosen]
-                for measure, style in (("p95", "-"), ("max", "--")):
-                    y = [float(line[f"{name}_{measure}"]) for line in chosen]
-                    axis.loglog(x, y, style, color=f"C{color}", label=f"{newton_steps} Newton steps, {measure}")
+            for measure, style in (("p95", "-"), ("max", "--")):
+                y = [float(line[f"{name}_{measure}"]) for line in lines]
+                axis.loglog([line["iterations"] for line in lines], y, style, color="C0", label=measure)
             axis.axhline(BOUNDS[name], color="grey", linewidth=0.8)
             axis.set_title(f"{kind}: {'cost gap' if name == 'gap' else 'first wrench [body weights]'}", fontsize=10)
             axis.set_xlabel("iterations")

@@ -28,4 +28,5 @@ class ClosedForm(nn.Module):
         """Return the projected minimum; its residual is 0, as it has no other, or not finite."""
         free = Curvature(self.model, problem.gains, self.model.effort).solve(-problem.linear)
         inputs = project(free, self.cone.limits(problem), self.model.effort)
-        return Result(inputs, 0.0 * inputs.abs().amax((-1, -2)), start)
+        states = self.model.predicted(problem, inputs)
+        return Result(inputs, states, 0.0 * inputs.abs().amax((-1, -2)), start)

@@ -30,33 +30,6 @@ class Limits(NamedTuple):
     """Largest normal force (B, N, 2, 1); 0 for a foot that swings."""
 
 
-class Face(NamedTuple):
-    """Linear map E of the inputs that can change while those at a limit stay there."""
-
-    loads: Tensor
-    """1 where the normal force lies within its limits (B, N, 2, 1), else 0."""
-    free: Tensor
-    """1 for each of the five others that lies within its own (B, N, 2, 5), else 0."""
-    shares: Tensor
-    """What those at their limit change by with the normal force (B, N, 2, 5)."""
-
-    def spread(self, inputs: Tensor) -> Tensor:
-        """Return E times inputs (B, N, 12)."""
-        normal, others = split(inputs)
-        return join(self.loads * normal, self.free * others + self.shares * normal)
-
-    def fold(self, rows: Tensor) -> Tensor:
-        """Return rows (B, N, R, 12) times E."""
-        normal, others = split(rows)
-        loads, free, shares = (part[:, :, None] for part in self)
-        return join(loads * normal + (shares * others).sum(-1, keepdim=True), free * others)
-
-    def effort(self, effort: Tensor) -> Tensor:
-        """Return the diagonal of E'RE (B, N, 12), given that of R (12,); not zero where E is."""
-        normal, others = split(effort)
-        return join(normal + (self.shares**2 * others).sum(-1, keepdim=True), others.expand_as(self.free))
-
-
 def split(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Return the normal forces (..., 2, 1) and all other components (..., 2, 5) of inputs (..., 12)."""
     feet = inputs.unflatten(-1, (NUM_FEET, 6))
@@ -120,14 +93,3 @@ def project(inputs: Tensor, limits: Limits, weights: Tensor) -> Tensor:
     force = torch.minimum(force.clamp(min=0.0), limits.ceilings)
     most = limits.slopes * force
     return join(force, torch.clamp(others, -most, most))
-
-
-def face(inputs: Tensor, projected: Tensor, limits: Limits) -> Face:
-    """Return what can change about the projection of inputs (B, N, 12)."""
-    force, _ = split(projected)
-    _, others = split(inputs)
-    pushes = force > 0.0
-    is_clipped = others.abs() > limits.slopes * force
-    loads = (pushes & (force < limits.ceilings)).to(inputs.dtype)
-    free = (pushes & ~is_clipped).to(inputs.dtype)
-    return Face(loads, free, limits.slopes * others.sign() * is_clipped * loads)

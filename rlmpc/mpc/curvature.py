@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlmpc.mpc.rotations import rotate
 from rlmpc.mpc.srb import SingleRigidBody
 
 MAX_STEPS = 10
@@ -17,6 +18,15 @@ def is_fused(model: SingleRigidBody, gains: Tensor) -> bool:
     return model.fused and gains.is_cuda and fits
 
 
+def most_curvature(model: SingleRigidBody, levers: Tensor) -> Tensor:
+    """Return the largest eigenvalue of H over R, both feet down at levers (2, 3) in every step; the least is 1."""
+    gains = model.gains(levers)
+    roots = torch.linalg.cholesky(model.curvature)
+    # That of L'(G R^-1 G')L, with S = LL', is the same and half as large.
+    inner = torch.einsum("aji,ab,bjk->aibk", roots, (gains / model.effort) @ gains.T, roots)
+    return 1.0 + torch.linalg.eigvalsh(inner.flatten(2).flatten(0, 1))[-1]
+
+
 class Curvature:
     """The matrix D + G'SG, with D diagonal and S that of the model.
 
@@ -26,12 +36,12 @@ class Curvature:
     Args:
         model: whose S.
         gains: G (B, N, 6, 12).
-        diagonal: D (12,) or (B, N, 12).
+        diagonal: D (12,).
     """
 
     def __init__(self, model: SingleRigidBody, gains: Tensor, diagonal: Tensor) -> None:
         self._diagonal = diagonal
-        self.scaled = gains / diagonal[..., None, :]
+        self.scaled = gains / diagonal
         self._scaled_t = self.scaled.mT.contiguous()
         self.inverse = self._inverted(model, gains)
 
@@ -55,7 +65,7 @@ class Curvature:
 
     def solve(self, right: Tensor) -> Tensor:
         """Return what the matrix takes to `right` (B, N, 12)."""
-        inner = (self.scaled @ right[..., None]).flatten(1)
+        inner = rotate(self.scaled, right).flatten(1)
         # A row times the symmetric matrix: on the CPU four times as fast as the matrix times a column.
         inner = (inner[:, None] @ self.inverse).unflatten(-1, (right.shape[1], 6)).squeeze(1)
-        return right / self._diagonal - (self._scaled_t @ inner[..., None]).squeeze(-1)
+        return right / self._diagonal - rotate(self._scaled_t, inner)

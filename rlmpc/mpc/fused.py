@@ -53,8 +53,8 @@ def iterated(
     ceilings: Tensor,
     relaxation: float,
     iterations: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the relaxed and the projected inputs and the multipliers, (B, N, 12) each, after some iterations.
+) -> tuple[Tensor, Tensor]:
+    """Return the projected inputs and the multipliers, (B, N, 12) each, after some iterations.
 
     Args:
         inputs: where they begin (B, N, 12).
@@ -70,7 +70,7 @@ def iterated(
         iterations: how many.
     """
     num_envs, num_steps = inputs.shape[:2]
-    results = [torch.empty_like(inputs, memory_format=torch.contiguous_format) for _ in range(3)]
+    results = [torch.empty_like(inputs, memory_format=torch.contiguous_format) for _ in range(2)]
     tensors = (inputs, multipliers, linear, scaled, inverse, diagonal, penalty, slopes, ceilings)
     with torch.cuda.device_of(inputs):
         _iterate[(num_envs,)](
@@ -83,7 +83,7 @@ def iterated(
             cols=triton.next_power_of_2(2 * num_steps),
             num_warps=_WARPS_TO_ITERATE,
         )
-    return results[0], results[1], results[2]
+    return results[0], results[1]
 
 
 @triton.jit
@@ -131,7 +131,7 @@ def _pulled(need, n0, n1, n3, n4, n5, q0, q1, q3, q4, q5):
 @triton.jit
 def _iterate(
     inputs, multipliers, linear, scaled, inverse, diagonal, penalty, slopes, ceilings,
-    relaxed_out, inputs_out, multipliers_out, relaxation,
+    inputs_out, multipliers_out, relaxation,
     iterations: tl.constexpr, steps: tl.constexpr, rows: tl.constexpr, cols: tl.constexpr,
 ):  # fmt: skip
     env = tl.program_id(0).to(tl.int64)
@@ -155,7 +155,6 @@ def _iterate(
     s4, s5 = tl.load(slope + 3), tl.load(slope + 4)
     q0, q1, q3, q4, q5 = p0 * s0 * s0, p1 * s1 * s1, p3 * s3 * s3, p4 * s4 * s4, p5 * s5 * s5
     ceiling = tl.load(ceilings + env * 2 * steps + col, mask=is_col, other=0.0)
-    v0, v1, v2, v3, v4, v5 = u0 + y0, u1 + y1, u2 + y2, u3 + y3, u4 + y4, u5 + y5
     for _ in range(iterations):
         r0, r1, r2 = p0 * (u0 - y0) - g0, p1 * (u1 - y1) - g1, p2 * (u2 - y2) - g2
         r3, r4, r5 = p3 * (u3 - y3) - g3, p4 * (u4 - y4) - g4, p5 * (u5 - y5) - g5
@@ -184,7 +183,6 @@ def _iterate(
         u4 = _within(v4, -s4 * u2, s4 * u2)
         u5 = _within(v5, -s5 * u2, s5 * u2)
         y0, y1, y2, y3, y4, y5 = v0 - u0, v1 - u1, v2 - u2, v3 - u3, v4 - u4, v5 - u5
-    _keep(relaxed_out, foot, is_col, v0, v1, v2, v3, v4, v5)
     _keep(inputs_out, foot, is_col, u0, u1, u2, u3, u4, u5)
     _keep(multipliers_out, foot, is_col, y0, y1, y2, y3, y4, y5)
 

@@ -13,6 +13,7 @@ from rlmpc.mpc.admm import Iterate, Result
 from rlmpc.mpc.body import Body
 from rlmpc.mpc.constraints import FootCone
 from rlmpc.mpc.precision import full_precision
+from rlmpc.mpc.rotations import product, yaw_matrix
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.solvers import SOLVERS
 from rlmpc.mpc.srb import Problem, SingleRigidBody
@@ -105,12 +106,11 @@ class Predictive(nn.Module):
         """
         problem, turn = self.problem(state, feet, contacts, reference, friction)
         end: Result = self.solver(problem, self.start(problem))
-        local = self.model.predicted(problem, end.inputs)
-        predicted = _rotated(local, turn)
+        predicted = _rotated(end.states, turn)
         path = predicted[..., 3:6].clone()
         predicted[..., 2] += state[:, None, 2]
         predicted[..., 3:6] += state[:, None, 3:6]
-        cost = self.model.cost(problem, end.inputs)
+        cost = self.model.cost(problem, end.inputs, end.states)
         wrench = (end.inputs[:, 0] * self.model.unit).unflatten(-1, (4, 3)) @ turn.mT
         is_finite = torch.isfinite(end.residual + cost + wrench.sum((-1, -2)))
         accepted = is_finite & (end.residual <= self.settings.residual_bound)
@@ -122,11 +122,11 @@ class Predictive(nn.Module):
     ) -> tuple[Problem, Tensor]:
         """Return the quadratic programme of `solve`, and the rotation of the yaw frame to the world (B, 3, 3)."""
         yaw, position = state[:, 2], state[:, 3:6]
-        turn = _about_z(yaw)
+        turn = yaw_matrix(yaw)
         steady = self.model.times[:, None] * state[:, None, 9:]
         path = torch.where(self.fresh[:, None, None], steady, self.path)
         path = torch.cat([torch.zeros_like(path[:, :1]), path[:, :-1]], dim=1)
-        levers = (feet - position[:, None, None] - path[:, :, None]) @ turn[:, None]
+        levers = product(feet - position[:, None, None] - path[:, :, None], turn[:, None])
         here = state.clone()
         here[:, 2:6] = 0.0
         follow = reference.clone()
@@ -157,13 +157,7 @@ class Predictive(nn.Module):
         self.failures.add_(1).masked_fill_(accepted, 0)
 
 
-def _about_z(angle: Tensor) -> Tensor:
-    """Return rotations (B, 3, 3) by angles (B,) about the vertical."""
-    sin, cos, zero, one = angle.sin(), angle.cos(), torch.zeros_like(angle), torch.ones_like(angle)
-    return torch.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], dim=-1).unflatten(-1, (3, 3))
-
-
 def _rotated(states: Tensor, turn: Tensor) -> Tensor:
     """Return states (B, N, 12) whose positions and velocities are turned (B, 3, 3); angles stay."""
-    vectors = states[..., 3:].unflatten(-1, (3, 3)) @ turn[:, None].mT
+    vectors = product(states[..., 3:].unflatten(-1, (3, 3)), turn[:, None].mT)
     return torch.cat([states[..., :3], vectors.flatten(-2)], dim=-1)

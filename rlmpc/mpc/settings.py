@@ -41,16 +41,14 @@ class MpcSettings:
     """Largest moment about the vertical per normal force, N m/N."""
     solver: str = setting("admm", choices=("admm", "closed_form"))
     """A key of `rlmpc.mpc.solvers.SOLVERS`."""
-    iterations: int = setting(40, least=1, largest=1000)
+    iterations: int = setting(100, least=1, largest=1000)
     """Of `admm`, always all of them."""
-    newton_steps: int = setting(3, least=0, largest=100)
-    """After these iterations."""
     fused: bool = False
     """Whether a GPU runs kernels of our own: iterations and factorisation as one of Triton each, for horizons up to 10,
     and legs, gait and torques as six of Warp."""
-    penalty: float = setting(1.5, above=0, largest=1e3)
+    penalty: float = setting(0.3, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
-    over_relaxation: float = setting(1.6, above=0, below=2)
+    over_relaxation: float = setting(1.9, above=0, below=2)
     """Of `admm`; 1 is none."""
     residual_bound: float = setting(1.0, above=0, largest=100)
     """Largest residual of a solve that is applied, in body weights; see `Solution.residual`. Mostly below 0.001."""

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from rlmpc.mpc.body import Body
+from rlmpc.mpc.rotations import product, rotate
 from rlmpc.mpc.settings import MpcSettings
 
 GRAVITY = 9.81
@@ -73,6 +74,7 @@ class SingleRigidBody(nn.Module):
         curvature = angles[:, None, None] * (to_position.T @ to_position)
         curvature += rates[:, None, None] * (to_rate.T @ to_rate)
         unit = np.tile(np.repeat([1.0, MOMENT_ARM_M], 3), NUM_FEET) * body.mass * GRAVITY
+        fall = np.array([0.0] * 5 + [-GRAVITY])
         effort = np.tile(np.repeat([settings.force_weight, settings.moment_weight], 3), NUM_FEET)
         constants = {
             "times": step * np.arange(1, num_steps + 1),
@@ -85,7 +87,7 @@ class SingleRigidBody(nn.Module):
             "inverse_inertia": np.linalg.inv(body.inertia),
             "unit": unit,
             "effort": effort * unit**2,
-            "gravity": np.array([0.0] * 5 + [-GRAVITY]),
+            "falling": np.hstack([np.outer(rows.sum(1), fall) for rows in (to_position, to_rate)]),
         }
         for name, constant in constants.items():
             self.register_buffer(name, torch.as_tensor(constant), persistent=False)
@@ -105,7 +107,8 @@ class SingleRigidBody(nn.Module):
     """N or N m of an input of 1 (12,)."""
     effort: Tensor
     """Diagonal of R (12,)."""
-    gravity: Tensor
+    falling: Tensor
+    """What gravity adds to the states (N, 12)."""
 
     def condense(self, state: Tensor, levers: Tensor, contacts: Tensor, reference: Tensor, friction: Tensor) -> Problem:
         """Write the prediction as a quadratic programme.
@@ -119,7 +122,8 @@ class SingleRigidBody(nn.Module):
         """
         touching = contacts[..., None].expand(*contacts.shape, 6).flatten(-2)
         gains = self.gains(levers) * touching[..., None, :]
-        drift = self._states(state, self.gravity.expand(*contacts.shape[:2], 6))
+        start, rate = state[:, None].expand(-1, len(self.times), -1).split(6, dim=-1)
+        drift = torch.cat([start + self.times[:, None] * rate, rate], dim=-1) + self.falling
         nominal = torch.zeros(*contacts.shape, 6, dtype=state.dtype, device=state.device)
         nominal[..., 2] = contacts / contacts.sum(-1, keepdim=True).clamp(min=1)
         nominal = nominal.flatten(-2)
@@ -128,20 +132,25 @@ class SingleRigidBody(nn.Module):
 
     def predicted(self, problem: Problem, inputs: Tensor) -> Tensor:
         """Return the states after each step (B, N, 12) under inputs (B, N, 12)."""
-        accelerations = (problem.gains @ inputs[..., None]).squeeze(-1)
+        accelerations = rotate(problem.gains, inputs)
         moved = torch.cat([self.to_position @ accelerations, self.to_rate @ accelerations], dim=-1)
         return problem.drift + moved
 
-    def cost(self, problem: Problem, inputs: Tensor) -> Tensor:
-        """Return squared errors and efforts, weighted and summed over the horizon (B,), under inputs (B, N, 12)."""
-        errors = (self.predicted(problem, inputs) - problem.reference) ** 2
+    def cost(self, problem: Problem, inputs: Tensor, states: Tensor) -> Tensor:
+        """Return squared errors and efforts, weighted and summed over the horizon (B,).
+
+        Args:
+            problem: what is minimised.
+            inputs: (B, N, 12).
+            states: predicted under these (B, N, 12).
+        """
+        errors = (states - problem.reference) ** 2
         efforts = (inputs - problem.nominal) ** 2
         return (self.state_weights * errors + self.effort * efforts).sum((-1, -2))
 
-    def gradient(self, problem: Problem, inputs: Tensor) -> Tensor:
-        """Return half the gradient of the cost (B, N, 12) at inputs (B, N, 12)."""
-        errors = self.predicted(problem, inputs) - problem.reference
-        return self._pulled(problem.gains, errors) + self.effort * (inputs - problem.nominal)
+    def gradient(self, problem: Problem, inputs: Tensor, states: Tensor) -> Tensor:
+        """Return half the gradient of the cost (B, N, 12) at inputs (B, N, 12), with the states predicted there."""
+        return self._pulled(problem.gains, states - problem.reference) + self.effort * (inputs - problem.nominal)
 
     def gains(self, levers: Tensor) -> Tensor:
         """Return the accelerations of unit inputs (..., 6, 12) at levers (..., 2, 3), both feet down."""
@@ -149,7 +158,7 @@ class SingleRigidBody(nn.Module):
         zero = torch.zeros_like(x)
         cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
         linear = torch.eye(3, dtype=cross.dtype, device=cross.device) / self.mass
-        of_force = torch.cat([self.inverse_inertia @ cross, linear.expand_as(cross)], dim=-2)
+        of_force = torch.cat([product(self.inverse_inertia, cross), linear.expand_as(cross)], dim=-2)
         of_moment = torch.cat([self.inverse_inertia.expand_as(cross), torch.zeros_like(cross)], dim=-2)
         feet = torch.cat([of_force, of_moment], dim=-1)
         return torch.cat(feet.unbind(-3), dim=-1) * self.unit
@@ -158,10 +167,4 @@ class SingleRigidBody(nn.Module):
         """Return half the gradient (B, N, 12) of weighted squared errors of states (B, N, 12) in the inputs."""
         angles, rates = (self.state_weights * errors).split(6, dim=-1)
         pull = self.to_position.T @ angles + self.to_rate.T @ rates
-        return (gains.mT @ pull[..., None]).squeeze(-1)
-
-    def _states(self, state: Tensor, accelerations: Tensor) -> Tensor:
-        """Return the states after each step (B, N, 12) from a state (B, 12) under accelerations (B, N, 6)."""
-        start, rate = state[:, None, :6], state[:, None, 6:]
-        positions = start + self.times[:, None] * rate + self.to_position @ accelerations
-        return torch.cat([positions, rate + self.to_rate @ accelerations], dim=-1)
+        return rotate(gains.mT, pull)

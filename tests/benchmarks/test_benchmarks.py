@@ -121,7 +121,7 @@ def test_mpc_solver_compares_draws_and_times(command, tmp_path):
     assert {name: against[name] for name in against if name.endswith("_beyond")} == dict.fromkeys(
         ("gap_beyond", "wrench_beyond", "violation_beyond"), 0
     )
-    assert [(line["newton_steps"], line["iterations"]) for line in curve] == [(0, 5), (0, 10), (3, 5), (3, 10)]
+    assert [line["iterations"] for line in curve] == [5, 10]
     assert time["solve_ms"] > 0.0
     assert (tmp_path / "error.png").exists()
 

@@ -38,7 +38,7 @@ def main(horizon: int, is_broken: bool) -> None:
     line = {
         "inverse": float((inverse - curvature.inverse).abs().max() / curvature.inverse.abs().max()),
         "iterates": max(float((ours - theirs).abs().max()) for ours, theirs in pairs),
-        "is_finite": found[1].isfinite().all((1, 2)).tolist(),
+        "is_finite": found[0].isfinite().all((1, 2)).tolist(),
     }
     print(json.dumps(line))
 

@@ -4,7 +4,7 @@ import qpsolvers
 import torch
 
 from benchmarks.mpc_problems import G1, random_problems
-from rlmpc.mpc.constraints import FootCone, Limits, face, join, project, split
+from rlmpc.mpc.constraints import FootCone, Limits, join, project, split
 from rlmpc.mpc.settings import MpcSettings
 
 SETTINGS = MpcSettings(horizon=4)
@@ -49,25 +49,6 @@ def test_the_projection_is_the_nearest_feasible_wrench(limits):
 def test_what_is_feasible_stays(limits):
     once = project(drawn(), limits, WEIGHTS)
     torch.testing.assert_close(project(once, limits, WEIGHTS), once, rtol=0.0, atol=1e-14)
-
-
-def test_inputs_change_with_the_face_as_the_projection_does(limits):
-    """E is the derivative of the projection along directions in its range."""
-    inputs = drawn()
-    there = project(inputs, limits, WEIGHTS)
-    active = face(inputs, there, limits)
-    step = active.spread(torch.randn_like(inputs)) * 1e-7
-    torch.testing.assert_close(project(inputs + step, limits, WEIGHTS) - there, step, rtol=0.0, atol=1e-13)
-
-
-def test_folding_is_the_transpose_of_spreading(limits):
-    active = face(drawn(), project(drawn(), limits, WEIGHTS), limits)
-    matrix = torch.stack([active.spread(unit.expand(2, 4, 12)) for unit in torch.eye(12).double()], dim=-1)
-    rows = torch.randn(2, 4, 3, 12, dtype=torch.float64)
-    torch.testing.assert_close(active.fold(rows), rows @ matrix)
-    folded = (matrix.mT @ (WEIGHTS[:, None] * matrix)).diagonal(dim1=-2, dim2=-1)
-    present = (matrix != 0.0).any(-2)
-    torch.testing.assert_close(active.effort(WEIGHTS)[present], folded[present])
 
 
 def test_the_cone_is_that_of_sole_friction_and_ceiling():

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from importlib.util import find_spec
-from pathlib import Path
-
-import pytest
+from tests.interpreter import NEEDS_TRITON, interpreted
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton comes with CUDA builds of torch")
+@NEEDS_TRITON
 def test_kernels_iterate_as_torch_does_and_what_is_not_a_number_stays_so():
-    """In a process of its own: Triton interprets from its import on or not at all."""
-    script = Path(__file__).with_name("fused_on_cpu.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    *sound, broken = (json.loads(line) for line in done.stdout.splitlines())
+    *sound, broken = interpreted(__file__)
     for found in sound:
         assert found["is_finite"] == [True, True]
         assert found["inverse"] < 1e-4

@@ -144,7 +144,7 @@ def test_a_solve_that_fails_keeps_the_last_wrench_and_is_counted(bad: float):
 
 def test_a_residual_above_the_bound_is_a_failure():
     problems = random_problems(8, 10, SETTINGS)
-    strict = MpcSettings(residual_bound=1e-9, iterations=2, newton_steps=0)
+    strict = MpcSettings(residual_bound=1e-9, iterations=2)
     predictive = Predictive(G1, strict, 8, "cpu")
     assert not predictive.solve(*problems).accepted.any()
     assert not predictive.wrench.any()

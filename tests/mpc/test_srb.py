@@ -84,13 +84,15 @@ def test_the_cost_is_that_of_the_problem_written_densely(drawn):
     model, problem, written = drawn
     inputs = torch.randn(8, 10, 12, generator=torch.Generator().manual_seed(0)).double()
     theirs = [other.cost((row * model.unit).flatten().numpy()) for other, row in zip(written, inputs, strict=True)]
-    np.testing.assert_allclose(model.cost(problem, inputs).numpy(), theirs, rtol=1e-9)
+    np.testing.assert_allclose(model.cost(problem, inputs, model.predicted(problem, inputs)).numpy(), theirs, rtol=1e-9)
 
 
 def test_the_gradient_is_that_of_the_cost(drawn):
     model, problem, _ = drawn
     inputs = torch.randn(8, 10, 12, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
-    (twice,) = torch.autograd.grad(model.cost(problem, inputs).sum(), inputs)
-    torch.testing.assert_close(model.gradient(problem, inputs), twice / 2)
-    at_zero = model.gradient(problem, torch.zeros_like(inputs))
+    states = model.predicted(problem, inputs)
+    (twice,) = torch.autograd.grad(model.cost(problem, inputs, states).sum(), inputs)
+    torch.testing.assert_close(model.gradient(problem, inputs, states), twice / 2)
+    zero = torch.zeros_like(inputs)
+    at_zero = model.gradient(problem, zero, model.predicted(problem, zero))
     torch.testing.assert_close(at_zero, problem.linear)

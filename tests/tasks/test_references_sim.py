@@ -30,8 +30,9 @@ def switch_off(cfg, path: str) -> None:
         ("env.rewards.track_ang_vel_z", 1),
         # The phase in three groups of observations and two rewards.
         ("env.actions.gait_cycle", 5),
-        # The command in three groups of observations, four rewards, pushes and all three curricula.
-        ("env.commands.base_velocity", 11),
+        # The command in three groups of observations, the critic's average errors, four rewards, pushes and all three
+        # curricula.
+        ("env.commands.base_velocity", 12),
         ("env.scene.height_scanner", 3),
         # Contacts in two groups of observations and three rewards.
         ("env.scene.contact_forces", 5),
