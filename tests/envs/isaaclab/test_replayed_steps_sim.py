@@ -43,6 +43,10 @@ def walk(env: Any) -> list[dict[str, torch.Tensor]]:
     return seen
 
 
+def alike(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], name: str) -> float:
+    return torch.isclose(a[name], b[name], rtol=0.05, atol=0.05).float().mean().item()
+
+
 def test_replayed_steps_are_isaac_labs(env: Any) -> None:
     env.by_masks = True
     for _ in range(WARM_UPS + 2):
@@ -52,13 +56,17 @@ def test_replayed_steps_are_isaac_labs(env: Any) -> None:
     expected = walk(env)
     times = {path: value for path, value in env.state().items() if path.endswith("timestamp")}
     env.load_state(start)
+    again = walk(env)
+    env.load_state(start)
     env.by_masks = True
     got = walk(env)
-    for t, (a, b) in enumerate(zip(expected, got, strict=True)):
+    for t, (a, b, c) in enumerate(zip(expected, again, got, strict=True)):
         for name in a:
-            # Sums on a GPU differ from one run to the next, and robots in contact show it soon.
-            share = torch.isclose(a[name], b[name], rtol=0.05, atol=0.05).float().mean().item()
-            assert share > 0.9, (t, name, share)
+            # Sums on a GPU differ from one run to the next, and robots in contact show it soon: Isaac Lab's own steps
+            # say how soon.
+            share, own_share = alike(a, c, name), alike(a, b, name)
+            assert share > min(0.9, own_share - 0.1), (t, name, share, own_share)
+            assert t > 0 or share > 0.9, (name, share)
     now = env.state()
     for path in ("scene.robot._data._sim_timestamp", "scene.robot._data._joint_acc.cache.timestamp"):
         assert now[path] == times[path], path
