@@ -10,7 +10,7 @@ import gc
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import torch
@@ -50,6 +50,7 @@ class Replayed[R]:
         recording: makes a context that surrounds the recording.
         beside: a function whose recording may share its memory with this one's: neither is called before the other's
             result has been used.
+        at_replay: called at every replay, for what the function changes on the host.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class Replayed[R]:
         device: torch.device,
         recording: Callable[[], AbstractContextManager[Any]] = nullcontext,
         beside: Replayed[Any] | None = None,
+        at_replay: Callable[[], None] = lambda: None,
     ) -> None:
         self.function = function
         self.device = device
         self._recording = recording
         self._beside = beside
+        self._at_replay = at_replay
         self._num_calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._arguments: tuple[Any, ...] = ()
@@ -77,10 +80,10 @@ class Replayed[R]:
             return self._on_side_stream(*arguments)
         if self._graph is None:
             self._record(arguments)
+        else:
+            self._at_replay()
         assert self._graph is not None
-        for place, value in zip(_tensors(self._arguments), _tensors(arguments), strict=True):
-            if place.data_ptr() != value.data_ptr():
-                place.copy_(value)
+        copy_all(_tensors(self._arguments), _tensors(arguments))
         self._graph.replay()
         return self._result
 
@@ -165,3 +168,15 @@ def _side_stream(device: torch.device) -> torch.cuda.Stream:
 
 def _tensors(arguments: tuple[Any, ...]) -> list[Tensor]:
     return [tensor for argument in arguments for tensor in leaves(argument)]
+
+
+def copy_all(places: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Copy tensors to other places, all of a type in one kernel."""
+    pairs: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for place, value in zip(places, values, strict=True):
+        if place.data_ptr() != value.data_ptr():
+            there, here = pairs.setdefault(place.dtype, ([], []))
+            there.append(place)
+            here.append(value)
+    for there, here in pairs.values():
+        cast(Any, torch)._foreach_copy_(there, here)

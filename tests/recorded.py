@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from rlmpc.graphs import WARM_UPS, Replayed, _tensors
+from rlmpc.graphs import WARM_UPS, Replayed, _tensors, copy_all
 from rlmpc.networks.tree import tree_map
 
 HOST_READS = ("_local_scalar_dense", "nonzero", "equal", "item", "is_nonzero", "unique", "masked_select", "normal")
@@ -58,8 +58,8 @@ class RecordedOnCpu(Replayed):
             with self.recording:
                 self._result = self.function(*self._arguments)
             return self._result
-        for place, value in zip(_tensors(self._arguments), _tensors(arguments), strict=True):
-            place.copy_(value)
+        copy_all(_tensors(self._arguments), _tensors(arguments))
+        self._at_replay()
         self.recording.replay()
         self.num_replays += 1
         return self._result

@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from rlmpc.graphs import WARM_UPS, Replayed, at_once, forget_recordings, use_graphs
+from rlmpc.graphs import WARM_UPS, Replayed, at_once, copy_all, forget_recordings, use_graphs
+from tests.recorded import RecordedOnCpu
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="records graphs on a GPU only")
 DEVICES = ["cpu", pytest.param("cuda", marks=ON_GPU)]
@@ -86,3 +87,32 @@ def test_what_is_done_at_once_has_the_results_and_the_random_numbers_of_one_afte
 
 def test_nothing_at_once_is_nothing() -> None:
     assert at_once(torch.device("cuda"), []) == []
+
+
+def test_tensors_of_several_types_are_copied_and_those_already_there_are_left() -> None:
+    values = [torch.arange(3.0), torch.tensor([True, False]), torch.tensor(2.0), torch.arange(6.0).view(2, 3).T]
+    places = [torch.zeros_like(value) for value in values[:3]] + [torch.zeros(3, 2)]
+    copy_all([*places, values[0]], [*values, values[0]])
+    assert all(torch.equal(place, value) for place, value in zip(places, values, strict=True))
+
+
+def test_what_python_does_at_every_replay_is_done_once_a_call() -> None:
+    calls: list[str] = []
+    counted = RecordedOnCpu(
+        lambda: calls.append("function"), torch.device("cpu"), at_replay=lambda: calls.append("replay")
+    )
+    for _ in range(MORE_CALLS):
+        counted()
+    assert calls == ["function"] * (WARM_UPS + 1) + ["replay"] * (MORE_CALLS - WARM_UPS - 1)
+
+
+@ON_GPU
+def test_a_gpu_does_at_every_replay_what_python_must_do() -> None:
+    calls: list[str] = []
+    total = torch.zeros((), device="cuda")
+    adding = Replayed(
+        lambda: calls.append("function") or total.add_(1.0), total.device, at_replay=lambda: calls.append("replay")
+    )
+    for _ in range(MORE_CALLS):
+        adding()
+    assert calls == ["function"] * (WARM_UPS + 1) + ["replay"] * (MORE_CALLS - WARM_UPS - 1)

@@ -13,7 +13,7 @@ from torch import Tensor
 from rlmpc.checkpoint.arrays import kinds
 from rlmpc.contract.differences import differences
 from rlmpc.envs.vec_env import Obs, Step, VecEnv, finite_rows
-from rlmpc.graphs import Replayed, at_once
+from rlmpc.graphs import Replayed, at_once, copy_all
 from rlmpc.networks.tree import like_rows, same_tensors, tree_map
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.held_out import HeldOut
@@ -167,10 +167,9 @@ class Collector:
         env.restart(broken)
         step = env.step(action)
         for group, first in self._same.items():
-            if group == first:
-                self._obs[group].copy_(step.obs[group])
-            else:
-                assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
+            assert step.obs[group].data_ptr() == step.obs[first].data_ptr(), f"'{group}' was '{first}'"
+        distinct = dict.fromkeys(self._same.values())
+        copy_all([self._obs[group] for group in distinct], [step.obs[group] for group in distinct])
         terminal = () if step.terminal_obs is None else (step.terminal_obs,)
         ended = (step.terminated, step.truncated, step.faulty)
         self._conclude[bool(terminal)](step.reward, *ended, step.motion, *terminal)
@@ -188,20 +187,21 @@ class Collector:
         """Act, and keep how; return the actions (N, A) and which environments must restart, (N,) bool."""
         obs = self._obs
         means = () if self.held_out is None else (self.held_out.mask,)
-        ways: list[Callable[[], Any]] = [partial(policy.act, obs, self._memory, *means)]
+        kept = {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)}
+        ways: list[Callable[[], Any]] = [
+            partial(policy.act, obs, self._memory, *means),
+            partial(self._storage.write, {"obs": kept}),
+        ]
         if policy.critic_group is not None:
-            ways.append(partial(policy.value, obs))
-        acted, *values = at_once(self.env.device, ways)
-        samples = {
-            "obs": {group: obs[group] for group in dict.fromkeys(self._same[group] for group in policy.groups)},
-            "acted": replace(acted, memory={}),
-        }
-        for value in values:
-            samples["value"] = torch.where(self._obs_is_finite, value, 0.0)
-        self._storage.write(samples)
+            ways.append(partial(self._keep_value, policy))
+        acted, *_ = at_once(self.env.device, ways)
+        self._storage.write({"acted": replace(acted, memory={})})
         for name, values in self._memory.items():
             values.copy_(acted.memory[name])
         return acted.action, is_broken(self._obs_is_finite, acted.action)
+
+    def _keep_value(self, policy: RolloutPolicy) -> None:
+        self._storage.write({"value": torch.where(self._obs_is_finite, policy.value(self._obs), 0.0)})
 
     def _concluded(
         self,
@@ -214,19 +214,26 @@ class Collector:
         terminal_obs: Obs | None = None,
     ) -> None:
         """Keep what came of the actions, a `Step` whose observations are the current ones, and count episodes."""
-        step = Step(self._obs, reward, terminated, truncated, faulty, terminal_obs, motion)
-        ways: list[Callable[[], Any]] = [partial(self._keep_outcome, step)]
-        if policy.critic_group is not None and terminal_obs is not None:
+        distinct = {group: self._obs[group] for group in dict.fromkeys(self._same.values())}
+        step = Step(distinct, reward, terminated, truncated, faulty, terminal_obs, motion)
+        # Computed here, because several of the ways read it.
+        _ = step.restarts
+        ways: list[Callable[[], Any]] = [partial(self._keep_outcome, step), partial(self._count_episodes, step)]
+        if self.held_out is not None:
+            ways.append(partial(self.held_out.count, step))
+        has_values = policy.critic_group is not None
+        if has_values and terminal_obs is not None:
             ways.append(partial(policy.value, terminal_obs))
-        _, *following = at_once(self.env.device, ways)
-        if policy.critic_group is not None:
-            value = self._storage.current("value")
-            last = torch.where(truncated & step.valid, following[0], value) if following else value
+        *_, following = at_once(self.env.device, ways)
+        if has_values:
+            last = self._storage.current("value")
+            if terminal_obs is not None:
+                last = torch.where(truncated & step.valid, following, last)
             self._storage.write({"terminal_value": last})
         self._storage.next_row()
 
     def _keep_outcome(self, step: Step) -> None:
-        """Keep all of an outcome but values."""
+        """Keep all of an outcome but values, and what the next step needs."""
         samples = {
             "reward": step.reward,
             "terminated": step.terminated,
@@ -234,7 +241,6 @@ class Collector:
             "valid": step.valid,
         }
         self._storage.write(samples)
-        self._count_episodes(step)
         self._obs_is_finite.copy_(step.obs_is_finite)
         for values in self._memory.values():
             values.masked_fill_(like_rows(is_forgotten(step), values), 0.0)
@@ -244,12 +250,12 @@ class Collector:
         self._episode_length += 1
         terminated, done = step.terminated, step.done
         if self.held_out is not None:
-            self.held_out.count(step)
             terminated, done = terminated & ~self.held_out.mask, done & ~self.held_out.mask
         numbers = (self._episode_return * done, self._episode_length * done, terminated, done)
         self._ended += torch.stack([number.sum().float() for number in numbers])
-        self._episode_return *= ~step.restarts
-        self._episode_length *= ~step.restarts
+        goes_on = ~step.restarts
+        self._episode_return *= goes_on
+        self._episode_length *= goes_on
 
     def _finished(self, policy: RolloutPolicy) -> tuple[Tensor | None, Tensor, Metrics]:
         """Clear what is not learned from; return the value of the last observation (N,), the rest (T, N), metrics."""

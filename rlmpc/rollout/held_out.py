@@ -47,14 +47,15 @@ class HeldOut:
         ordered = [trials[index] for index in sorted(trials)]
         commands = torch.tensor([trial.command for trial in ordered], device=env.device)
         self._direction, self._asked = directions(commands)
-        self._stays = commands[:, :2].norm(dim=1) == 0.0
+        self._is_asked, self._enough = self._asked > 0.0, FOLLOWED * self._asked
+        self._moves = commands[:, :2].norm(dim=1) != 0.0
         kinds = list(dict.fromkeys(trial.terrain for trial in ordered))
         is_of_kind = [[float(trial.terrain == kind) for trial in ordered] for kind in kinds]
         self._kinds = dict(zip(kinds, torch.tensor(is_of_kind, device=env.device), strict=True))
         # One tensor, so that a checkpoint holds it as one.
         self._state = torch.zeros(11, len(trials), device=env.device)
         self._left, self._waits, self._along, self._steps, self._drift = self._state[:5]
-        self._start, self._totals = self._state[5:7], self._state[7:]
+        self._begun, self._start, self._totals = self._state[1:5], self._state[5:7], self._state[7:]
         self._is_last = torch.zeros((), device=env.device)
 
     def begin_iteration(self, iteration: int) -> None:
@@ -79,22 +80,21 @@ class HeldOut:
             self._follow(restarts, **{name: rows.index_select(0, self._rows) for name, rows in step.motion.items()})
         self._steps += ~restarts
         followed = self._along / self._steps.clamp(min=1.0)
-        share = torch.where(self._asked > 0.0, followed / self._asked, 1.0)
+        share = torch.where(self._is_asked, followed / self._asked, 1.0)
         fell = terminated | faulty
         ends = restarts & (self._waits == 0.0) & (self._left > 0.0)
-        has_stayed = ~self._stays | (self._drift <= STAY_RADIUS_M)
-        succeeded = ~fell & has_stayed & (followed >= FOLLOWED * self._asked)
+        has_stayed = self._moves | (self._drift <= STAY_RADIUS_M)
+        succeeded = ~fell & has_stayed & (followed >= self._enough)
         self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, share, 0.0)])
         self._left -= ends.float()
-        for values in (self._waits, self._along, self._steps, self._drift):
-            values.masked_fill_(restarts, 0.0)
+        self._begun.masked_fill_(restarts, 0.0)
 
     def _follow(self, restarts: Tensor, velocity: Tensor, position: Tensor) -> None:
         """Add how held-out robots move; where an episode ended, that is already the next one's and does not count."""
         self._along += torch.where(restarts, 0.0, (velocity * self._direction).sum(dim=1))
-        self._start.copy_(torch.where(self._steps == 0.0, position.T, self._start))
+        torch.where(self._steps == 0.0, position.T, self._start, out=self._start)
         drift = (position.T - self._start).norm(dim=0)
-        self._drift.copy_(torch.where(restarts, self._drift, self._drift.maximum(drift)))
+        torch.where(restarts, self._drift, self._drift.maximum(drift), out=self._drift)
 
     def metrics(self) -> Metrics:
         """Return the results of a window after its last step; at other times their weights are 0."""

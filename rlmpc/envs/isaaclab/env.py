@@ -23,6 +23,7 @@ from rlmpc.envs.isaaclab.episode_end import HeldOutEnvs
 from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
+from rlmpc.envs.isaaclab.substeps import bounded
 from rlmpc.envs.vec_env import Obs, Step, levels_for
 from rlmpc.tasks import mdp
 from rlmpc.tasks.camera import take_pictures
@@ -104,12 +105,11 @@ class IsaacLabEnv:
 
     def step(self, actions: Tensor) -> Step:
         """Advance by one control step with raw actions (N, A); non-finite entries become 0."""
-        safe = actions.nan_to_num(0.0, 0.0, 0.0).clamp(-self._action_limit, self._action_limit)
         if self.by_masks:
-            return self._env.masked_step(safe)
+            return self._env.masked_step(actions)
         self._env.terminal_obs = None
         self._measuring.begin_step()
-        obs, reward, terminated, truncated, _ = self._env.step(safe)
+        obs, reward, terminated, truncated, _ = self._env.step(bounded(actions, self._action_limit))
         faulty = self._env.faulty
         terminated = terminated & ~faulty
         truncated = truncated & ~terminated & ~faulty

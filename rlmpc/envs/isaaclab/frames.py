@@ -83,17 +83,21 @@ class FrameObserver:
     def observe(self, starts: Tensor) -> Obs:
         """Return every group, (N, D_g); where an episode `starts`, (N,) bool, all frames are the new one."""
         readings = [self._read(term) for term in self._readings]
-        advance = [partial(self._advance, group, readings, starts) for group in self._groups.values()]
-        at_once(torch.device(self._env.device), advance)
+        device, groups = torch.device(self._env.device), list(self._groups.values())
+        frames = [[readings[index] for index in group.read] for group in groups]
+        noisy = [(i, j) for i, group in enumerate(groups) for j, term in enumerate(group.terms) if term.noise]
+        add = [partial(_with_noise, groups[i].terms[j], frames[i][j]) for i, j in noisy]
+        for (i, j), frame in zip(noisy, at_once(device, add), strict=True):
+            frames[i][j] = frame
+        at_once(device, [partial(self._advance, g, new, starts) for g, new in zip(groups, frames, strict=True)])
         return self._current()
 
     def terminal(self, name: str) -> Tensor:
         """Return one group (N, D_g) as it is before any environment is reset; nothing changes."""
         group = self._groups[self._same_as[name]]
-        readings: list[Any] = [None] * len(self._readings)
-        for index in set(group.read):
-            readings[index] = self._read(self._readings[index])
-        return torch.cat([group.last, self._frames(group, readings)], dim=1).index_select(1, group.shift)
+        readings = {index: self._read(self._readings[index]) for index in sorted(set(group.read))}
+        frames = [_with_noise(term, readings[index]) for term, index in zip(group.terms, group.read, strict=True)]
+        return torch.cat([group.last, _as_seen(group, frames)], dim=1).index_select(1, group.shift)
 
     def from_buffers(self) -> None:
         """Go on from the histories in Isaac Lab's buffers."""
@@ -133,25 +137,11 @@ class FrameObserver:
         columns = (torch.tensor(numbers, device=device) for numbers in (shift, first))
         return _Group(terms, widths, read, last, *columns)
 
-    def _advance(self, group: _Group, readings: list[Any], starts: Tensor) -> None:
-        """Make the next observation of a group from distinct readings."""
-        frames = self._frames(group, readings)
-        shifted = torch.cat([group.last, frames], dim=1).index_select(1, group.shift)
-        torch.where(starts.unsqueeze(1), frames.index_select(1, group.first), shifted, out=group.last)
-
-    def _frames(self, group: _Group, readings: list[Any]) -> Tensor:
-        """Return the new frames of a group's terms, one after the other: with noise, clipped and scaled."""
-        frames = []
-        for term, index in zip(group.terms, group.read, strict=True):
-            frame = readings[index]
-            if isinstance(term.noise, NoiseCfg):
-                frame = term.noise.func(frame, term.noise)
-            if term.clip:
-                frame = frame.clip(*term.clip)
-            if term.scale is not None:
-                frame = frame * term.scale
-            frames.append(frame)
-        return torch.cat(frames, dim=1)
+    def _advance(self, group: _Group, frames: list[Tensor], starts: Tensor) -> None:
+        """Make the next observation of a group from new frames of its terms."""
+        new = _as_seen(group, frames)
+        shifted = torch.cat([group.last, new], dim=1).index_select(1, group.shift)
+        torch.where(starts.unsqueeze(1), new.index_select(1, group.first), shifted, out=group.last)
 
     def _read(self, term: ObservationTermCfg) -> Tensor:
         return cast(Tensor, term.func(self._env, **term.params))
@@ -165,6 +155,23 @@ class FrameObserver:
             if term.history_length > 0 and buffers[term_name]._buffer is not None:
                 yield buffers[term_name], slice(column, column + width)
             column += width
+
+
+def _with_noise(term: ObservationTermCfg, frame: Tensor) -> Tensor:
+    """Return a frame (N, D) with the noise of its term, if it has any."""
+    return term.noise.func(frame, term.noise) if isinstance(term.noise, NoiseCfg) else frame
+
+
+def _as_seen(group: _Group, frames: Iterable[Tensor]) -> Tensor:
+    """Return frames of a group's terms clipped and scaled, one after the other."""
+    seen = []
+    for term, frame in zip(group.terms, frames, strict=True):
+        if term.clip:
+            frame = frame.clip(*term.clip)
+        if term.scale is not None:
+            frame = frame * term.scale
+        seen.append(frame)
+    return torch.cat(seen, dim=1)
 
 
 def _same(terms: list[ObservationTermCfg], others: list[ObservationTermCfg]) -> bool:

@@ -23,8 +23,9 @@ from torch import Tensor
 from rlmpc.envs.isaaclab.episode_end import EpisodeEndEnv, HeldOutEnvs
 from rlmpc.envs.isaaclab.frames import FrameObserver, unfit_terms
 from rlmpc.envs.isaaclab.reward_ways import RewardWays
+from rlmpc.envs.isaaclab.substeps import Substeps, on_torch_stream, unfit_entities
 from rlmpc.envs.vec_env import Obs, Step
-from rlmpc.graphs import Replayed, at_once
+from rlmpc.graphs import Replayed, at_once, copy_all
 from rlmpc.tasks import mdp
 from rlmpc.tasks.mdp.selected import uniform, write
 
@@ -48,6 +49,7 @@ class _Masked:
 
     observer: FrameObserver
     rewards: RewardWays
+    substeps: Substeps
     ending: Tensor
     """(N,) bool: environments that start anew in this step."""
     clock: Tensor
@@ -78,7 +80,7 @@ class MaskedEnv(EpisodeEndEnv):
 
     def unfit_for_masks(self) -> list[str]:
         """Return the terms that need to know on the host which environments they are for, as paths of the config."""
-        unfit = unfit_terms(self)
+        unfit = unfit_terms(self) + unfit_entities(self.scene)
         for section in ("reward", "termination"):
             manager = getattr(self, f"{section}_manager")
             unfit += [f"{section}s: {type(term.func).__name__}" for term in manager._class_term_cfgs]
@@ -99,12 +101,14 @@ class MaskedEnv(EpisodeEndEnv):
     def use_masks(self) -> None:
         """Prepare masked steps from the state that Isaac Lab's own way left."""
         if self._masked is None:
+            substeps, device = Substeps(self), torch.device(self.device)
             self._masked = _Masked(
                 observer=FrameObserver(self),
                 rewards=RewardWays(self),
+                substeps=substeps,
                 ending=torch.zeros(self.num_envs, dtype=torch.bool, device=self.device),
                 clock=torch.zeros((), dtype=torch.long, device=self.device),
-                tail=Replayed(self._after_physics, torch.device(self.device), self._recording),
+                tail=Replayed(self._after_physics, device, self._recording, at_replay=substeps.pass_time),
             )
         self._masked.observer.from_buffers()
         self._masked.is_used = True
@@ -133,12 +137,12 @@ class MaskedEnv(EpisodeEndEnv):
             self._masked.is_used = False
 
     def masked_step(self, action: Tensor) -> Step:
-        """Advance all environments by one step with an `action` (N, A) that is finite.
+        """Advance all environments by one step with an `action` (N, A); non-finite entries become 0.
 
         The tensors of the result are overwritten by the next one.
         """
         assert self._masked is not None and self.is_masked
-        self._advance_physics(action)
+        self._masked.substeps.advance(action)
         self.common_step_counter += 1
         self._masked.clock.fill_(self.common_step_counter)
         step, curricula = self._masked.tail()
@@ -146,22 +150,12 @@ class MaskedEnv(EpisodeEndEnv):
         # A replay gives the same object again, with what was derived from an earlier step.
         return replace(step)
 
-    def _advance_physics(self, action: Tensor) -> None:
-        """Do the first half of Isaac Lab's step, which never waits for the device."""
-        self.action_manager.process_action(action)
-        steps_per_call = self.cfg.decimation if self._physics_handles_decimation else 1
-        for _ in range(self.cfg.decimation // steps_per_call):
-            self._sim_step_counter += steps_per_call
-            self.action_manager.apply_action()
-            self.scene.write_data_to_sim()
-            self.sim.step(render=False)
-            self.scene.update(dt=self.physics_dt * steps_per_call)
-
     def _after_physics(self) -> tuple[Step, dict[str, Any]]:
         """Do what follows physics in a step, in Isaac Lab's order, but at the same time what is independent."""
         assert self._masked is not None
         observer, ending = self._masked.observer, self._masked.ending
         with on_torch_stream(torch.device(self.device)):
+            self._masked.substeps.update_scene()
             self.episode_length_buf.add_(1)
             self.reset_buf = self.termination_manager.compute()
             self.reset_terminated = self.termination_manager.terminated
@@ -170,8 +164,7 @@ class MaskedEnv(EpisodeEndEnv):
             find_faults = partial(self._find_faults, self.reward_buf, self.step_dt)
             at_once(torch.device(self.device), [self._end_commands, find_faults])
             ending.copy_(self.reset_buf)
-            terminal = {self.value_group: observer.terminal(self.value_group)}
-            curricula = self._end_episodes(ending & ~self.uncounted)
+            terminal, curricula = self._end_episodes(ending & ~self.uncounted)
             self._begin_episodes(ending)
             self.command_manager.compute(dt=self.step_dt)
             self._interval_events()
@@ -183,12 +176,20 @@ class MaskedEnv(EpisodeEndEnv):
         truncated = self.reset_time_outs & ~terminated & ~self.faulty
         return Step(obs, self.reward_buf.clone(), terminated, truncated, self.faulty, terminal, motion), curricula
 
-    def _end_episodes(self, ended: Tensor) -> dict[str, Any]:
-        """Count the episodes of a mask (N,), let curricula judge them, and return what these report, by name."""
+    def _end_episodes(self, ended: Tensor) -> tuple[Obs, dict[str, Any]]:
+        """Count the episodes of a mask (N,), and let curricula judge them.
+
+        Returns:
+            What is seen before any robot is placed, and what the curricula report, by name.
+        """
+        assert self._masked is not None
+        look = partial(self._masked.observer.terminal, self.value_group)
         manager = self.curriculum_manager
         curricula = [partial(cast(Any, term.func), self, ended, **term.params) for term in manager._term_cfgs]
-        _, *reports = at_once(torch.device(self.device), [partial(self._count_episodes, ended), *curricula])
-        return dict(zip(manager.active_terms, reports, strict=True))
+        # The look comes first: Warp launches its kernels on the current stream.
+        ways = [look, partial(self._count_episodes, ended), *curricula]
+        seen, _, *reports = at_once(torch.device(self.device), ways)
+        return {self.value_group: seen}, dict(zip(manager.active_terms, reports, strict=True))
 
     def _count_episodes(self, ended: Tensor) -> None:
         metrics = [values for term in self._commands() for values in term.episode_metrics().values()]
@@ -240,7 +241,8 @@ class MaskedEnv(EpisodeEndEnv):
         # Which robots have been moved; events only add to them.
         marks = (manager._world_reset_mask, manager._fk_reset_mask)
         states += [wp.to_torch(marked)[: self.num_envs].unsqueeze(1) for marked in marks]
-        before = [values.clone() for values in states]
+        before = [torch.empty_like(values) for values in states]
+        copy_all(before, states)
         yield
         for values, old in zip(states, before, strict=True):
             torch.where(mask.unsqueeze(1), values, old, out=values)
@@ -263,23 +265,3 @@ class MaskedEnv(EpisodeEndEnv):
         yield
         # Physics need not look for moved bodies at every start: the tail itself has placed them.
         NewtonManager.transforms_may_change_on_graph_replay = False
-
-
-@contextmanager
-def on_torch_stream(device: torch.device) -> Iterator[None]:
-    """Have Warp launch its kernels on torch's current stream, and take part in what torch records there."""
-    if device.type != "cuda":
-        yield
-        return
-    stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-    # Isaac Lab refuses to compute values on demand while Warp's default device records, because a replay would not see
-    # that they are old. A recorded step computes them anew; every launch here names its device.
-    with wp.ScopedStream(stream, sync_enter=False), wp.ScopedDevice("cpu"):
-        if not stream.is_capturing:
-            yield
-            return
-        wp.capture_begin(stream=stream, external=True)
-        try:
-            yield
-        finally:
-            wp.capture_end(stream=stream)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlmpc.graphs import at_once
 
-NUM_WAYS = 4
+NUM_WAYS = 8
 """Of terms that are computed at the same time."""
 PURE_PACKAGES = ("isaaclab", "isaaclab_tasks", "rlmpc")
 """Packages whose reward functions change nothing."""
