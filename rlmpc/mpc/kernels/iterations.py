@@ -2,7 +2,7 @@
 
 # Warp compiles its kernels from the source; as Python, their types do not fit.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportGeneralTypeIssues=false, reportIndexIssue=false
-# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false, reportAssignmentType=false
+# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false, reportAssignmentType=false, reportInvalidTypeForm=false
 
 from typing import Any
 
@@ -67,6 +67,35 @@ def _normal_force(given: float, others: _Other, slopes: _Other, weight: float, p
     return _between(total / pull, 0.0, ceiling)
 
 
+@wp.func
+def _project(
+    env: int,
+    step: int,
+    foot: int,
+    slopes: _Other,
+    weights: wp.array1d[float],
+    ceiling: float,
+    inputs: wp.array3d[float],
+    multipliers: wp.array3d[float],
+):
+    """Take what the multipliers hold of a foot to its nearest wrench; the multipliers keep the difference."""
+    first = 6 * foot
+    others = _Other()
+    pulls = _Other()
+    for arm in range(_ARMS):
+        j = first + wp.where(arm < 2, arm, arm + 1)
+        others[arm] = multipliers[env, step, j]
+        pulls[arm] = weights[j] * slopes[arm] * slopes[arm]
+    normal = first + 2
+    force = _normal_force(multipliers[env, step, normal], others, slopes, weights[normal], pulls, ceiling)
+    inputs[env, step, normal] = force
+    for arm in range(_ARMS):
+        most = slopes[arm] * force
+        inputs[env, step, first + wp.where(arm < 2, arm, arm + 1)] = _between(others[arm], -most, most)
+    for j in range(6):
+        multipliers[env, step, first + j] = multipliers[env, step, first + j] - inputs[env, step, first + j]
+
+
 @wp.kernel(enable_backward=False)
 def _iterate(
     linear: wp.array3d[float],
@@ -87,7 +116,6 @@ def _iterate(
     env = wp.tid()
     steps = linear.shape[1]
     size = inverse.shape[1]
-    slope = slopes[env]
     for _ in range(iterations):
         for n in range(steps):
             for j in range(12):
@@ -105,31 +133,11 @@ def _iterate(
                     sums[k] += inverse[env, i, 6 * n + k] * inner[env, 6 * n + k]
             outer[env, i] = sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5]
         for n in range(steps):
+            for j in range(12):
+                free = right[env, n, j] / diagonal[j]
+                for k in range(6):
+                    free -= scaled[env, n, k, j] * outer[env, 6 * n + k]
+                moved = inputs[env, n, j] + relaxation * (free - inputs[env, n, j])
+                multipliers[env, n, j] = moved + multipliers[env, n, j]
             for foot in range(2):
-                first = 6 * foot
-                others = _Other()
-                pulls = _Other()
-                normal = wp.float32(0.0)
-                for c in range(6):
-                    j = first + c
-                    free = right[env, n, j] / diagonal[j]
-                    for k in range(6):
-                        free -= scaled[env, n, k, j] * outer[env, 6 * n + k]
-                    moved = inputs[env, n, j] + relaxation * (free - inputs[env, n, j]) + multipliers[env, n, j]
-                    multipliers[env, n, j] = moved
-                    if c == 2:
-                        normal = moved
-                    else:
-                        arm = wp.where(c < 2, c, c - 1)
-                        others[arm] = moved
-                        pulls[arm] = penalty[j] * slope[arm] * slope[arm]
-                force = _normal_force(normal, others, slope, penalty[first + 2], pulls, ceilings[env, n, foot])
-                for c in range(6):
-                    j = first + c
-                    nearest = force
-                    if c != 2:
-                        arm = wp.where(c < 2, c, c - 1)
-                        most = slope[arm] * force
-                        nearest = _between(others[arm], -most, most)
-                    inputs[env, n, j] = nearest
-                    multipliers[env, n, j] = multipliers[env, n, j] - nearest
+                _project(env, n, foot, slopes[env], penalty, ceilings[env, n, foot], inputs, multipliers)
