@@ -43,8 +43,9 @@ class MpcSettings:
     iterations: int = setting(100, least=1, largest=1000)
     """Of `admm`, always all of them."""
     fused: bool = True
-    """Whether a GPU runs kernels of our own: legs, gait and torques as six of Warp, and iterations and factorisation as
-    one of Triton each, for horizons up to 10 and if what compiles these is installed. No effect on the CPU."""
+    """Whether kernels of our own do it, where what compiles them is installed: legs, gait and torques as six of Warp;
+    iterations as one of Warp on the CPU, and on a GPU, for horizons up to 10, they and the factorisation as one of
+    Triton each."""
     penalty: float = setting(0.3, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.9, above=0, below=2)
