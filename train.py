@@ -133,7 +133,7 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Opened, console: PlainCon
 def check_sizes(cfg: TrainCfg, env_cfg: Any, num_envs: int, device: torch.device) -> None:
     """Refuse numbers of environments and observations that the agent or the device cannot take."""
     from rlmpc.envs.make import observation_terms
-    from rlmpc.rollout.memory import check_memory
+    from rlmpc.rollout.memory_footprint import check_memory
 
     cfg.agent.check_minibatches(num_envs)
     cfg.evaluation.num_held_out(num_envs, device.type)

@@ -5,7 +5,7 @@ from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.errors import UserError
 from rlmpc.rollout import memory
-from rlmpc.rollout.memory import check_memory, memory_of
+from rlmpc.rollout.memory_footprint import check_memory, memory_of
 
 TERMS = {group: {"position": 2, "velocity": 1} for group in ("teacher", "critic", "policy")}
 CPU = torch.device("cpu")
