@@ -1,4 +1,4 @@
-"""Schedules: functions of the iteration alone, so that a resumed run cannot lose them; and the adaptive learning rate."""
+"""Schedules: functions of the iteration alone, which a resumed run cannot lose, and the adaptive learning rate."""
 
 from __future__ import annotations
 
