@@ -136,4 +136,4 @@ def test_a_broken_robot_has_no_torques_and_changes_no_other(robots, steps):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_records_kernels_that_find_the_efforts_of_the_cpu():
-    compare_gpu_with_cpu(MpcSettings(fused=True))
+    compare_gpu_with_cpu(MpcSettings())
