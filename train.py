@@ -82,7 +82,7 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Opened, console: PlainCon
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
     from rlmpc.envs.make import make_env, num_envs_for
-    from rlmpc.evaluation.held_out import make_held_out
+    from rlmpc.evaluation.held_out_trials import make_held_out
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder

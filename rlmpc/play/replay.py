@@ -17,7 +17,7 @@ from rlmpc.contract.schema import misfit
 from rlmpc.envs.make import env_config, make_deterministic, make_env, observation_terms
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
-from rlmpc.evaluation.held_out import held_out_trials
+from rlmpc.evaluation.held_out_trials import held_out_trials
 from rlmpc.graphs import use_graphs
 from rlmpc.rollout.interaction import Action, Memory, interact
 from rlmpc.run.device import resolve_device
