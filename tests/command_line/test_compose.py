@@ -24,7 +24,7 @@ def test_nothing_said_means_the_teacher_of_blind_rl_with_noise_that_goes_down():
     cfg = compose_train([])[0]
     assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
     agent = cfg.agent
-    assert (agent.init_std, agent.max_std, agent.final_max_std) == (1.0, 1.0, 0.3)
+    assert (agent.init_std, agent.max_std, agent.final_max_std) == (1.0, 1.0, 0.2)
     assert (agent.entropy_coef, agent.final_entropy_coef) == (0.008, 0.0)
     assert (agent.anneal_start, agent.anneal_iterations) == (300, 400)
 
