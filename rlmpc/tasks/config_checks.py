@@ -80,6 +80,7 @@ _NOT_NEGATIVE = (
     "curriculum.terrain_levels.params.min_speed",
     "curriculum.terrain_levels.params.min_distance",
     "curriculum.terrain_levels.params.down_share",
+    "curriculum.terrain_levels.params.mastered_level",
     "curriculum.command_ranges.params.step",
     "curriculum.penalty_scale.params.start",
     "rewards.swing_clearance.params.height",

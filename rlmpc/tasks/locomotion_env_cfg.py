@@ -118,6 +118,7 @@ class CurriculumCfg:
             "min_distance": 2.0,
             "up_share": 0.8,
             "down_share": 0.5,
+            "mastered_level": 0,
         },
     )
     penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(
