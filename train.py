@@ -81,13 +81,13 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Opened, console: PlainCon
 
     from callbacks.make import make_callbacks
     from rlmpc.envs.changes import hidden_changes
-    from rlmpc.envs.launch import resolve_device
     from rlmpc.envs.make import make_env, num_envs_for
-    from rlmpc.evaluation.held_out import make_held_out
+    from rlmpc.evaluation.held_out_trials import make_held_out
     from rlmpc.rollout.collector import Collector
     from rlmpc.rollout.datamodule import RolloutDataModule
     from rlmpc.rollout.faults import FaultRecorder
     from rlmpc.run.checkpoint_io import check_progress
+    from rlmpc.run.device import resolve_device
     from rlmpc.run.trainer import make_trainer, num_processes, quiet_lightning
 
     quiet_lightning()
@@ -133,7 +133,7 @@ def train(cfg: TrainCfg, arguments: list[str], opened: Opened, console: PlainCon
 def check_sizes(cfg: TrainCfg, env_cfg: Any, num_envs: int, device: torch.device) -> None:
     """Refuse numbers of environments and observations that the agent or the device cannot take."""
     from rlmpc.envs.make import observation_terms
-    from rlmpc.rollout.memory import check_memory
+    from rlmpc.rollout.memory_footprint import check_memory
 
     cfg.agent.check_minibatches(num_envs)
     cfg.evaluation.num_held_out(num_envs, device.type)

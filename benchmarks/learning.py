@@ -46,12 +46,12 @@ from benchmarks.harness import print_line, quiet_lightning, settings_among
 from benchmarks.sides import Side, make_sides, train_side
 from callbacks.throughput import Moment
 from rlmpc.config.setting import check_settings, setting
-from rlmpc.envs.launch import resolve_device, visible_gpus
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import UserError
 from rlmpc.learners.base import OnPolicyLearner
 from rlmpc.run.command import run_command
+from rlmpc.run.device import resolve_device, visible_gpus
 
 COLUMNS = ("iteration", "env_steps", "wall_s", "return", "level")
 RECORD = "arguments.json"

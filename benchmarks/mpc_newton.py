@@ -27,10 +27,10 @@ from rlmpc.command_line.arguments import split_override
 from rlmpc.command_line.train import compose_train
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.episode import Trial
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
 from rlmpc.errors import UserError
 from rlmpc.run.command import run_command
+from rlmpc.run.device import resolve_device
 
 if TYPE_CHECKING:
     from rlmpc.envs.isaaclab.env import IsaacLabEnv

@@ -46,11 +46,11 @@ from benchmarks.sides import Side, make_sides, train_ours, train_side
 from callbacks.throughput import Moment
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.config.train import TrainCfg
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_env, num_envs_for
 from rlmpc.envs.vec_env import VecEnv
 from rlmpc.errors import RunError
 from rlmpc.run.command import run_command
+from rlmpc.run.device import resolve_device
 from train import choose_kernels
 
 PHYSICS_PER_STEP = 5

@@ -13,8 +13,7 @@ from callbacks.checkpoint import IterationCheckpoint
 from callbacks.console import ConsoleTable
 from callbacks.evaluation import EvaluationLine, EvaluationTable
 from callbacks.export import ExportPolicy
-from callbacks.fault_limits import FaultLimits
-from callbacks.faults import FaultDump
+from callbacks.faults import FaultDump, FaultLimits
 from callbacks.overflows import SolverOverflows
 from callbacks.stalls import Known, Stalls
 from callbacks.stop import StopBetweenIterations

@@ -93,7 +93,7 @@ class Replayed[R]:
 
     def _on_side_stream(self, *arguments: Any) -> R:
         """Call the function as recording needs it: not on the default stream."""
-        side, current = _side_stream(self.device), torch.cuda.current_stream(self.device)
+        side, current = side_stream(self.device, 0), torch.cuda.current_stream(self.device)
         side.wait_stream(current)
         with torch.cuda.stream(side):
             result = self.function(*arguments)
@@ -133,7 +133,7 @@ def at_once[R](device: torch.device, functions: Sequence[Callable[[], R]]) -> li
     """
     if device.type != "cuda" or not functions:
         return [function() for function in functions]
-    current, others = torch.cuda.current_stream(device), [_stream_beside(device, i) for i in range(len(functions) - 1)]
+    current, others = torch.cuda.current_stream(device), [side_stream(device, i) for i in range(1, len(functions))]
     for stream in others:
         stream.wait_stream(current)
     results = []
@@ -155,14 +155,11 @@ def forget_recordings() -> None:
 
 
 @cache
-def _stream_beside(device: torch.device, index: int) -> torch.cuda.Stream:
-    """Return the same stream for a number every time, see `_side_stream`."""
-    return torch.cuda.Stream(device)
+def side_stream(device: torch.device, number: int) -> torch.cuda.Stream:
+    """Return the same stream for a number every time: the allocator keeps the memory of each stream apart.
 
-
-@cache
-def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    """Return the same stream every time: the allocator keeps the memory of each stream apart."""
+    What is not yet recorded runs on number 0, and what that does at the same time on those from 1 on.
+    """
     return torch.cuda.Stream(device)
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob("rlmpc/**/*.py"), *ROOT.glob("callbacks/**/*.py"), ROOT / "train.py", ROOT / "play.py"])
 
 FLOORS = (
-    ("rlmpc.errors",),
+    ("rlmpc.errors", "rlmpc.kernels"),
     ("rlmpc.contract",),
     ("rlmpc.config", "rlmpc.losses", "rlmpc.robots"),
     ("rlmpc.networks",),
@@ -58,10 +58,10 @@ WITHOUT_TORCH = ("rlmpc.errors", "rlmpc.contract", "rlmpc.config", "rlmpc.sim2si
 """What starts fast, or runs where nothing was trained."""
 
 NUMERICS = ("rlmpc.losses", "rlmpc.networks")
-"""What imports nothing but torch, the layout of observations, what every agent sets, and each other."""
+"""What imports nothing but torch, Triton, the layout of observations, what every agent sets, and each other."""
 ALLOWED_IN_NUMERICS = (
     *("torch", "triton", "rlmpc.losses", "rlmpc.networks", "rlmpc.contract"),
-    *("rlmpc.config.agent", "rlmpc.config.installed"),
+    *("rlmpc.kernels", "rlmpc.config.agent", "rlmpc.config.installed"),
 )
 
 MAX_MODULE_LINES = 350

@@ -49,7 +49,8 @@ def load_choice(group: str, name: Any, source: Path | None = None) -> dict[str, 
     while base is not None:
         file = f"{group}/{base}"
         layers[base] = load_file(file)
-        _check_adjustments(file, layers[base].get("agents", {}))
+        if "agents" in layers[base]:
+            layers[base]["agents"] = _by_algorithm(file, layers[base]["agents"])
         base = layers[base].pop("base", None)
         if base in layers:
             raise UserError(f"conf/{file}.yaml: 'base' is '{base}', which itself starts from this file")
@@ -109,10 +110,16 @@ def _check(group: str, file: str, config: Mapping[str, Any]) -> None:
         _accepted(file, "task.default_agent", _read(config, "task.default_agent"), choices("agent"))
 
 
-def _check_adjustments(file: str, agents: Any) -> None:
+def _by_algorithm(file: str, agents: Any) -> dict[str, Any]:
+    """Return settings of agents by algorithm, where a file may name several that have the same: `ppo, rma`.
+
+    Raises:
+        UserError: if there is no such algorithm, or it has no such settings.
+    """
     if not isinstance(agents, Mapping):
         raise UserError(f"conf/{file}.yaml: 'agents' must map an algorithm to settings of its agent")
-    for algorithm, settings in agents.items():
+    found: dict[str, Any] = {}
+    for algorithm, settings in ((name.strip(), each) for names, each in agents.items() for name in names.split(",")):
         _accepted(file, "agents", algorithm, ALGORITHMS)
         if not isinstance(settings, Mapping):
             raise UserError(f"conf/{file}.yaml: 'agents.{algorithm}' must hold a mapping")
@@ -120,6 +127,8 @@ def _check_adjustments(file: str, agents: Any) -> None:
             fill(ALGORITHMS[algorithm].settings(), settings)
         except UserError as error:
             raise UserError(f"conf/{file}.yaml: 'agents.{algorithm}' does not fit: {error}") from error
+        found[algorithm] = merged(found.get(algorithm, {}), settings)
+    return found
 
 
 def _read(config: Any, key: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 FOLLOWED = 0.75
 """Least share of the commanded velocity at which a command counts as followed."""
@@ -34,6 +35,37 @@ class Trial:
     """Difficulty, from 0."""
     command: tuple[float, ...]
     """vx, vy [m/s] and yaw rate [rad/s] in the base frame, constant; empty where a task has no such command."""
+
+    @property
+    def to_follow(self) -> tuple[float, ...]:
+        """Part of the command that is to be followed: in the plane, or the yaw rate if nothing is commanded there.
+
+        Three numbers, of which the others are 0; none where a task has no velocity commands.
+        """
+        if len(self.command) != 3:
+            return ()
+        vx, vy, yaw_rate = self.command
+        return (vx, vy, 0.0) if vx or vy else (0.0, 0.0, yaw_rate)
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether the robot may leave its place: it is told to walk, or a task has no velocity commands."""
+        return not self.to_follow or any(self.to_follow[:2])
+
+
+def succeeds(is_upright: Any, followed: Any, drift_m: Any, may_leave: Any) -> Any:
+    """Return whether one episode is a success, or, from arrays of any library, which of many are.
+
+    The robot must not have fallen and must have followed its command by at least `FOLLOWED`. If it is not told to walk,
+    it must also have stayed within `STAY_RADIUS_M`.
+
+    Args:
+        is_upright: whether it has not fallen, bool.
+        followed: share of `Trial.to_follow` that it reached; 1 where nothing is to be followed.
+        drift_m: largest distance, in the horizontal plane, from where it began.
+        may_leave: `Trial.may_leave`.
+    """
+    return is_upright & (followed >= FOLLOWED) & (may_leave | (drift_m <= STAY_RADIUS_M))
 
 
 @dataclass(frozen=True)
@@ -78,36 +110,14 @@ class Episode:
 
     @property
     def followed(self) -> float | None:
-        """Share of the commanded velocity that was reached; None if nothing is to be followed.
-
-        It is the mean velocity along the command in the plane by the commanded speed, or, if nothing is commanded
-        there, the mean yaw rate by the commanded one.
-        """
-        if not self._is_velocity or not any(self.trial.command):
+        """Mean velocity along `Trial.to_follow`, by how fast that is; None if nothing is to be followed."""
+        if not any(self.trial.to_follow):
             return None
-        vx, vy, yaw_rate = self.trial.command
-        if not self._walks:
-            return self.velocity[2] / yaw_rate
-        return (self.velocity[0] * vx + self.velocity[1] * vy) / math.hypot(vx, vy) ** 2
+        (vx, vy, yaw_rate), mean = self.trial.to_follow, self.velocity
+        return (mean[0] * vx + mean[1] * vy + mean[2] * yaw_rate) / math.hypot(vx, vy, yaw_rate) ** 2
 
     @property
     def success(self) -> bool:
-        """Whether the robot did not fall and did what it was told.
-
-        A command in the plane or to turn must be followed by at least `FOLLOWED`. Without a command in the plane, the
-        robot must also have stayed within `STAY_RADIUS_M`. A task without velocity commands asks for no more than not
-        to fall.
-        """
-        follows = self.followed is None or self.followed >= FOLLOWED
-        stays = self._walks or not self._is_velocity or self.drift_m <= STAY_RADIUS_M
-        return not self.fell and follows and stays
-
-    @property
-    def _is_velocity(self) -> bool:
-        """Whether the command is vx, vy and yaw rate."""
-        return len(self.trial.command) == 3
-
-    @property
-    def _walks(self) -> bool:
-        """Whether a velocity in the plane is commanded."""
-        return self._is_velocity and any(self.trial.command[:2])
+        """Whether the robot did not fall and did what it was told: see `succeeds`."""
+        followed = 1.0 if self.followed is None else self.followed
+        return succeeds(not self.fell, followed, self.drift_m, self.trial.may_leave)

@@ -22,7 +22,7 @@ METRICS = {
     "energy_j_per_m": "mechanical energy of the joints, |torque x velocity| over all physics steps, by path [J/m]",
     "length_s": "mean length of an episode [s]",
 }
-"""What is measured, with units; `rlmpc.contract.episode.Episode` says exactly what a success is."""
+"""What is measured, with units; `rlmpc.contract.episode.succeeds` says exactly what a success is."""
 
 MIN_DISTANCE_M = 0.1
 """Mean path below which energy per metre is meaningless."""

@@ -10,12 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
-from torch.onnx import ONNXProgram
 
 from rlmpc.errors import UserError
-from rlmpc.export.graph import trace
-from rlmpc.export.metadata import metadata, names
+from rlmpc.export.metadata import metadata
+from rlmpc.export.onnx import to_onnx, trace
 from rlmpc.export.parity import require_parity
 from rlmpc.export.readme import readme
 from rlmpc.networks.policy import GaussianPolicy, Obs
@@ -75,25 +73,8 @@ def _write(policy: GaussianPolicy, folder: Path, description: Mapping[str, Any])
         warnings.simplefilter("ignore")
         program = trace(policy, description["contract"].observations.dims())
         torch.export.save(program, folder / PT2_FILE, extra_files={JSON_FILE: text})
-        graph = _to_onnx(program, data)
+        graph = to_onnx(program, data)
     graph.save(folder / ONNX_FILE, external_data=False)
     (folder / JSON_FILE).write_text(text)
     (folder / README_FILE).write_text(readme(data))
     return folder / ONNX_FILE
-
-
-def _to_onnx(program: ExportedProgram, data: Mapping[str, Any]) -> ONNXProgram:
-    """Make the ONNX graph, with the names of inputs and outputs from `data` and with `data` as metadata."""
-    graph = torch.onnx.export(
-        program,
-        input_names=names(data["inputs"]),
-        output_names=names(data["outputs"]),
-        dynamic_shapes=[{0: "N"} for _ in data["inputs"]],
-        verbose=False,
-    )
-    assert graph is not None
-    graph.model.graph.metadata_props.clear()
-    for node in graph.model.graph.all_nodes():
-        node.metadata_props.clear()
-    graph.model.metadata_props.update({key: json.dumps(value) for key, value in data.items()})
-    return graph

@@ -1,4 +1,4 @@
-"""Counts skipped updates."""
+"""Counts the updates that `OnPolicyLearner.descend` skipped."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Losses and learning rules: pure functions on tensors."""
+"""Losses and estimates of returns: pure functions on tensors."""

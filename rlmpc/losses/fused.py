@@ -18,6 +18,8 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rlmpc.kernels import within
+
 _ROWS = 32
 """Samples of a block."""
 _LOG_SQRT_2PI: tl.constexpr = tl.constexpr(0.5 * math.log(2.0 * math.pi))
@@ -108,13 +110,6 @@ def _places(num_samples, num_actions, rows: tl.constexpr, width: tl.constexpr):
 
 
 @triton.jit
-def _within(x, low, high):
-    """Clip as torch does: what is not a number stays so."""
-    above = tl.maximum(x, low, propagate_nan=tl.PropagateNan.ALL)
-    return tl.minimum(above, high, propagate_nan=tl.PropagateNan.ALL)
-
-
-@triton.jit
 def _losses(
     std, std_stride, mean, value, action, old_mean, old_std, old_log_prob, advantage, old_value, target,
     losses, slopes, clip, clip_value, num_samples, num_actions, rows: tl.constexpr, width: tl.constexpr,
@@ -133,14 +128,14 @@ def _losses(
 
     gain = tl.load(advantage + row, mask=is_row, other=0.0)
     ratio = tl.exp(log_prob - tl.load(old_log_prob + row, mask=is_row, other=0.0))
-    plain, clipped = ratio * gain, _within(ratio, 1.0 - clip, 1.0 + clip) * gain
+    plain, clipped = ratio * gain, within(ratio, 1.0 - clip, 1.0 + clip) * gain
     is_clipped = clipped < plain
     surrogate = -tl.where(is_clipped, clipped, plain)
 
     v, goal = tl.load(value + row, mask=is_row, other=0.0), tl.load(target + row, mask=is_row, other=0.0)
     before = tl.load(old_value + row, mask=is_row, other=0.0)
     is_near = tl.abs(v - before) <= clip_value
-    near = tl.where(is_near, v, before + _within(v - before, -clip_value, clip_value))
+    near = tl.where(is_near, v, before + within(v - before, -clip_value, clip_value))
     error, near_error = (v - goal) * (v - goal), (near - goal) * (near - goal)
     slope = 2.0 * (v - goal)
     near_slope = tl.where(is_near, slope, 0.0)

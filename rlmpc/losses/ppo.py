@@ -36,15 +36,3 @@ def value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float | N
         near = old_value + (value - old_value).clamp(-clip, clip)
         error = torch.max(error, (near - target) ** 2)
     return error
-
-
-def adapt_lr(lr: Tensor, kl: Tensor, target: float, bounds: tuple[float, float], factor: float = 1.5) -> Tensor:
-    """Adapt the learning rate to keep the KL divergence of an update near `target`.
-
-    The rate is divided by `factor` if the KL divergence is above twice the target, and multiplied by it below half the
-    target. A KL of exactly 0 (nothing learned yet in this iteration) leaves the rate as it is. All tensors are scalars;
-    the host reads nothing.
-    """
-    slower = torch.where(kl > 2.0 * target, lr / factor, lr)
-    faster = torch.where((kl < 0.5 * target) & (kl > 0.0), lr * factor, slower)
-    return faster.clamp(*bounds)

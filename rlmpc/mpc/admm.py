@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rlmpc.config.installed import is_installed
 from rlmpc.mpc.constraints import FootCone, Limits, project
 from rlmpc.mpc.curvature import Curvature, is_fused, most_curvature
 from rlmpc.mpc.settings import MpcSettings
@@ -67,6 +68,7 @@ class Admm(nn.Module):
         super().__init__()
         self.model, self.cone = model, cone
         self.iterations, self.relaxation = settings.iterations, settings.over_relaxation
+        self._has_kernels = settings.fused and is_installed("warp")
         below = model.times.new_tensor([0.0, 0.0, -settings.com_height]).expand(NUM_FEET, 3)
         penalty = settings.penalty * most_curvature(model, below).sqrt() * model.effort
         self.register_buffer("penalty", penalty, persistent=False)
@@ -82,16 +84,21 @@ class Admm(nn.Module):
 
     def _iterated(self, problem: Problem, limits: Limits, start: Iterate) -> Iterate:
         """Return the projected inputs and the multipliers after the iterations."""
-        diagonal = self.model.effort + self.penalty
-        curvature = Curvature(self.model, problem.gains, diagonal)
-        inputs, multipliers = start
-        if is_fused(self.model, problem.gains):
+        gains, diagonal = problem.gains, self.model.effort + self.penalty
+        curvature = Curvature(self.model, gains, diagonal)
+        if is_fused(self.model, gains):
             # Only where there is a GPU.
             from rlmpc.mpc.fused import iterated
+        elif self._has_kernels and not gains.is_cuda and gains.dtype == torch.float32:
+            from rlmpc.mpc.kernels.iterations import iterated
+        else:
+            return self._iterated_by_torch(problem, limits, start, curvature)
+        matrices = curvature.scaled, curvature.inverse, diagonal, self.penalty
+        bounds = limits.slopes.flatten(1), limits.ceilings.flatten(2)
+        return Iterate(*iterated(*start, problem.linear, *matrices, *bounds, self.relaxation, self.iterations))
 
-            matrices = curvature.scaled, curvature.inverse, diagonal, self.penalty
-            bounds = limits.slopes.flatten(1), limits.ceilings.flatten(2)
-            return Iterate(*iterated(*start, problem.linear, *matrices, *bounds, self.relaxation, self.iterations))
+    def _iterated_by_torch(self, problem: Problem, limits: Limits, start: Iterate, curvature: Curvature) -> Iterate:
+        inputs, multipliers = start
         for _ in range(self.iterations):
             free = curvature.solve(self.penalty * (inputs - multipliers) - problem.linear)
             relaxed = torch.lerp(inputs, free, self.relaxation) + multipliers

@@ -7,6 +7,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor, nn
 
+from rlmpc.config.installed import is_installed
 from rlmpc.config.setting import check_settings
 from rlmpc.mpc.body import Body
 from rlmpc.mpc.foothold import capture_point, footholds, upcoming_feet
@@ -73,7 +74,7 @@ class Controller(nn.Module):
         super().__init__()
         check_settings(walk)
         self.robot, self.settings, self.walk = robot, settings, walk
-        self.is_fused = settings.fused and torch.device(device).type == "cuda"
+        self.is_fused = settings.fused and is_installed("warp")
         inertia = tuple(tuple(row) for row in robot.inertia.tolist())
         body = Body(robot.mass, inertia, *robot.sole_half_size.tolist())  # pyright: ignore[reportArgumentType]
         self.predictive = Predictive(body, settings, num_envs, "cpu")
@@ -201,7 +202,7 @@ class Controller(nn.Module):
         """Return the legs and the sums over all links."""
         if not self.is_fused:
             return self.legs(state), self.momentum(state)
-        # Kernels of Warp are for those alone who ask for them.
+        # Only where there is Warp.
         from rlmpc.mpc.kernels.bodies import leg_state, whole_body
 
         return leg_state(self.legs, state), whole_body(self.momentum, state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rlmpc.config.installed import compiles_kernels
 from rlmpc.mpc.rotations import rotate
 from rlmpc.mpc.srb import SingleRigidBody
 
@@ -15,7 +16,7 @@ MAX_STEPS = 10
 def is_fused(model: SingleRigidBody, gains: Tensor) -> bool:
     """Return whether `rlmpc.mpc.fused` computes with these gains (B, N, 6, 12), instead of torch."""
     fits = gains.dtype == torch.float32 and gains.shape[1] <= MAX_STEPS
-    return model.fused and gains.is_cuda and fits
+    return model.fused and gains.is_cuda and fits and compiles_kernels()
 
 
 def most_curvature(model: SingleRigidBody, levers: Tensor) -> Tensor:

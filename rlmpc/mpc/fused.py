@@ -17,6 +17,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from rlmpc.kernels import within
+
 _WARPS_TO_INVERT, _WARPS_TO_ITERATE = 8, 4
 """For a horizon of 10, two blocks fit on a multiprocessor, and no number leaves the registers."""
 
@@ -115,13 +117,6 @@ def _invert(constant, scaled, gains, inverse, size: tl.constexpr, rows: tl.const
 
 
 @triton.jit
-def _within(value, low, high):
-    """Clip as torch does: what is not a number stays so."""
-    above = tl.maximum(value, low, propagate_nan=tl.PropagateNan.ALL)
-    return tl.minimum(above, high, propagate_nan=tl.PropagateNan.ALL)
-
-
-@triton.jit
 def _pulled(need, n0, n1, n3, n4, n5, q0, q1, q3, q4, q5):
     """Weighted needs above `need`; see `rlmpc.mpc.constraints.project`."""
     total = q0 * tl.maximum(n0 - need, 0.0) + q1 * tl.maximum(n1 - need, 0.0) + q3 * tl.maximum(n3 - need, 0.0)
@@ -176,12 +171,12 @@ def _iterate(
         w4 = tl.where(p2 * (n4 - v2) > _pulled(n4, n0, n1, n3, n4, n5, q0, q1, q3, q4, q5), q4, 0.0)
         w5 = tl.where(p2 * (n5 - v2) > _pulled(n5, n0, n1, n3, n4, n5, q0, q1, q3, q4, q5), q5, 0.0)
         total = p2 * v2 + w0 * n0 + w1 * n1 + w3 * n3 + w4 * n4 + w5 * n5
-        u2 = _within(total / (p2 + w0 + w1 + w3 + w4 + w5), 0.0, ceiling)
-        u0 = _within(v0, -s0 * u2, s0 * u2)
-        u1 = _within(v1, -s1 * u2, s1 * u2)
-        u3 = _within(v3, -s3 * u2, s3 * u2)
-        u4 = _within(v4, -s4 * u2, s4 * u2)
-        u5 = _within(v5, -s5 * u2, s5 * u2)
+        u2 = within(total / (p2 + w0 + w1 + w3 + w4 + w5), 0.0, ceiling)
+        u0 = within(v0, -s0 * u2, s0 * u2)
+        u1 = within(v1, -s1 * u2, s1 * u2)
+        u3 = within(v3, -s3 * u2, s3 * u2)
+        u4 = within(v4, -s4 * u2, s4 * u2)
+        u5 = within(v5, -s5 * u2, s5 * u2)
         y0, y1, y2, y3, y4, y5 = v0 - u0, v1 - u1, v2 - u2, v3 - u3, v4 - u4, v5 - u5
     _keep(inputs_out, foot, is_col, u0, u1, u2, u3, u4, u5)
     _keep(multipliers_out, foot, is_col, y0, y1, y2, y3, y4, y5)

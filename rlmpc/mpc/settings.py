@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlmpc.config.installed import is_installed
 from rlmpc.config.setting import setting
 from rlmpc.errors import UserError
 
@@ -43,9 +42,10 @@ class MpcSettings:
     """A key of `rlmpc.mpc.solvers.SOLVERS`."""
     iterations: int = setting(100, least=1, largest=1000)
     """Of `admm`, always all of them."""
-    fused: bool = False
-    """Whether a GPU runs kernels of our own: iterations and factorisation as one of Triton each, for horizons up to 10,
-    and legs, gait and torques as six of Warp."""
+    fused: bool = True
+    """Whether kernels of our own do it, where what compiles them is installed: legs, gait and torques as six of Warp;
+    iterations as one of Warp on the CPU, and on a GPU, for horizons up to 10, they and the factorisation as one of
+    Triton each."""
     penalty: float = setting(0.3, above=0, largest=1e3)
     """Of `admm`, relative to the one that its curvature suggests."""
     over_relaxation: float = setting(1.9, above=0, below=2)
@@ -56,13 +56,11 @@ class MpcSettings:
     """Solves in a row that may fail before the environment counts as broken."""
 
     def check(self) -> None:
-        """Refuse lists of weights that are not three numbers, and kernels without what compiles them.
+        """Refuse lists of weights that are not three numbers.
 
         Raises:
             UserError: if there is one.
         """
-        if self.fused and not is_installed("triton"):
-            raise UserError("'fused' needs triton, which is not installed: `pip install -e '.[gpu]'` in the clone")
         for name in ("orientation_weights", "position_weights", "angular_velocity_weights", "velocity_weights"):
             if len(weights := getattr(self, name)) != 3:
                 raise UserError(f"'{name}' must be three numbers, for x, y and z, not {weights}")

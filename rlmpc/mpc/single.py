@@ -38,8 +38,6 @@ class SingleController:
         model, walk = MpcSettings(), WalkSettings()
         for part, settings in (("model", model), ("walk", walk)):
             _read(settings, term, part)
-        # For a GPU alone: who plays a policy on the CPU needs no compiler of kernels.
-        model.fused = False
         model.check()
         facts = MpcRobot.of(robot)
         self._make = lambda: Controller(facts, model, walk, 1, "cpu")

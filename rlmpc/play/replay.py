@@ -14,13 +14,13 @@ from rlmpc.checkpoint.random_state import load_random_state
 from rlmpc.config.play import PlayCfg
 from rlmpc.config.train import EvaluationCfg
 from rlmpc.contract.schema import misfit
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_deterministic, make_env, observation_terms
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.errors import RunError, UserError
-from rlmpc.evaluation.held_out import held_out_trials
+from rlmpc.evaluation.held_out_trials import held_out_trials
 from rlmpc.graphs import use_graphs
 from rlmpc.rollout.interaction import Action, Memory, interact
+from rlmpc.run.device import resolve_device
 
 
 def play_replay(cfg: PlayCfg, fault: FaultFile, console: Console) -> None:

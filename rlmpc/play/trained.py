@@ -13,17 +13,17 @@ from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
 from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
+from rlmpc.evaluation.evaluate import evaluate
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.mismatch import command_warnings, config_differences
-from rlmpc.evaluation.run import evaluate
 from rlmpc.evaluation.video import film
 from rlmpc.export.record import NUM_OBSERVATIONS, record_observations
 from rlmpc.export.write import export_policy
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.play.results import FILM_STEPS, describe, describe_export, film_trials, report_episodes, results_folder
+from rlmpc.run.device import resolve_device
 
 
 def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None:

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rlmpc.config.play import PlayCfg
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
 from rlmpc.envs.vec_env import Obs, VecEnv
 from rlmpc.rollout.interaction import Action, Memory, interact
+from rlmpc.run.device import resolve_device
 
 NUM_ENVS = 16
 NUM_STEPS = 500

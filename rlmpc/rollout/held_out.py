@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlmpc.checkpoint.summary import SUCCESS
-from rlmpc.contract.episode import FOLLOWED, STAY_RADIUS_M, Trial
+from rlmpc.contract.episode import Trial, succeeds
 from rlmpc.envs.vec_env import MeasurableEnv, Step
 from rlmpc.rollout.rollout import Metrics
 
@@ -22,7 +22,7 @@ from rlmpc.rollout.rollout import Metrics
 class HeldOut:
     """Counts the episodes of held-out environments.
 
-    An episode succeeds as in `rlmpc.contract.episode.Episode`.
+    `rlmpc.contract.episode.succeeds` says which are a success.
 
     Args:
         env: the environments; they are told when the first iteration begins, after all else that places them.
@@ -45,10 +45,10 @@ class HeldOut:
         """(N,) bool: the held-out environments."""
         self._rows = torch.tensor(sorted(trials), device=env.device)
         ordered = [trials[index] for index in sorted(trials)]
-        commands = torch.tensor([trial.command for trial in ordered], device=env.device)
-        self._direction, self._asked = directions(commands)
-        self._is_asked, self._enough = self._asked > 0.0, FOLLOWED * self._asked
-        self._moves = commands[:, :2].norm(dim=1) != 0.0
+        to_follow = torch.tensor([trial.to_follow for trial in ordered], device=env.device)
+        self._direction, self._asked = torch.nn.functional.normalize(to_follow, dim=1), to_follow.norm(dim=1)
+        self._is_asked = self._asked > 0.0
+        self._may_leave = torch.tensor([trial.may_leave for trial in ordered], device=env.device)
         kinds = list(dict.fromkeys(trial.terrain for trial in ordered))
         is_of_kind = [[float(trial.terrain == kind) for trial in ordered] for kind in kinds]
         self._kinds = dict(zip(kinds, torch.tensor(is_of_kind, device=env.device), strict=True))
@@ -79,13 +79,12 @@ class HeldOut:
         if step.motion:
             self._follow(restarts, **{name: rows.index_select(0, self._rows) for name, rows in step.motion.items()})
         self._steps += ~restarts
-        followed = self._along / self._steps.clamp(min=1.0)
-        share = torch.where(self._is_asked, followed / self._asked, 1.0)
+        reached = self._along / self._steps.clamp(min=1.0)
+        followed = torch.where(self._is_asked, reached / self._asked, 1.0)
         fell = terminated | faulty
         ends = restarts & (self._waits == 0.0) & (self._left > 0.0)
-        has_stayed = self._moves | (self._drift <= STAY_RADIUS_M)
-        succeeded = ~fell & has_stayed & (followed >= self._enough)
-        self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, share, 0.0)])
+        succeeded = succeeds(~fell, followed, self._drift, self._may_leave)
+        self._totals += torch.stack([ends.float(), ends & succeeded, ends & fell, torch.where(ends, followed, 0.0)])
         self._left -= ends.float()
         self._begun.masked_fill_(restarts, 0.0)
 
@@ -119,20 +118,3 @@ class HeldOut:
         """Go on counting, unless other environments were held out: then the next window is the first to count."""
         if state.shape == self._state.shape:
             self._state.copy_(state)
-
-
-def directions(commands: Tensor) -> tuple[Tensor, Tensor]:
-    """Return in which direction commands are to be followed, and how fast.
-
-    Args:
-        commands: (M, 3), vx, vy [m/s] and yaw rate [rad/s]; or (M, 0) where nothing is commanded.
-
-    Returns:
-        Unit vectors (M, 3), in the plane, or along the yaw rate if nothing else is commanded; and speeds (M,), 0 for
-        an environment that is to stand.
-    """
-    in_plane, yaw = commands.clone(), commands.clone()
-    in_plane[:, 2:] = 0.0
-    yaw[:, :2] = 0.0
-    asked = torch.where((in_plane.norm(dim=1) > 0.0).unsqueeze(1), in_plane, yaw)
-    return torch.nn.functional.normalize(asked, dim=1), asked.norm(dim=1)

@@ -48,13 +48,18 @@ class Tracker:
         """Keep a copy of a checkpoint under names such as `last`."""
 
 
+def one_line(error: Exception) -> str:
+    """Return what a library says as a part of a sentence; its class, where it says nothing."""
+    return " ".join(str(error).split()).rstrip(".:") or type(error).__name__
+
+
 @contextmanager
 def in_nobodys_way(service: str) -> Iterator[None]:
     """Go on with a warning where the body, which hands something to a service, fails in whatever way."""
     try:
         yield
     except Exception as error:
-        warn_once(f"{service} did not take all of the run, which goes on: {' '.join(str(error).split())}")
+        warn_once(f"{service} did not take all of the run, which goes on: {one_line(error)}")
 
 
 def closed_in_time(service: str, close: Callable[[], object]) -> None:
@@ -141,14 +146,18 @@ def _check_wandb() -> None:
     instead = "or take WANDB_MODE=offline, and `wandb sync` later"
     try:
         mode = wandb.setup().settings.mode
-    except ValueError as error:
-        raise UserError(f"wandb refuses its settings or an environment variable: {_line(error)}") from error
+    # In whatever way it fails: the class that W&B raises where WANDB_SERVICE leads nowhere is not public.
+    except Exception as error:
+        given = ", ".join(sorted(name for name in os.environ if name.startswith("WANDB"))) or "none"
+        raise UserError(
+            f"wandb does not start with its settings and environment variables (set: {given}): {one_line(error)}"
+        ) from error
     if mode in ("offline", "disabled"):
         return
     try:
         is_logged_in = wandb.login(prompt=False, verify=True)
     except (AuthenticationError, UsageError) as error:
-        raise UserError(f"logger=wandb has no access: {_line(error)}; check network and key, {instead}") from error
+        raise UserError(f"logger=wandb has no access: {one_line(error)}; check network and key, {instead}") from error
     if not is_logged_in:
         raise UserError(f"logger=wandb needs a login: run `wandb login`, set WANDB_API_KEY, {instead}")
 
@@ -173,8 +182,4 @@ def _check_mlflow(uri: str) -> None:
             # It answers. Whether it lets this run in, its own client finds out.
             return
         except (OSError, ValueError) as error:
-            raise UserError(f"{TRACKING_URI} is '{uri}', which cannot be reached: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+            raise UserError(f"{TRACKING_URI} is '{uri}', which cannot be reached: {one_line(error)}") from error

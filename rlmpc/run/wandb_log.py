@@ -10,10 +10,9 @@ from typing import Any
 
 import wandb
 from lightning.pytorch.loggers import WandbLogger
-from wandb.errors import Error
 
 from rlmpc.errors import RunError
-from rlmpc.run.tracking import CLOSED_WITHIN_S, PROJECT, Tracker, in_nobodys_way, keep_id, known_id
+from rlmpc.run.tracking import CLOSED_WITHIN_S, PROJECT, Tracker, in_nobodys_way, keep_id, known_id, one_line
 
 SERVICE = "wandb"
 
@@ -40,8 +39,9 @@ class WandbLog(WandbLogger, Tracker):
         super().__init__(name=name, save_dir=folder, id=given, project=project, config=dict(config), settings=settings)
         try:
             self._run = self.experiment
-        except Error as error:
-            raise RunError(f"W&B does not take the run: {error}") from error
+        # Not only its own errors: something else may listen where WANDB_SERVICE points.
+        except Exception as error:
+            raise RunError(f"W&B does not take the run: {one_line(error)}") from error
         keep_id(folder, SERVICE, given)
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:

@@ -101,6 +101,6 @@ def _num_held_out(run: TrainCfg) -> int | None:
     """Return how many environments a run holds out; None if that depends on the task."""
     if run.evaluation.num_envs is not None:
         return run.evaluation.num_envs
-    from rlmpc.envs.launch import resolve_device
+    from rlmpc.run.device import resolve_device
 
     return None if resolve_device(run.device).type == "cuda" else 0

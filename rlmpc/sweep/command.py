@@ -58,7 +58,7 @@ def places_for(cfg: SweepCfg, run: TrainCfg) -> list[str | None]:
     if run.device in ("auto", "cuda"):
         import torch
 
-        from rlmpc.envs.launch import visible_gpus
+        from rlmpc.run.device import visible_gpus
 
         gpus = [*visible_gpus(torch.cuda.device_count() if torch.cuda.is_available() else 0)] or gpus
     number = len(gpus) if cfg.workers is None else cfg.workers

@@ -1,7 +1,7 @@
 """Refuses configurations from which no simulation can be made, before anything starts.
 
-Sections must be there, numbers positive, ranges in order, observations flat, and every kind of terrain must have a
-place. References between terms are checked in `references.py`.
+Sections must be there, numbers positive, ranges in order, observations flat, every kind of terrain must have a place,
+and what terms read by name must be switched on.
 """
 
 import dataclasses
@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg
+from isaaclab.managers import ManagerTermBaseCfg, ObservationGroupCfg, RewardTermCfg, SceneEntityCfg
 from isaaclab.terrains import TerrainGeneratorCfg
 
+from rlmpc.tasks.terms import terms
 from rlmpc.tasks.terrains import columns_of_kinds
 
 _GENERATOR = "scene.terrain.terrain_generator"
@@ -79,6 +80,7 @@ _NOT_NEGATIVE = (
     "curriculum.terrain_levels.params.min_speed",
     "curriculum.terrain_levels.params.min_distance",
     "curriculum.terrain_levels.params.down_share",
+    "curriculum.terrain_levels.params.mastered_level",
     "curriculum.command_ranges.params.step",
     "curriculum.penalty_scale.params.start",
     "rewards.swing_clearance.params.height",
@@ -97,6 +99,14 @@ _FLAT_LAYOUT = {
     "history_order": "term",
 }
 """Fields of observation groups and terms -> the only value with which a group is one flat vector, term by term."""
+
+_SECTION_OF_PARAMETER = {
+    "command_name": "commands",
+    "action_name": "actions",
+    "_reward": "rewards",
+    "_termination": "terminations",
+}
+"""Ending of a parameter's name -> part of the configuration whose terms its value names."""
 
 
 def check_sections(cfg: Any) -> None:
@@ -183,6 +193,24 @@ def check_terrain(generator: TerrainGeneratorCfg) -> None:
             )
 
 
+def check_references(cfg: Any) -> None:
+    """Refuse a configuration in which a term reads another one that is switched off.
+
+    The simulation would end in a traceback or, for a reward of weight 0, silently read zeros.
+
+    Raises:
+        ValueError: If there is one, with what is missing and the overrides that switch off the terms that read it.
+    """
+    readers: dict[str, list[str]] = {}
+    for reader, _, _, term in terms(cfg):
+        for section, name in _references(term):
+            if not _is_on(getattr(getattr(cfg, section), name, None)):
+                readers.setdefault(f"env.{section}.{name}", []).append(f"env.{reader}=null")
+    if readers:
+        missing, overrides = next(iter(readers.items()))
+        raise ValueError(f"{missing} is switched off but still read; switch its readers off too: {' '.join(overrides)}")
+
+
 def _fields(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Yield each of some fields whose section exists and is not switched off, with its value."""
     for path in paths:
@@ -215,3 +243,18 @@ def _groups_and_terms(observations: Any) -> Iterator[tuple[str, Any]]:
             for term_name, term in vars(group).items():
                 if isinstance(term, ManagerTermBaseCfg):
                     yield f"{path}.{term_name}", term
+
+
+def _references(term: ManagerTermBaseCfg) -> Iterator[tuple[str, str]]:
+    """Yield what a term reads: part of the configuration, and name in it."""
+    for parameter, value in term.params.items():
+        if isinstance(value, SceneEntityCfg):
+            yield "scene", value.name
+        for ending, section in _SECTION_OF_PARAMETER.items():
+            if parameter.endswith(ending):
+                yield section, str(value)
+
+
+def _is_on(term: object) -> bool:
+    """Return whether a term can be read; a reward of weight 0 is not computed."""
+    return term is not None and not (isinstance(term, RewardTermCfg) and term.weight == 0.0)

@@ -22,11 +22,10 @@ from rlmpc.robots.articulation import DescribedRobotCfg, articulation_cfg
 from rlmpc.robots.robot import Robot
 from rlmpc.robots.table import robot_named
 from rlmpc.tasks import mdp
-from rlmpc.tasks.config_checks import check_numbers, check_observations, check_sections, check_terrain
+from rlmpc.tasks.config_checks import check_numbers, check_observations, check_references, check_sections, check_terrain
 from rlmpc.tasks.events_cfg import EventsCfg
 from rlmpc.tasks.observations_cfg import ObservationsCfg
 from rlmpc.tasks.physics import PHYSICS_CFG, CollisionCfg, select_manager
-from rlmpc.tasks.references import check_references
 from rlmpc.tasks.rewards_cfg import RewardsCfg
 from rlmpc.tasks.robot_parts import check_exchange, use_parts
 from rlmpc.tasks.stepping_stones import SteppingStonesCfg
@@ -119,6 +118,7 @@ class CurriculumCfg:
             "min_distance": 2.0,
             "up_share": 0.8,
             "down_share": 0.5,
+            "mastered_level": 0,
         },
     )
     penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(

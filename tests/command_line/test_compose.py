@@ -24,7 +24,7 @@ def test_nothing_said_means_the_teacher_of_blind_rl_with_noise_that_goes_down():
     cfg = compose_train([])[0]
     assert (cfg.stage, cfg.task.name, cfg.agent.algorithm) == ("teacher", "blind_rl", "ppo")
     agent = cfg.agent
-    assert (agent.init_std, agent.max_std, agent.final_max_std) == (1.0, 1.0, 0.3)
+    assert (agent.init_std, agent.max_std, agent.final_max_std) == (1.0, 1.0, 0.2)
     assert (agent.entropy_coef, agent.final_entropy_coef) == (0.008, 0.0)
     assert (agent.anneal_start, agent.anneal_iterations) == (300, 400)
 
@@ -89,6 +89,14 @@ def test_a_task_adjusts_only_the_algorithm_that_it_names():
     assert (scan.algorithm, scan.scan_terms) == ("rma", ["height_scan"])
     assert compose_train(["task=blind_rl", "agent=rma"])[0].agent.scan_terms == []
     assert not hasattr(compose_train(["task=phase_1_scan_rl", "agent=ppo"])[0].agent, "scan_terms")
+
+
+def test_a_task_adjusts_several_algorithms_at_once_and_what_comes_later_wins(conf):
+    (conf / "task/mine.yaml").write_text("{base: toy, agents: {'ppo, rma,finetune': {gamma: 0.9}, rma: {gamma: 0.8}}}")
+    (conf / "task/heir.yaml").write_text("{base: mine, agents: {'ppo,rma': {lam: 0.7}}}")
+    agents = [compose_train(["task=heir", f"agent={name}"])[0].agent for name in ("ppo", "rma")]
+    assert [(agent.gamma, agent.lam) for agent in agents] == [(0.9, 0.7), (0.8, 0.7)]
+    assert files.load_choice("task", "heir")["agents"]["finetune"] == {"critic_hidden": ["64", "64"], "gamma": "0.9"}
 
 
 @dataclass
@@ -171,6 +179,9 @@ compose_train(["task=phase_1_scan_rl"]), play.compose_play(["task=toy", "policy=
         ("task/mine", "task: {default_agent: ppo}\nagents:", "'agents' must map an algorithm to settings"),
         ("task/mine", "task: {default_agent: ppo}\nagents: {rmaa: {}}", "'agents' is 'rmaa'; accepted: ppo, rma"),
         ("task/mine", "task: {default_agent: ppo}\nagents: {rma: {histry_every: 2}}", "'agents.rma' does not fit"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: {'ppo, rm': {}}", "'agents' is 'rm'; accepted: ppo, rma"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: {'rma,': {}}", "'agents' is ''; accepted: ppo, rma"),
+        ("task/mine", "task: {default_agent: ppo}\nagents: {'rma,ppo': {latent_dim: 2}}", "'agents.ppo' does not fit"),
     ],
 )  # fmt: skip
 def test_a_file_that_does_not_fit_is_named_with_what_is_wrong_in_it(conf, file, text, sentence):

@@ -29,6 +29,22 @@ def test_what_is_followed_is_the_velocity_along_the_command_or_the_yaw_rate_on_t
     assert episode(command, velocity, 3.0).followed == pytest.approx(followed)
 
 
+@pytest.mark.parametrize(
+    ("command", "to_follow", "may_leave"),
+    [
+        ((3.0, 4.0, 1.0), (3.0, 4.0, 0.0), True),
+        ((0.0, 0.0, -0.5), (0.0, 0.0, -0.5), False),
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), False),
+        ((), (), True),
+    ],
+)
+def test_a_robot_that_is_to_turn_or_to_stand_follows_no_velocity_in_the_plane_and_stays(
+    command: tuple[float, ...], to_follow: tuple[float, ...], may_leave: bool
+):
+    trial = Trial("flat", 0, command)
+    assert (trial.to_follow, trial.may_leave) == (to_follow, may_leave)
+
+
 def test_who_walks_where_it_is_told_at_three_quarters_of_the_speed_succeeds():
     assert episode((0.8, 0.0, 0.0), (0.61, 0.0, 0.0), 7.0).success
     assert not episode((0.8, 0.0, 0.0), (0.59, 0.0, 0.0), 7.0).success

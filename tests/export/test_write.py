@@ -137,7 +137,7 @@ def test_an_export_that_breaks_off_leaves_no_files(make_policy, description, tmp
     def fail(*_):
         raise RuntimeError("no such operator")
 
-    monkeypatch.setattr(write, "_to_onnx", fail)
+    monkeypatch.setattr(write, "to_onnx", fail)
     with pytest.raises(RuntimeError, match="no such operator"):
         export_policy(make_policy("gru"), tmp_path, description())
     assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,8 @@
 import math
 
-import pytest
 import torch
 
-from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
+from rlmpc.losses.ppo import surrogate_loss, value_loss
 
 
 def test_the_surrogate_takes_the_worse_of_plain_and_clipped_ratio():
@@ -45,23 +44,3 @@ def test_value_loss_is_the_larger_of_plain_and_clipped_error():
     # first: plain 0, clipped value 0.2 is off by 0.8; second: inside the clip, off by 0.9
     torch.testing.assert_close(value_loss(value, old, target, clip=0.2), torch.tensor([0.64, 0.81]))
     torch.testing.assert_close(value_loss(value, old, target, clip=None), torch.tensor([0.0, 0.81]))
-
-
-@pytest.mark.parametrize(
-    ("kl", "expected"),
-    [(0.021, 2e-4), (0.02, 3e-4), (0.01, 3e-4), (0.005, 3e-4), (0.0049, 4.5e-4), (0.0, 3e-4)],
-)
-def test_the_learning_rate_follows_kl(kl: float, expected: float):
-    lr = adapt_lr(torch.tensor(3e-4), torch.tensor(kl), target=0.01, bounds=(1e-5, 1e-2))
-    assert lr.item() == pytest.approx(expected)
-
-
-def test_the_learning_rate_stays_in_its_bounds():
-    assert adapt_lr(torch.tensor(1.2e-5), torch.tensor(1.0), 0.01, (1e-5, 1e-2)).item() == pytest.approx(1e-5)
-    assert adapt_lr(torch.tensor(9e-3), torch.tensor(1e-4), 0.01, (1e-5, 1e-2)).item() == pytest.approx(1e-2)
-
-
-@pytest.mark.parametrize("kl", [math.nan, math.inf, -math.inf])
-def test_a_kl_that_is_not_finite_leaves_the_learning_rate_within_its_bounds(kl: float):
-    lr = adapt_lr(torch.tensor(3e-4), torch.tensor(kl), target=0.01, bounds=(1e-5, 1e-2))
-    assert lr.item() == pytest.approx(2e-4 if kl == math.inf else 3e-4)

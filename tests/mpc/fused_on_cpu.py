@@ -22,7 +22,7 @@ from rlmpc.mpc.settings import MpcSettings
 
 def main(horizon: int, is_broken: bool) -> None:
     """Print the largest differences, and which of two environments has finite inputs, of which one may be broken."""
-    settings = MpcSettings(horizon=horizon, iterations=8)
+    settings = MpcSettings(horizon=horizon, iterations=8, fused=False)
     predictive = Predictive(G1, settings, 2, "cpu")
     problem, _ = predictive.problem(*random_problems(2, 0, settings))
     if is_broken:

@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.mpc_problems import G1 as BODY
+from benchmarks.mpc_problems import random_problems
 from rlmpc.mpc.controller import Controller
 from rlmpc.mpc.legs import Legs
 from rlmpc.mpc.momentum import Momentum
+from rlmpc.mpc.predictive import Predictive
 from rlmpc.mpc.settings import MpcSettings
 from rlmpc.mpc.state import RobotState
 from rlmpc.mpc.walk_settings import WalkSettings
@@ -23,13 +26,11 @@ from tests.mpc.test_controller import compare_gpu_with_cpu, mirrored_efforts
 pytestmark = pytest.mark.sim
 
 NUM = 7
+WEIGHT = 9.81 * BODY.mass
 
 
 def by_kernels(facts, num: int) -> Controller:
-    """Return a controller that computes with kernels, of Warp alone: those of the solver need a GPU."""
-    controller = Controller(facts, MpcSettings(), WalkSettings(), num, "cpu")
-    controller.is_fused = True
-    return controller
+    return Controller(facts, MpcSettings(), WalkSettings(), num, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,34 @@ def test_rotations_are_isaac_labs():
     torch.testing.assert_close(matrices(pose[..., 3:]), matrix_from_quat(pose[..., 3:]), rtol=0.0, atol=1e-6)
 
 
+@pytest.mark.parametrize("horizon", [3, 10, 20])
+def test_the_solver_iterates_as_torch_does(horizon):
+    found, wanted = (Predictive(BODY, MpcSettings(horizon=horizon, fused=fused), NUM, "cpu") for fused in (True, False))
+    for seed in range(3):  # From where the last solve ended.
+        problems = random_problems(NUM, seed, found.settings)
+        ours, theirs = found.solve(*problems), wanted.solve(*problems)
+        torch.testing.assert_close(ours.wrench, theirs.wrench, rtol=0.0, atol=1e-2 * WEIGHT)
+        torch.testing.assert_close(ours.cost, theirs.cost, rtol=1e-4, atol=0.0)
+        assert torch.equal(ours.accepted, theirs.accepted)
+
+
+def test_a_robot_is_solved_alike_alone_and_beside_a_broken_one():
+    settings = MpcSettings()
+    many, one = (Predictive(BODY, settings, num, "cpu") for num in (2, 1))
+    problems = random_problems(2, 4, settings)
+    wanted = one.solve(*(values[1:] for values in problems))
+    problems.state[0, 9] = torch.nan
+    found = many.solve(*problems)
+    assert found.accepted.tolist() == [False, True]
+    torch.testing.assert_close(found.wrench[1:], wanted.wrench, rtol=0.0, atol=1e-4 * WEIGHT)
+
+
 @pytest.fixture(scope="module")
 def steps() -> list[tuple[dict[str, Tensor], RobotState, Tensor, dict[str, Tensor]]]:
     """State of a controller and of its robots before, efforts and state after, while robots start, walk and stumble."""
     walk, told = Walk(NUM, (0.3, 0.1, 0.2), seed=3), []
     controller = walk.controller
+    controller.is_fused = False
     for index in range(70):
         if index in (5, 40, 60):  # The first lets feet lift at once.
             walk.robots.push(np.array([[0.4, 0.3 * (-1) ** k] for k in range(NUM)]))
@@ -114,7 +138,6 @@ def test_mirrored_states_give_mirrored_torques():
 
 def test_robots_walk_by_kernels():
     walk = Walk(2, (0.3, 0.0, 0.0))
-    walk.controller.is_fused = True
     start, _ = walk.robots.root()
     for _ in range(100):
         walk.step()
@@ -136,4 +159,4 @@ def test_a_broken_robot_has_no_torques_and_changes_no_other(robots, steps):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_records_kernels_that_find_the_efforts_of_the_cpu():
-    compare_gpu_with_cpu(MpcSettings(fused=True))
+    compare_gpu_with_cpu(MpcSettings())

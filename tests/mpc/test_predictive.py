@@ -188,9 +188,9 @@ def test_a_recorded_solve_is_the_same_to_the_bit(solver: str):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("solver", ["admm", "closed_form"])
-def test_a_gpu_records_what_the_cpu_finds(solver: str):
-    settings = MpcSettings(solver=solver)
+@pytest.mark.parametrize(("solver", "fused"), [("admm", True), ("admm", False), ("closed_form", True)])
+def test_a_gpu_records_what_the_cpu_finds(solver: str, fused: bool):
+    settings = MpcSettings(solver=solver, fused=fused)
     cpu, gpu = (Predictive(G1, settings, 64, device) for device in ("cpu", "cuda"))
     replayed = Replayed(gpu.solve, torch.device("cuda"))
     for round_ in range(WARM_UPS + 3):

@@ -27,13 +27,6 @@ def test_settings_out_of_range_are_refused(changed, sentence):
     assert str(error.value) == sentence
 
 
-def test_kernels_without_their_compiler_are_refused(monkeypatch):
-    monkeypatch.setattr("rlmpc.mpc.settings.is_installed", lambda name: False)
-    with pytest.raises(UserError, match="'fused' needs triton, which is not installed"):
-        MpcSettings(fused=True).check()
-    MpcSettings().check()
-
-
 def test_weights_that_are_not_one_an_axis_are_refused():
     with pytest.raises(UserError, match=r"'position_weights' must be three numbers, for x, y and z, not \[1.0, 2.0\]"):
         MpcSettings(position_weights=[1.0, 2.0]).check()

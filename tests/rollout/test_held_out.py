@@ -12,7 +12,7 @@ from rlmpc.contract.episode import Trial
 from rlmpc.envs.toy import ToyEnv
 from rlmpc.envs.vec_env import Step
 from rlmpc.rollout.collector import Collector
-from rlmpc.rollout.held_out import HeldOut, directions
+from rlmpc.rollout.held_out import HeldOut
 from rlmpc.rollout.interaction import Action, Memory
 from tests.rollout.test_collector_graphs import ppo
 
@@ -130,12 +130,6 @@ def test_who_is_not_to_walk_must_stay(toy_env: ToyEnv, command: tuple[float, ...
     played(held_out, "cut", "cut", length=4, velocity=velocity, step_m=step_m)
     held_out.begin_iteration(1)
     assert mean(held_out.metrics(), "evaluation/success") == success
-
-
-def test_a_robot_that_is_to_turn_or_to_stand_has_a_direction_too():
-    direction, asked = directions(torch.tensor([[0.0, 0.0, -0.5], [0.0, 0.0, 0.0], [3.0, 4.0, 1.0]]))
-    assert direction.tolist() == [[0.0, 0.0, -1.0], [0.0, 0.0, 0.0], [pytest.approx(0.6), pytest.approx(0.8), 0.0]]
-    assert asked.tolist() == [0.5, 0.0, 5.0]
 
 
 class Counting:

@@ -130,6 +130,21 @@ def test_mlflow_has_config_numbers_tables_and_checkpoints_and_goes_on_under_the_
     assert "max_epochs: 12" in (files / "config.yaml").read_text()
 
 
+def test_a_run_that_wandb_does_not_take_is_one_sentence_however_it_fails(monkeypatch, tmp_path):
+    """Something else listens where WANDB_SERVICE points."""
+    from wandb.sdk.mailbox import MailboxClosedError
+
+    from rlmpc.errors import RunError
+    from rlmpc.run.wandb_log import WandbLog
+
+    def fail(_):
+        raise MailboxClosedError
+
+    monkeypatch.setattr(WandbLog, "experiment", property(fail))
+    with pytest.raises(RunError, match=r"^W&B does not take the run: MailboxClosedError$"):
+        WandbLog(tmp_path, "name", {})
+
+
 def test_tensorboard_has_the_tables_too(root):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

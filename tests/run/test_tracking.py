@@ -82,6 +82,28 @@ def test_wandb_that_refuses_a_key_or_is_not_reached_is_one_sentence(command, mon
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("service", "sentence"),
+    [
+        ("3-1-tcp-localhost-1", "Failed to connect to service on port 1"),
+        ("3-1-unix-/nowhere", "Failed to connect to service on socket /nowhere"),
+        ("a word", "Failed to parse WANDB_SERVICE='a word'"),
+    ],
+)
+def test_a_service_of_wandb_that_is_dead_or_none_is_one_sentence(command, monkeypatch, tmp_path, service, sentence):
+    """It was started by a process that has ended, or somebody mistyped it."""
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SERVICE", service)
+    code, out, err = command(train.main, *TOY, "logger=[wandb]")
+    assert (code, out) == (2, "")
+    assert err == (
+        "train.py: wandb does not start with its settings and environment variables (set: WANDB_CONFIG_DIR, "
+        f"WANDB_MODE, WANDB_SERVICE): {sentence}\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_mlflow_server_that_is_not_there_is_one_sentence(command, monkeypatch, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

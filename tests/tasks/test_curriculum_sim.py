@@ -205,6 +205,16 @@ def test_a_crossed_tile_counts_by_its_own_length_and_a_fall_never_does(env, endi
     assert widening(env)(env, ALL, **params)["lin_vel_x"] == high
 
 
+@pytest.mark.parametrize(("mastered_level", "levels"), [(0, [0, 1, 2]), (2, [2]), (9, [2])])
+def test_who_has_mastered_the_hardest_level_goes_on_above_a_level(env, monkeypatch, mastered_level, levels) -> None:
+    monkeypatch.setitem(env.cfg.curriculum.terrain_levels.params, "mastered_level", mastered_level)
+    seen = set()
+    for _ in range(5):
+        env.scene.terrain.terrain_levels[:] = 2
+        seen |= set(end_episodes(env, "left_tile"))
+    assert sorted(seen) == levels
+
+
 def test_ranges_stop_at_their_limits(env) -> None:
     for check in range(1, 25):
         env.common_step_counter = 600 * check

@@ -18,9 +18,9 @@ from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
 from rlmpc.learners.parallel import parallel
-from rlmpc.learners.schedules import ramp
+from rlmpc.learners.schedules import adapt_lr, ramp
 from rlmpc.losses.gae import gae
-from rlmpc.losses.ppo import adapt_lr, surrogate_loss, value_loss
+from rlmpc.losses.ppo import surrogate_loss, value_loss
 from rlmpc.losses.weighting import FILL_LOG_PROB, FILL_STD, explained_variance, filled, weighted_mean
 from rlmpc.networks.policy import Acted
 from rlmpc.rollout.rollout import Metrics, Rollout

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import warp as wp
 
+wp.config.quiet = True
 _THREADS_PER_BLOCK = 64
 """Few, so that the robots of a batch spread over all multiprocessors of a GPU."""
 

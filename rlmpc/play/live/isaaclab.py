@@ -15,13 +15,13 @@ from rlmpc.checkpoint.file import Checkpoint, load_checkpoint
 from rlmpc.config.play import PlayCfg
 from rlmpc.contract.episode import Trial
 from rlmpc.contract.live import Played, Shape, Snapshot, check_fit
-from rlmpc.envs.launch import resolve_device
 from rlmpc.envs.make import env_config, make_measurable_env
 from rlmpc.envs.vec_env import Obs
 from rlmpc.errors import UserError
 from rlmpc.play.live.policies import InTurn, for_isaaclab, velocity_estimated_in
 from rlmpc.robots.table import robot_named
 from rlmpc.rollout.interaction import Transition, interact, noiseless
+from rlmpc.run.device import resolve_device
 
 if TYPE_CHECKING:
     from rlmpc.envs.isaaclab.env import IsaacLabEnv

@@ -1,4 +1,4 @@
-"""The Unitree G1 with 29 joints."""
+"""The Unitree G1 with 29 joints: the roles of its parts. Gains, limits, masses and shapes are in `g1_29dof.json`."""
 
 from pathlib import Path
 

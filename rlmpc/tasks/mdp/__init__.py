@@ -9,11 +9,12 @@ from isaaclab_tasks.core.velocity.mdp import (
     track_lin_vel_xy_yaw_frame_exp,
 )
 
-from rlmpc.tasks.mdp.actions import GaitCycleAction, GaitCycleActionCfg
 from rlmpc.tasks.mdp.commands import WideningVelocityCommand, WideningVelocityCommandCfg
-from rlmpc.tasks.mdp.curriculums import WidenCommandRanges
+from rlmpc.tasks.mdp.curriculums.command_ranges import WidenCommandRanges
+from rlmpc.tasks.mdp.curriculums.penalty_scale import PenaltyScale
+from rlmpc.tasks.mdp.curriculums.terrain_levels import TerrainLevels
 from rlmpc.tasks.mdp.events import push_at_speed, reset_root_four_headings
-from rlmpc.tasks.mdp.height_scan import height_scan
+from rlmpc.tasks.mdp.gait_cycle_action import GaitCycleAction, GaitCycleActionCfg
 from rlmpc.tasks.mdp.mpc_action import MpcAction, MpcActionCfg
 from rlmpc.tasks.mdp.mpc_observations import (
     mpc_cost,
@@ -32,9 +33,9 @@ from rlmpc.tasks.mdp.observations import (
     base_height,
     foot_contact,
     gait_phase,
+    height_scan,
     velocity_error,
 )
-from rlmpc.tasks.mdp.penalty_scale import PenaltyScale
 from rlmpc.tasks.mdp.rewards import (
     downward_velocity_l2,
     gait_period_exp,
@@ -46,4 +47,3 @@ from rlmpc.tasks.mdp.rewards import (
     velocity_along_command,
 )
 from rlmpc.tasks.mdp.terminations import left_tile, non_finite_state
-from rlmpc.tasks.mdp.terrain_levels import TerrainLevels

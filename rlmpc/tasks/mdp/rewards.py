@@ -6,8 +6,8 @@ import torch
 from isaaclab.envs import ManagerBasedRLEnv
 from isaaclab.managers import SceneEntityCfg
 
-from rlmpc.tasks.mdp.actions import GaitCycleAction
 from rlmpc.tasks.mdp.commands import WideningVelocityCommand
+from rlmpc.tasks.mdp.gait_cycle_action import GaitCycleAction
 from rlmpc.tasks.mdp.observations import foot_contact, sole_heights
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rlmpc.evaluation.held_out import held_out_trials
+from rlmpc.evaluation.held_out_trials import held_out_trials
 
 pytestmark = pytest.mark.sim
 

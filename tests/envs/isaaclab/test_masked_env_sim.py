@@ -46,7 +46,8 @@ def env(request: pytest.FixtureRequest) -> Iterator[Any]:
 def same_draws(monkeypatch: pytest.MonkeyPatch, env: Any) -> None:
     """Give each environment its own random numbers, whichever environments draw with it."""
     from rlmpc.envs.isaaclab import frames, masked_env
-    from rlmpc.tasks.mdp import actions, commands, events, terrain_levels
+    from rlmpc.tasks.mdp import commands, events, gait_cycle_action
+    from rlmpc.tasks.mdp.curriculums import terrain_levels
     from rlmpc.tasks.mdp.selected import mask_of
 
     def uniform(_: Any, selected: Any, low: float, high: float, *shape: int) -> Tensor:
@@ -57,7 +58,7 @@ def same_draws(monkeypatch: pytest.MonkeyPatch, env: Any) -> None:
         is_mask = isinstance(selected, Tensor) and selected.dtype == torch.bool
         return rows if is_mask or selected is None else rows[mask_of(env.unwrapped, selected)]
 
-    for module in (actions, commands, events, masked_env, terrain_levels):
+    for module in (commands, events, gait_cycle_action, masked_env, terrain_levels):
         monkeypatch.setattr(module, "uniform", uniform)
     # Noise on observations is drawn for all, but from a generator that resets draw from, too.
     manager = env.unwrapped.observation_manager

@@ -9,8 +9,8 @@ import torch
 
 from rlmpc.contract.episode import Trial
 from rlmpc.errors import UserError
+from rlmpc.evaluation.evaluate import evaluate
 from rlmpc.evaluation.grid import make_trials
-from rlmpc.evaluation.run import evaluate
 from rlmpc.rollout.interaction import Action
 
 pytestmark = pytest.mark.sim

@@ -1,13 +1,17 @@
-"""The deterministic policy as a graph from observations and memory to action and next memory."""
+"""The deterministic policy as a graph from observations and memory to action and next memory: traced, then as ONNX."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.onnx import ONNXProgram
 
+from rlmpc.export.metadata import names
 from rlmpc.networks.policy import GaussianPolicy, Memory, Obs
 
 EXAMPLE_ROWS = 2
@@ -44,3 +48,20 @@ def trace(policy: GaussianPolicy, dims: Mapping[str, int]) -> ExportedProgram:
         # The stack trace names files of the exporting machine.
         node.meta.pop("stack_trace", None)
     return program
+
+
+def to_onnx(program: ExportedProgram, data: Mapping[str, Any]) -> ONNXProgram:
+    """Make the ONNX graph, with the names of inputs and outputs from `data` and with `data` as metadata."""
+    graph = torch.onnx.export(
+        program,
+        input_names=names(data["inputs"]),
+        output_names=names(data["outputs"]),
+        dynamic_shapes=[{0: "N"} for _ in data["inputs"]],
+        verbose=False,
+    )
+    assert graph is not None
+    graph.model.graph.metadata_props.clear()
+    for node in graph.model.graph.all_nodes():
+        node.metadata_props.clear()
+    graph.model.metadata_props.update({key: json.dumps(value) for key, value in data.items()})
+    return graph

@@ -51,6 +51,7 @@ class TerrainLevels(ManagerTermBase):
         min_distance: float = 2.0,
         up_share: float = 0.0,
         down_share: float = 0.0,
+        mastered_level: int = 0,
         asset_cfg: SceneEntityCfg = SceneEntityCfg("robot"),
     ) -> dict[str, torch.Tensor]:
         """Move robots and report levels and outcomes.
@@ -67,6 +68,7 @@ class TerrainLevels(ManagerTermBase):
                 command only if at least this distance was commanded [m].
             up_share: Least share of the commanded distance that moves up.
             down_share: A smaller share of the commanded distance moves down.
+            mastered_level: A robot that has mastered the hardest tile goes on at any level from this one.
             asset_cfg: Robot.
 
         Returns:
@@ -79,7 +81,6 @@ class TerrainLevels(ManagerTermBase):
         # The flags of the last step outlive the reset; an environment that is reset twice in a row must not move twice.
         has_run = mask & (env.episode_length_buf > 0)
         ended_once = has_run & (reasons.sum(dim=0) == 1)
-
         command = cast(WideningVelocityCommand, env.command_manager.get_term(command_name))
         progress = command.progress
         offset = env.scene[asset_cfg.name].data.root_pos_w.torch[:, :2] - env.scene.env_origins[:, :2]
@@ -87,7 +88,6 @@ class TerrainLevels(ManagerTermBase):
         is_commanded = command.command[:, :2].norm(dim=1) > min_speed
         followed = progress.followed_share
         has_followed = followed >= up_share
-
         arrived = terminations.get_term(arrival_termination) & has_followed
         lasted = terminations.get_term(time_out_termination) & is_commanded & has_walked & has_followed
         fell = terminations.get_term(fall_termination)
@@ -97,7 +97,7 @@ class TerrainLevels(ManagerTermBase):
             outcome = outcome.masked_fill(ended_once & happened, index)
         write(self._outcome, has_run, outcome)
         up, down = (outcome == 1) | (outcome == 2), (outcome == 3) | (outcome == 4)
-        self._move(mask, up.long() - down.long())
+        self._move(mask, up.long() - down.long(), mastered_level)
         return self._report(self._terrain.terrain_levels.float())
 
     @property
@@ -106,14 +106,13 @@ class TerrainLevels(ManagerTermBase):
         assert terrain is not None
         return terrain
 
-    def _move(self, mask: torch.Tensor, change: torch.Tensor) -> None:
-        """Change the levels of a mask (N,) of environments by `change` (N,)."""
+    def _move(self, mask: torch.Tensor, change: torch.Tensor, mastered_level: int) -> None:
+        """Change the levels of a mask (N,) of environments by `change` (N,); above the top, draw new ones."""
         terrain = self._terrain
         assert terrain.terrain_origins is not None and terrain.env_origins is not None
         levels = (terrain.terrain_levels + change).clamp(min=0)
-        # A robot that has mastered the hardest tile goes on at any level.
         top = terrain.max_terrain_level - 1
-        anywhere = uniform(self._env, mask, 0.0, float(top + 1)).long().clamp(max=top)
+        anywhere = uniform(self._env, mask, float(min(mastered_level, top)), float(top + 1)).long().clamp(max=top)
         levels = torch.where(levels > top, anywhere, levels)
         write(terrain.terrain_levels, mask, levels)
         write(terrain.env_origins, mask, terrain.terrain_origins[terrain.terrain_levels, terrain.terrain_types])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from rlmpc.envs.launch import resolve_device
 from rlmpc.errors import UserError
+from rlmpc.run.device import resolve_device
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import torch
 from rlmpc.algorithms.ppo.settings import PpoCfg
 from rlmpc.algorithms.student.settings import StudentCfg
 from rlmpc.errors import UserError
-from rlmpc.rollout import memory
-from rlmpc.rollout.memory import check_memory, memory_of
+from rlmpc.rollout import memory_footprint
+from rlmpc.rollout.memory_footprint import check_memory, memory_of
 
 TERMS = {group: {"position": 2, "velocity": 1} for group in ("teacher", "critic", "policy")}
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def test_what_no_machine_holds_is_refused_with_the_numbers(agent, num_envs):
 
 def test_processes_on_the_cpu_share_its_memory(monkeypatch):
     # Two groups of three numbers in single precision, as rollout and shuffled.
-    monkeypatch.setattr(memory, "memory_of", lambda device: 3 * 100 * 24 * 6 * 4 * 2)
+    monkeypatch.setattr(memory_footprint, "memory_of", lambda device: 3 * 100 * 24 * 6 * 4 * 2)
     small = PpoCfg(actor_hidden=[1], critic_hidden=[1])
     check_memory(small, TERMS, 100, CPU, num_processes=3)
     with pytest.raises(UserError, match="take at least"):

@@ -11,7 +11,7 @@ import torch
 
 from rlmpc.config.train import EvaluationCfg
 from rlmpc.errors import UserError
-from rlmpc.evaluation.held_out import held_out_trials, make_held_out
+from rlmpc.evaluation.held_out_trials import held_out_trials, make_held_out
 
 KINDS = ("stairs_up", "stairs_down", "boxes")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rlmpc.contract.episode import GOES_ON, NON_FINITE, NON_FINITE_ACTION, Motion
+from rlmpc.evaluation.evaluate import evaluate
 from rlmpc.evaluation.grid import make_trials
-from rlmpc.evaluation.run import evaluate
 from rlmpc.rollout.interaction import Action
 
 

@@ -1,0 +1,1 @@
+"""The curricula: what becomes harder during training, a file each."""
