@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 
 from benchmarks.breakdown import Inspection
+from benchmarks.driver_busy import DriverBusy
 from benchmarks.harness import Clock, device_name, print_line, quiet_lightning, settings_among, spread
 from benchmarks.rsl_rl_env import stock_env
 from benchmarks.sides import Side, make_sides, train_ours, train_side
@@ -128,7 +129,7 @@ class Measurement:
                 speeds = runs[side.name][-1]["env_steps_per_s"]
                 yield {"figures": "block", "side": side.name, "block": block, **spread("env_steps_per_s", speeds)}
         for side, blocks in runs.items():
-            merged = {name: [value for block in blocks for value in block[name]] for name in blocks[0]}
+            merged = {name: [value for block in blocks for value in block.get(name, [])] for name in blocks[0]}
             self._iteration_ms[side] = median(merged["iteration_ms"])
             memory = {name: max(merged.pop(name)) for name in [*merged] if name.endswith("_gib")}
             figures = {key: value for name, values in merged.items() for key, value in spread(name, values).items()}
@@ -144,12 +145,16 @@ class Measurement:
         """Train a side and return figures of every iteration that counts."""
         iterations: list[Sequence[Moment]] = []
         memory: dict[str, float] = {}
+        busy, shares = DriverBusy(self.device), list[float]()
         num_iterations = self.own.warm_up + self.own.iterations
 
         def watch(moments: Sequence[Moment], learner: object) -> None:
             iterations.append(moments)
-            # What a training holds does not shrink.
-            if len(iterations) == num_iterations:
+            if len(iterations) == self.own.warm_up:
+                busy.start()
+            elif len(iterations) == num_iterations:
+                shares.extend(busy.stop())
+                # What a training holds does not shrink.
                 memory.update(_memory(self.device))
 
         self._start_afresh()
@@ -163,6 +168,7 @@ class Measurement:
             "iteration_ms": [1000.0 * s for s in seconds],
             "collect_ms": [1000.0 * start.seconds_until(collected) for start, collected, *_ in counted],
             "learn_ms": [1000.0 * collected.seconds_until(learned) for _, collected, learned, _ in counted],
+            **({"driver_busy_share": shares} if shares else {}),
             **{name: [value] for name, value in memory.items()},
         }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -12,6 +15,7 @@ import torch
 import rlmpc.algorithms.ppo.learner as gae_of
 from benchmarks import throughput
 from benchmarks.breakdown import HostReads, Inspection, Timeline, union_ns
+from benchmarks.driver_busy import DriverBusy
 from benchmarks.rsl_rl_env import AdaptedEnv
 from benchmarks.sides import anneal, make_sides, runner_config, train_side
 from rlmpc.errors import UserError
@@ -173,3 +177,24 @@ def test_a_number_of_environments_that_fails_is_named(monkeypatch, tmp_path):
 def test_checkpoints_are_no_start(tmp_path):
     with pytest.raises(UserError):
         make_sides(["ours"], ["task=toy", f"resume={tmp_path}"])
+
+
+def test_the_driver_tells_how_busy_a_gpu_is(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text('#!/bin/sh\necho "$@" > "$0.asked"\nwhile true; do echo 80; sleep 0.01; done\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda device: SimpleNamespace(uuid="5d4c"))
+    busy = DriverBusy(torch.device("cuda"))
+    busy.start()
+    time.sleep(0.3)
+    shares = busy.stop()
+    assert len(shares) > 2 and set(shares) == {0.8}
+    assert "--id=GPU-5d4c" in (tmp_path / "nvidia-smi.asked").read_text()
+    assert busy.stop() == []
+
+
+def test_a_cpu_has_no_driver_to_ask():
+    busy = DriverBusy(torch.device("cpu"))
+    busy.start()
+    assert busy.stop() == []
