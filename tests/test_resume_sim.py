@@ -19,8 +19,7 @@ SMALL = ["device=cpu", "num_envs=8", *TERRAIN]
 
 @pytest.mark.parametrize("task", ["blind_rl", "phase_1_scan_rl"])
 def test_a_run_on_the_robot_that_was_interrupted_ends_as_one_that_was_not_to_the_last_bit(command, tmp_path, task):
-    arguments = [f"task={task}", *SMALL, "agent.num_steps=12", "trainer.max_epochs=4", "checkpoint.every=2"]
-    arguments += ["checkpoint.export=false"]
+    arguments = [f"task={task}", *SMALL, "trainer.max_epochs=4", "checkpoint.every=2", "checkpoint.export=false"]
     assert command(train.main, *arguments, "run.dir=straight")[0] == 0
     # As if it had been killed before its last checkpoint.
     shutil.copytree("straight", "parted", symlinks=True)
