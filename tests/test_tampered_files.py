@@ -76,7 +76,7 @@ def after_edits(content: Any, number: int, write: Callable[[Any], object], run: 
     return sentences
 
 
-NEW = [*RUN, "run.dir=new"]
+NEW = [*RUN, "run.dir=new", "checkpoint.export=false"]
 COMMANDS: dict[str, tuple[str, Callable[[list[str]], None], list[str], int]] = {
     "a run that goes on": ("teacher", train.main, ["resume={file}", "trainer.max_epochs=2"], 30),
     "a student's that goes on": ("student", train.main, ["resume={file}", "trainer.max_epochs=2"], 8),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -73,12 +75,10 @@ def test_only_shapes_that_come_near_the_ground_under_them_are_candidates():
     assert candidates(positions, add_mesh, cell=None) == [0, 1, 2, 4, 5, 6]
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_states_that_are_not_finite_are_left_to_the_stock_broad_phase(bad: float, axis: int):
-    position = [5.0, 4.0, 1.0]
-    position[axis] = bad
-    positions = [tuple(position), (5.0, 4.0, 1.0)]
+def test_states_that_are_not_finite_are_left_to_the_stock_broad_phase():
+    positions = [(5.0, 4.0, 1.0)] * 13
+    for i, (bad, axis) in enumerate(product([np.nan, np.inf, -np.inf, 1e30], range(3))):
+        positions[i] = tuple(bad if a == axis else value for a, value in enumerate(positions[i]))
     assert candidates(positions, add_mesh) == candidates(positions, add_mesh, cell=None)
 
 
@@ -122,7 +122,7 @@ def test_contacts_of_walking_and_falling_robots_are_to_the_bit_those_of_the_stoc
     assert isinstance(ours, BroadPhaseAboveGround)
     torch.manual_seed(0)
     num_contacts, num_pairs = [], []
-    for _ in range(200):
+    for _ in range(120):
         env.step(torch.randn(num_envs, 30) * 0.6)
         expected = contacts_of(pipeline, stock, state)
         found = contacts_of(pipeline, ours, state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -31,10 +33,15 @@ def lie_down(njmax: int, nconmax: int, cpu_graph: bool = True) -> dict[str, floa
     return metrics
 
 
+@cache
+def lie_down_with_room(cpu_graph: bool = True) -> dict[str, float]:
+    return lie_down(200, 50, cpu_graph)
+
+
 def test_triangles_near_robots_are_counted_beyond_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     from rlmpc.tasks.physics import CollisionCfg
 
-    fits = lie_down(200, 50)
+    fits = lie_down_with_room()
     monkeypatch.setattr(CollisionCfg, "make_room", lambda self, num_envs: setattr(self, "max_triangle_pairs", 4))
     exceeds = lie_down(200, 50)
     assert fits["sim/triangles_overflows"] == 0.0
@@ -45,7 +52,7 @@ def test_triangles_near_robots_are_counted_beyond_their_limit(monkeypatch: pytes
 
 @pytest.mark.parametrize("cpu_graph", [True, False])
 def test_demand_beyond_the_limits_is_reported_counted_and_not_printed(capfd, cpu_graph: bool):
-    fits = lie_down(200, 50, cpu_graph)
+    fits = lie_down_with_room(cpu_graph)
     assert (fits["sim/constraints_overflows"], fits["sim/contacts_overflows"]) == (0.0, 0.0)
     assert 8.0 <= fits["sim/contacts_peak"] < 50.0
     assert 40.0 <= fits["sim/constraints_peak"] < 200.0

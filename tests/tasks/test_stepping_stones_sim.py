@@ -55,7 +55,7 @@ def bounds_of(boxes):
 
 def test_rows_have_whole_stones_and_gaps_of_the_asked_width_from_border_to_border(mesh, difficulty) -> None:
     stone, gap = EXPECTED[difficulty]
-    rows = [tops_along(mesh, 0, at) for at in np.linspace(0.013, SIZE - 0.013, 201)]
+    rows = [tops_along(mesh, 0, at) for at in np.linspace(0.013, SIZE - 0.013, 101)]
     num_platform = num_whole = 0
     # A line in the gap between two rows meets nothing, or the platform alone.
     for begin, end, height in (row.T for row in rows if len(row) > 1):
@@ -69,7 +69,7 @@ def test_rows_have_whole_stones_and_gaps_of_the_asked_width_from_border_to_borde
         assert (width[~is_platform] <= stone + 1e-9).all() and (width > 0.2 - 1e-9).all()
         num_platform += is_platform.sum()
         num_whole += (~is_cut).sum()
-    assert num_platform > 30 and num_whole > 600
+    assert num_platform > 15 and num_whole > 300
 
 
 def test_rows_are_a_gap_apart(mesh, difficulty) -> None:

@@ -34,7 +34,7 @@ def test_a_replayed_graph_equals_eager_physics_bit_for_bit() -> None:
 
     eager_cfg = BlindEnvCfg()
     eager_cfg.cpu_graph = False
-    eager, graph = rollout(eager_cfg, num_steps=70), rollout(BlindEnvCfg(), num_steps=70)
+    eager, graph = rollout(eager_cfg, num_steps=50), rollout(BlindEnvCfg(), num_steps=50)
     # The last entry says whether a recording was in use.
     assert not eager.pop() and graph.pop()
     assert all(torch.equal(a, b) for a, b in zip(eager, graph, strict=True))
@@ -97,7 +97,7 @@ def test_an_environment_runs_without_the_rewards_that_its_missing_curriculum_wou
 
     cfg = BlindFlatEnvCfg()
     cfg.rewards.velocity_along_command = cfg.rewards.track_ang_vel_z = cfg.curriculum.command_ranges = None
-    assert any(terminated.any() for terminated in rollout(cfg, num_steps=70)[4::5])
+    assert any(terminated.any() for terminated in rollout(cfg, num_steps=50)[4::5])
 
 
 @pytest.mark.parametrize(

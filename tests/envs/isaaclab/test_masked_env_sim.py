@@ -14,7 +14,7 @@ from torch import Tensor
 pytestmark = pytest.mark.sim
 
 NUM_ENVS = 16
-STEPS = 200
+STEPS = 120
 TASKS = {"blind_rl": "RLMPC-Blind-G1-v0", "phase_1_scan_rl": "RLMPC-Phase1-Scan-G1-v0"}
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
 """Sums over the environments that ended are taken in another order."""
