@@ -22,7 +22,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlmpc.config.installed import is_installed
 from rlmpc.mpc.constraints import FootCone, Limits, project
 from rlmpc.mpc.curvature import Curvature, is_fused, most_curvature
 from rlmpc.mpc.settings import MpcSettings
@@ -36,6 +35,25 @@ class Iterate(NamedTuple):
     """Feasible (B, N, 12)."""
     multipliers: Tensor
     """Over the penalty (B, N, 12)."""
+
+
+class Terms(NamedTuple):
+    """What the iterations of one solve compute with, as kernels take it."""
+
+    linear: Tensor
+    """Of the cost (B, N, 12)."""
+    scaled: Tensor
+    """G D^-1 (B, N, 6, 12)."""
+    inverse: Tensor
+    """Of S^-1 + G D^-1 G' (B, 6 N, 6 N)."""
+    diagonal: Tensor
+    """D, alike for both feet (12,)."""
+    penalty: Tensor
+    """Alike for both feet (12,)."""
+    slopes: Tensor
+    """Largest fx, fy, mx, my, mz of a unit normal force (B, 5)."""
+    ceilings: Tensor
+    """Largest normal forces (B, N, 2)."""
 
 
 class Result(NamedTuple):
@@ -68,7 +86,7 @@ class Admm(nn.Module):
         super().__init__()
         self.model, self.cone = model, cone
         self.iterations, self.relaxation = settings.iterations, settings.over_relaxation
-        self._has_kernels = settings.fused and is_installed("warp")
+        self._uses_warp = settings.uses_warp
         below = model.times.new_tensor([0.0, 0.0, -settings.com_height]).expand(NUM_FEET, 3)
         penalty = settings.penalty * most_curvature(model, below).sqrt() * model.effort
         self.register_buffer("penalty", penalty, persistent=False)
@@ -84,18 +102,21 @@ class Admm(nn.Module):
 
     def _iterated(self, problem: Problem, limits: Limits, start: Iterate) -> Iterate:
         """Return the projected inputs and the multipliers after the iterations."""
-        gains, diagonal = problem.gains, self.model.effort + self.penalty
-        curvature = Curvature(self.model, gains, diagonal)
+        gains = problem.gains
+        curvature = Curvature(self.model, gains, self.model.effort + self.penalty)
         if is_fused(self.model, gains):
             # Only where there is a GPU.
             from rlmpc.mpc.fused import iterated
-        elif self._has_kernels and not gains.is_cuda and gains.dtype == torch.float32:
+        elif self._uses_warp and not gains.is_cuda and gains.dtype == torch.float32:
             from rlmpc.mpc.kernels.iterations import iterated
         else:
             return self._iterated_by_torch(problem, limits, start, curvature)
-        matrices = curvature.scaled, curvature.inverse, diagonal, self.penalty
-        bounds = limits.slopes.flatten(1), limits.ceilings.flatten(2)
-        return Iterate(*iterated(*start, problem.linear, *matrices, *bounds, self.relaxation, self.iterations))
+        return iterated(start, self.terms(problem, limits, curvature), self.relaxation, self.iterations)
+
+    def terms(self, problem: Problem, limits: Limits, curvature: Curvature) -> Terms:
+        """Return what kernels take."""
+        matrices = curvature.scaled, curvature.inverse, curvature.diagonal, self.penalty
+        return Terms(problem.linear, *matrices, limits.slopes.flatten(1), limits.ceilings.flatten(2))
 
     def _iterated_by_torch(self, problem: Problem, limits: Limits, start: Iterate, curvature: Curvature) -> Iterate:
         inputs, multipliers = start

@@ -7,7 +7,6 @@ from dataclasses import fields
 import torch
 from torch import Tensor, nn
 
-from rlmpc.config.installed import is_installed
 from rlmpc.config.setting import check_settings
 from rlmpc.mpc.body import Body
 from rlmpc.mpc.foothold import capture_point, footholds, upcoming_feet
@@ -74,7 +73,7 @@ class Controller(nn.Module):
         super().__init__()
         check_settings(walk)
         self.robot, self.settings, self.walk = robot, settings, walk
-        self.is_fused = settings.fused and is_installed("warp")
+        self.is_fused = settings.uses_warp
         inertia = tuple(tuple(row) for row in robot.inertia.tolist())
         body = Body(robot.mass, inertia, *robot.sole_half_size.tolist())  # pyright: ignore[reportArgumentType]
         self.predictive = Predictive(body, settings, num_envs, "cpu")

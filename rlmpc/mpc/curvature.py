@@ -41,7 +41,7 @@ class Curvature:
     """
 
     def __init__(self, model: SingleRigidBody, gains: Tensor, diagonal: Tensor) -> None:
-        self._diagonal = diagonal
+        self.diagonal = diagonal
         self.scaled = gains / diagonal
         self._scaled_t = self.scaled.mT.contiguous()
         self.inverse = self._inverted(model, gains)
@@ -69,4 +69,4 @@ class Curvature:
         inner = rotate(self.scaled, right).flatten(1)
         # A row times the symmetric matrix: on the CPU four times as fast as the matrix times a column.
         inner = (inner[:, None] @ self.inverse).unflatten(-1, (right.shape[1], 6)).squeeze(1)
-        return right / self._diagonal - rotate(self._scaled_t, inner)
+        return right / self.diagonal - rotate(self._scaled_t, inner)

@@ -1,8 +1,8 @@
 """The solver's two hot loops as one GPU kernel each: an environment's numbers stay in the registers of one block.
 
-The same as the torch code of `curvature.py` and `admm.py`, which is the reference, and runs on the CPU and for horizons
-that do not fit into a block. As separate kernels, the iterations cost a GPU ten times as much: each reads and writes
-a few MB, and a product of many small matrices takes as long as one of large ones.
+The same as the torch code of `curvature.py` and `admm.py`, which is the reference, and runs for horizons that do not
+fit into a block; the CPU has `kernels/iterations.py`. As separate kernels, the iterations cost a GPU ten times as much:
+each reads and writes a few MB, and a product of many small matrices takes as long as one of large ones.
 
 Rows of a block are the six accelerations of every step, columns the two feet of every step.
 """
@@ -18,6 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from rlmpc.kernels import within
+from rlmpc.mpc.admm import Iterate, Terms
 
 _WARPS_TO_INVERT, _WARPS_TO_ITERATE = 8, 4
 """For a horizon of 10, two blocks fit on a multiprocessor, and no number leaves the registers."""
@@ -43,40 +44,14 @@ def inverse_of_inner(constant: Tensor, scaled: Tensor, gains: Tensor) -> Tensor:
     return inverse
 
 
-def iterated(
-    inputs: Tensor,
-    multipliers: Tensor,
-    linear: Tensor,
-    scaled: Tensor,
-    inverse: Tensor,
-    diagonal: Tensor,
-    penalty: Tensor,
-    slopes: Tensor,
-    ceilings: Tensor,
-    relaxation: float,
-    iterations: int,
-) -> tuple[Tensor, Tensor]:
-    """Return the projected inputs and the multipliers, (B, N, 12) each, after some iterations.
-
-    Args:
-        inputs: where they begin (B, N, 12).
-        multipliers: over the penalty (B, N, 12).
-        linear: of the cost (B, N, 12).
-        scaled: G D^-1 (B, N, 6, 12).
-        inverse: of S^-1 + G D^-1 G' (B, 6 N, 6 N).
-        diagonal: D, alike for both feet (12,).
-        penalty: alike for both feet (12,).
-        slopes: largest fx, fy, mx, my, mz of a unit normal force (B, 5).
-        ceilings: largest normal forces (B, N, 2).
-        relaxation: over-relaxation.
-        iterations: how many.
-    """
+def iterated(start: Iterate, terms: Terms, relaxation: float, iterations: int) -> Iterate:
+    """Return the projected inputs and the multipliers after so many iterations with this over-relaxation."""
+    inputs = start.inputs
     num_envs, num_steps = inputs.shape[:2]
     results = [torch.empty_like(inputs, memory_format=torch.contiguous_format) for _ in range(2)]
-    tensors = (inputs, multipliers, linear, scaled, inverse, diagonal, penalty, slopes, ceilings)
     with torch.cuda.device_of(inputs):
         _iterate[(num_envs,)](
-            *(tensor.contiguous() for tensor in tensors),
+            *(tensor.contiguous() for tensor in (*start, *terms)),
             *results,
             relaxation,
             iterations=iterations,
@@ -85,7 +60,7 @@ def iterated(
             cols=triton.next_power_of_2(2 * num_steps),
             num_warps=_WARPS_TO_ITERATE,
         )
-    return results[0], results[1]
+    return Iterate(*results)
 
 
 @triton.jit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rlmpc.config.installed import is_installed
 from rlmpc.config.setting import setting
 from rlmpc.errors import UserError
 
@@ -54,6 +55,11 @@ class MpcSettings:
     """Largest residual of a solve that is applied, in body weights; see `Solution.residual`. Mostly below 0.001."""
     max_failures: int = setting(10, least=1, largest=10**6)
     """Solves in a row that may fail before the environment counts as broken."""
+
+    @property
+    def uses_warp(self) -> bool:
+        """Whether kernels of Warp do what they can."""
+        return self.fused and is_installed("warp")
 
     def check(self) -> None:
         """Refuse lists of weights that are not three numbers.

@@ -31,9 +31,8 @@ def main(horizon: int, is_broken: bool) -> None:
     limits, diagonal = solver.cone.limits(problem), solver.model.effort + solver.penalty
     curvature = Curvature(solver.model, problem.gains, diagonal)
     inverse = fused.inverse_of_inner(solver.model.inverse_curvature, curvature.scaled, problem.gains)
-    bounds = limits.slopes.flatten(1), limits.ceilings.flatten(2)
-    matrices = curvature.scaled, curvature.inverse, diagonal, solver.penalty
-    found = fused.iterated(*start, problem.linear, *matrices, *bounds, solver.relaxation, solver.iterations)
+    terms = solver.terms(problem, limits, curvature)
+    found = fused.iterated(start, terms, solver.relaxation, solver.iterations)
     pairs = zip(found, solver._iterated(problem, limits, start), strict=True)
     line = {
         "inverse": float((inverse - curvature.inverse).abs().max() / curvature.inverse.abs().max()),

@@ -67,8 +67,7 @@ def test_an_episode_after_a_fall_is_that_of_a_new_robot(controlled_data):
 
 
 def test_a_controller_that_had_kernels_needs_no_compiler_of_them_here(controlled_data, monkeypatch):
-    for module in ("rlmpc.mpc.controller", "rlmpc.mpc.admm"):
-        monkeypatch.setattr(f"{module}.is_installed", lambda name: False)
+    monkeypatch.setattr("rlmpc.mpc.settings.is_installed", lambda name: False)
     controlled_data["actions"][0]["model.fused"] = True
     check_served(Contract.from_dict(controlled_data), ["policy"])
 

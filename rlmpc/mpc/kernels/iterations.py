@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 import warp as wp
-from torch import Tensor
 
+from rlmpc.mpc.admm import Iterate, Terms
 from rlmpc.mpc.kernels.launching import launch
 
 _Other: Any = wp.types.vector(5, wp.float32)
@@ -17,28 +17,13 @@ _Other: Any = wp.types.vector(5, wp.float32)
 _ARMS = wp.constant(5)
 
 
-def iterated(
-    inputs: Tensor,
-    multipliers: Tensor,
-    linear: Tensor,
-    scaled: Tensor,
-    inverse: Tensor,
-    diagonal: Tensor,
-    penalty: Tensor,
-    slopes: Tensor,
-    ceilings: Tensor,
-    relaxation: float,
-    iterations: int,
-) -> tuple[Tensor, Tensor]:
-    """Return the projected inputs and the multipliers; the arguments are those of `rlmpc.mpc.fused.iterated`."""
-    results = [inputs.clone(), multipliers.clone()]
-    right, inner, outer = torch.empty_like(results[0]), *(inverse.new_empty(inverse.shape[:2]) for _ in range(2))
-    launch(
-        _iterate, (len(inputs),), inputs.device,
-        linear, scaled, inverse, diagonal, penalty, slopes, ceilings, relaxation, iterations, *results, right, inner,
-        outer,
-    )  # fmt: skip
-    return results[0], results[1]
+def iterated(start: Iterate, terms: Terms, relaxation: float, iterations: int) -> Iterate:
+    """Return the projected inputs and the multipliers after so many iterations with this over-relaxation."""
+    end, inverse = Iterate(*(values.clone() for values in start)), terms.inverse
+    right, inner, outer = torch.empty_like(end.inputs), *(inverse.new_empty(inverse.shape[:2]) for _ in range(2))
+    place = (len(inverse),), inverse.device
+    launch(_iterate, *place, *terms, relaxation, iterations, *end, right, inner, outer)
+    return end
 
 
 @wp.func
