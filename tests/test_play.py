@@ -106,6 +106,7 @@ def test_every_kind_of_policy_is_evaluated_from_its_file_alone(command, saved, k
         "seed": 1,
         "backend": None,
         "disturbed": False,
+        "privileged": False,
     }
     assert [(row["terrain"], row["level"], row["episodes"]) for row in written["rows"]] == [
         ("arena", level, 1) for level in (0, 2, 4)
@@ -276,6 +277,8 @@ def test_a_policy_is_evaluated_and_exported_at_once(command, saved):
         (["task=toy", "policy=zero", "publish=new"], "'publish' needs ckpt=PATH"),
         (["ckpt={ckpt}", "publish=new", "evaluate=false"], "'publish' needs a checkpoint and its evaluation"),
         (["ckpt={ckpt}", "publish=new", "backend=mujoco"], "'publish' has no effect with backend=mujoco"),
+        (["ckpt={ckpt}", "privileged=true", "publish=new"], "'privileged' has no effect with publish=new"),
+        (["ckpt={ckpt}", "privileged=true"], "'privileged' has no effect: ppo acts on a robot as in simulation"),
         (["ckpt={ckpt}", "publish=full/file"], "'full/file' is a file; publish=PATH takes a folder"),
         (["ckpt={ckpt}", "run.dir=full/file"], "the run folder 'full/file' is a file"),
         (["ckpt={ckpt}", "run.dir=full/file/below"], "the run folder 'full/file/below' cannot be written"),
@@ -290,6 +293,16 @@ def test_bad_input_ends_with_one_sentence_exit_code_2_and_nothing_written(comman
     err = refused(command, *(argument.format(ckpt=ckpt) for argument in arguments))
     assert sentence.format(metrics=", ".join(METRICS)) in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_policy_that_adapts_is_evaluated_on_what_only_the_simulator_knows_too(command, saved, no_plots):
+    for privileged in ("false", "true"):
+        arguments = (*SHORT, f"privileged={privileged}", f"run.dir={privileged}")
+        assert command(play.main, f"ckpt={saved['rma']}", *arguments)[0] == 0
+    assert json.loads(Path("true/evaluation.json").read_text())["header"]["privileged"] is True
+    velocities = [[row["velocity"] for row in rows(folder)] for folder in ("false", "true")]
+    assert len(velocities[0]) == len(velocities[1]) > 0
+    assert velocities[0] != velocities[1]
 
 
 @pytest.mark.parametrize("kind", ["ppo", "rma", "gru"])

@@ -20,7 +20,7 @@ class DeployCfg:
     """Network interface that leads to the robot of `robot=g1`, for example `eth0`."""
     command: list[float] | None = None
     """vx, vy [m/s] and yaw rate [rad/s], kept from beginning to end, in MuJoCo; null asks the keyboard."""
-    gamepad: str | None = setting(None, path=True, excludes="command")
+    gamepad: str | None = setting(None, path=True, excludes=("command",))
     """Device of a gamepad that is asked instead of the keyboard, for example `/dev/input/js0`."""
     seconds: float | None = setting(None, above=0.0)
     """How long the policy acts; null: until it is stopped."""

@@ -38,7 +38,7 @@ class PlayCfg:
     """Whether to write `video.mp4`."""
     export: bool = setting(False, needs="ckpt")
     """Whether to write `export/policy.onnx` and the files that belong to it."""
-    publish: str | None = setting(None, path=True, needs="ckpt", excludes="backend")
+    publish: str | None = setting(None, path=True, needs="ckpt", excludes=("backend",))
     """Folder to publish the policy in: `policy.ckpt` (all it takes to play, to export, to teach and to start with it)
     and a card with the numbers of this evaluation, `README.md`."""
     terrains: list[str] | None = setting(None, needs="ckpt")
@@ -47,13 +47,16 @@ class PlayCfg:
     """Their levels; null takes the easiest, the middle and the hardest."""
     command: list[float] | None = setting(None, needs="ckpt")
     """vx, vy [m/s] and yaw rate [rad/s]; null takes seven: forward at 0.3 to 1.0 m/s, sideways, turning, standing."""
-    disturbed: bool = setting(False, needs="ckpt", excludes="backend")
+    disturbed: bool = setting(False, needs="ckpt", excludes=("backend",))
     """Whether observations are as noisy as in training, and robots are pushed as there."""
+    privileged: bool = setting(False, needs="ckpt", excludes=("backend", "publish"))
+    """Whether the policy acts on what only the simulator knows, as in training; otherwise only on what a robot senses.
+    What it exports acts as on a robot either way."""
     episodes: int | None = setting(None, least=1, largest=10_000, needs="ckpt")
     """Episodes of each ground, level and command; null takes 1 on the CPU and 32 on a GPU."""
     metrics: list[str] | None = setting(None, needs="ckpt")
     """Columns of the table; null takes all."""
-    steps: int | None = setting(None, least=1, largest=10**7, excludes="replay")
+    steps: int | None = setting(None, least=1, largest=10**7, excludes=("replay",))
     """Control steps of an episode, of the video, or of a run without a policy; null takes the task's, 250 and 500."""
     robots: int = setting(2, least=1, most=4)
     """Robots in the video."""
@@ -61,9 +64,9 @@ class PlayCfg:
     """Of all that is drawn."""
     device: str = "auto"
     """`auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:<index>`."""
-    num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes="replay")
+    num_envs: int | None = setting(None, least=1, largest=MAX_ENVS, excludes=("replay",))
     """Environments side by side; null takes 63 on the CPU and 2016 on a GPU."""
     run: RunCfg = field(default_factory=RunCfg)
     """`run.dir` takes the results; by default `play/<time>` in the folder of the checkpoint's run."""
-    env: dict[str, Any] = setting({}, excludes="replay")
+    env: dict[str, Any] = setting({}, excludes=("replay",))
     """Overrides of the environment's own config object, on top of those of training and of play mode."""

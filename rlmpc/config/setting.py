@@ -62,8 +62,8 @@ class Setting:
     """Whether only the file chosen for its section may set it, not an argument."""
     needs: str = ""
     """Setting of the same dataclass, holding a path, without which this one has no effect."""
-    excludes: str = ""
-    """Setting of the same dataclass beside which this one has no effect."""
+    excludes: tuple[str, ...] = ()
+    """Settings of the same dataclass beside which this one has no effect."""
 
     @property
     def limits(self) -> dict[str, float | str]:
@@ -139,8 +139,9 @@ def check_settings(config: Any, prefix: str = "", taken_over: Mapping[str, Any] 
             _check_distinct(key, value)
         if value and said.needs and getattr(owner, said.needs) is None:
             raise UserError(f"'{key}' needs {said.needs}=PATH")
-        if value and said.excludes and getattr(owner, said.excludes) is not None:
-            raise UserError(f"'{key}' has no effect with {said.excludes}={getattr(owner, said.excludes)}")
+        for other in said.excludes if value else ():
+            if getattr(owner, other) is not None:
+                raise UserError(f"'{key}' has no effect with {other}={getattr(owner, other)}")
 
 
 def _check_distinct(key: str, entries: Sequence[Any]) -> None:

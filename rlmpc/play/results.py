@@ -60,7 +60,7 @@ def report_episodes(
     Raises:
         RunError: if the policy's actions were not finite in any episode, after the rest.
     """
-    asked = {"seed": cfg.seed, "backend": cfg.backend, "disturbed": cfg.disturbed}
+    asked = {"seed": cfg.seed, "backend": cfg.backend, "disturbed": cfg.disturbed, "privileged": cfg.privileged}
     write_report(folder, episodes, {**header, **asked})
     print_whole(console, table(episodes, cfg.metrics or METRICS))
     console.print(f"evaluation in {folder}")

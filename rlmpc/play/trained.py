@@ -15,6 +15,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Trial
 from rlmpc.envs.make import env_config, make_measurable_env, with_cameras
 from rlmpc.envs.vec_env import FilmableEnv, MeasurableEnv
+from rlmpc.errors import UserError
 from rlmpc.evaluation.evaluate import evaluate
 from rlmpc.evaluation.grid import make_trials
 from rlmpc.evaluation.mismatch import command_warnings, config_differences
@@ -38,7 +39,7 @@ def play_trained(cfg: PlayCfg, checkpoint: Checkpoint, console: Console) -> None
 
 
 def _play(cfg: PlayCfg, checkpoint: Checkpoint, folder: Path, console: Console) -> None:
-    policy = restore_policy(checkpoint)
+    policy = _policy(cfg, checkpoint)
     device = resolve_device(cfg.device)
     env_cfg = _play_config(cfg, checkpoint)
     film_cfg = with_cameras(cfg.task, _play_config(cfg, checkpoint), cfg.robots) if cfg.video else None
@@ -61,6 +62,19 @@ def _play(cfg: PlayCfg, checkpoint: Checkpoint, folder: Path, console: Console) 
             env.close()
     if film_cfg is not None:
         _film(cfg, policy, film_cfg, device, checkpoint, folder, console)
+
+
+def _policy(cfg: PlayCfg, checkpoint: Checkpoint) -> GaussianPolicy:
+    """Restore the policy, to act as on a robot or, if `privileged`, as in simulation.
+
+    Raises:
+        UserError: if that is the same.
+    """
+    policy = restore_policy(checkpoint)
+    sensed = policy.acting_groups
+    if cfg.privileged and policy.in_simulation().acting_groups == sensed:
+        raise UserError(f"'privileged' has no effect: {checkpoint.algorithm} acts on a robot as in simulation")
+    return policy
 
 
 def _play_config(cfg: PlayCfg, checkpoint: Checkpoint) -> Any:

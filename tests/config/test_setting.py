@@ -40,9 +40,9 @@ class MineCfg(AgentCfg):
     kinds: list[str] = setting([], choices=("fast", "slow"))
     video: bool = setting(False, needs="path")
     path: str | None = None
-    steps: int | None = setting(None, least=1, excludes="path")
+    steps: int | None = setting(None, least=1, excludes=("path",))
     inner: Inner = field(default_factory=Inner)
-    env: dict = setting({}, excludes="path")
+    env: dict = setting({}, excludes=("path",))
 
 
 @pytest.mark.parametrize(
