@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import train
-from benchmarks import distill_update, harness, learning, mpc_mujoco, mpc_newton, mpc_solver, throughput
+from benchmarks import distill_update, harness, learning, mpc_cupiqp, mpc_mujoco, mpc_newton, mpc_solver, throughput
 from rlmpc.command_line.play import compose_play
 from rlmpc.command_line.train import compose_train
 from rlmpc.sweep.checks import composed_runs
@@ -28,6 +28,7 @@ READERS = {
     "play.py": compose_play,
     "benchmarks/distill_update.py": partial(harness.settings, distill_update.BenchmarkCfg),
     "benchmarks/learning.py": learning.read,
+    "benchmarks/mpc_cupiqp.py": partial(harness.settings, mpc_cupiqp.Arguments),
     "benchmarks/mpc_newton.py": partial(harness.settings_among, mpc_newton.Arguments),
     "benchmarks/mpc_solver.py": partial(harness.settings_among, mpc_solver.Arguments),
     "benchmarks/mpc_mujoco.py": partial(harness.settings, mpc_mujoco.Config),

@@ -10,10 +10,14 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import qpsolvers
 import torch
 
-from benchmarks import distill_update, gif, mpc_mujoco, mpc_solver, plot_curve, toy
+from benchmarks import distill_update, gif, mpc_cupiqp, mpc_mujoco, mpc_solver, plot_curve, toy
 from benchmarks.harness import Clock, spread
+from benchmarks.mpc_problems import G1, recorded_problems
+from rlmpc.mpc.predictive import Predictive
+from rlmpc.mpc.settings import MpcSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +32,7 @@ def test_all_benchmarks_are_started_here():
         "distill_update",
         "gif",
         "learning",
+        "mpc_cupiqp",
         "mpc_newton",
         "mpc_solver",
         "mpc_mujoco",
@@ -140,6 +145,26 @@ def test_mpc_solver_refuses_a_solver_that_it_does_not_know(command):
     code, _, err = command(mpc_solver.main, "against=[proxq]")
     assert code == 2
     assert "did you mean 'proxqp'?" in err
+
+
+def test_what_is_written_for_cupiqp_has_the_minimum_of_the_controller():
+    settings = MpcSettings()
+    problems = recorded_problems(3, settings)
+    predictive = Predictive(G1, settings, 3, "cpu")
+    problem, _ = predictive.problem(*problems)
+    ours = predictive.solver(problem, predictive.start(problem)).inputs.flatten(1)
+    dense = (tensor.double().numpy() for tensor in mpc_cupiqp.written(predictive, problem))
+    for inputs, (hessian, linear, rows, low, high) in zip(ours, zip(*dense, strict=True), strict=True):
+        theirs = qpsolvers.solve_qp(hessian, linear, rows, np.zeros(len(rows)), lb=low, ub=high, solver="clarabel")
+        assert theirs is not None
+        assert np.abs(inputs[:12].double().numpy() - theirs[:12]).max() < 0.01
+
+
+def test_cupiqp_is_refused_without_a_gpu(command, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = command(mpc_cupiqp.main)
+    assert code == 2
+    assert err.endswith("cuPIQP needs a GPU, and there is none\n")
 
 
 def test_mpc_mujoco_counts_the_robots_that_stand_at_the_end(command):
