@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import getpass
 import os
 import signal
@@ -31,8 +32,10 @@ def run_command(main: Callable[[list[str]], None]) -> None:
     """Run the entry point of a command and exit with its code, which is never 0 after an error.
 
     An error of ours and one of the operating system print a sentence to stderr, any other its traceback with code 1;
-    all are followed by the notes added to the error.
+    all are followed by the notes added to the error. A crash of native code shows where Python was.
     """
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
     _name_user()
     use_one_thread()
     with lasting_output(), _ignoring_requeue_signal():
