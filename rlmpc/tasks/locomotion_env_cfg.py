@@ -3,18 +3,11 @@
 A task derives from `LocomotionEnvCfg`, sets a terrain and overrides what differs.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import MISSING
 
-import isaaclab.sim as sim_utils
-from isaaclab.assets import ArticulationCfg, AssetBaseCfg
 from isaaclab.envs import ManagerBasedRLEnvCfg
-from isaaclab.managers import CurriculumTermCfg, TerminationTermCfg
-from isaaclab.scene import InteractiveSceneCfg
-from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg
-from isaaclab.terrains import TerrainGeneratorCfg, TerrainImporterCfg
+from isaaclab.terrains import TerrainGeneratorCfg
 from isaaclab.utils import clone, configclass
 from isaaclab_newton.physics import NewtonCfg
 
@@ -22,120 +15,22 @@ from rlmpc.robots.articulation import DescribedRobotCfg, articulation_cfg
 from rlmpc.robots.robot import Robot
 from rlmpc.robots.table import robot_named
 from rlmpc.tasks import mdp
-from rlmpc.tasks.config_checks import check_numbers, check_observations, check_references, check_sections, check_terrain
+from rlmpc.tasks.actions_cfg import ActionsCfg
+from rlmpc.tasks.checks.numbers import check_numbers
+from rlmpc.tasks.checks.observations import check_observations
+from rlmpc.tasks.checks.references import check_references
+from rlmpc.tasks.checks.sections import check_sections
+from rlmpc.tasks.checks.terrain import check_terrain
+from rlmpc.tasks.commands_cfg import CommandsCfg
+from rlmpc.tasks.curriculum_cfg import CurriculumCfg
 from rlmpc.tasks.events_cfg import EventsCfg
 from rlmpc.tasks.observations_cfg import ObservationsCfg
 from rlmpc.tasks.physics import PHYSICS_CFG, CollisionCfg, select_manager
 from rlmpc.tasks.rewards_cfg import RewardsCfg
 from rlmpc.tasks.robot_parts import check_exchange, use_parts
+from rlmpc.tasks.scene_cfg import LocomotionSceneCfg
 from rlmpc.tasks.stepping_stones import SteppingStonesCfg
-
-
-@configclass
-class LocomotionSceneCfg(InteractiveSceneCfg):
-    """Ground, robot, contact sensor and light; nothing that has to be downloaded."""
-
-    terrain = TerrainImporterCfg(
-        prim_path="/World/ground",
-        terrain_type="generator",
-        terrain_generator=MISSING,  # pyright: ignore[reportArgumentType]  # marks a required field for configclass
-        max_init_terrain_level=0,
-        visual_material=sim_utils.PreviewSurfaceCfg(diffuse_color=(0.35, 0.33, 0.30)),
-    )
-    """Ground. Its own friction has no effect: the robot's collision shapes have priority over it."""
-
-    robot: ArticulationCfg = MISSING  # pyright: ignore[reportAssignmentType]
-    """Derived from the environment's `robot`."""
-
-    contact_forces = ContactSensorCfg(
-        prim_path="{ENV_REGEX_NS}/Robot/[^/]*",
-        # Covers almost all physics steps of an environment step.
-        history_length=3,
-        track_air_time=True,
-    )
-    light = AssetBaseCfg(prim_path="/World/light", spawn=sim_utils.DomeLightCfg(intensity=1000.0))
-
-
-@configclass
-class ActionsCfg:
-    """Position targets of all joints relative to the default pose [rad], then one action for the gait period."""
-
-    joint_pos: mdp.JointPositionActionCfg | None = mdp.JointPositionActionCfg(
-        asset_name="robot", joint_names=[".*"], use_default_offset=True
-    )
-    """The scale is set from the robot."""
-
-    gait_cycle = mdp.GaitCycleActionCfg(offset_s=0.7, scale_s=0.1)
-
-
-@configclass
-class CommandsCfg:
-    """The commanded velocity."""
-
-    base_velocity = mdp.WideningVelocityCommandCfg(
-        asset_name="robot",
-        heading_command=True,
-        rel_heading_envs=0.7,
-        heading_control_stiffness=0.5,
-        rel_forward_envs=0.3,
-        rel_sideways_envs=0.08,
-        rel_turning_envs=0.1,
-        rel_standing_envs=0.08,
-        resampling_time_range=(6.0, 12.0),
-        ranges=mdp.WideningVelocityCommandCfg.Ranges(
-            lin_vel_x=(0.3, 0.8), lin_vel_y=(-0.1, 0.1), ang_vel_z=(-0.5, 0.5), heading=(-math.pi, math.pi)
-        ),
-        limits=mdp.WideningVelocityCommandCfg.Ranges(
-            lin_vel_x=(-0.5, 1.0), lin_vel_y=(-0.5, 0.5), ang_vel_z=(-1.0, 1.0), heading=(-math.pi, math.pi)
-        ),
-    )
-
-
-@configclass
-class TerminationsCfg:
-    """Why an episode ends. Time-outs, and leaving the tile, are truncations: the value function is bootstrapped."""
-
-    time_out = TerminationTermCfg(func=mdp.time_out, time_out=True)
-    left_tile = TerminationTermCfg(func=mdp.left_tile, time_out=True)
-    fell_below = TerminationTermCfg(func=mdp.root_height_below_minimum, params={"minimum_height": -5.0})
-    bad_orientation = TerminationTermCfg(func=mdp.bad_orientation, params={"limit_angle": 0.8})
-    non_finite = TerminationTermCfg(func=mdp.non_finite_state)
-
-
-@configclass
-class CurriculumCfg:
-    """What becomes harder during training."""
-
-    terrain_levels: CurriculumTermCfg | None = CurriculumTermCfg(
-        # Isaac Lab's annotation omits classes, which its manager instantiates, and tensors, which it logs like floats.
-        func=mdp.TerrainLevels,  # pyright: ignore[reportArgumentType]
-        params={
-            "command_name": "base_velocity",
-            "arrival_termination": "left_tile",
-            "time_out_termination": "time_out",
-            "fall_termination": "bad_orientation",
-            "min_speed": 0.2,
-            "min_distance": 2.0,
-            "up_share": 0.8,
-            "down_share": 0.5,
-            "mastered_level": 0,
-        },
-    )
-    penalty_scale: CurriculumTermCfg | None = CurriculumTermCfg(
-        func=mdp.PenaltyScale,  # pyright: ignore[reportArgumentType]
-        params={"command_name": "base_velocity", "start": 0.1, "full_share": 0.6},
-    )
-    command_ranges: CurriculumTermCfg | None = CurriculumTermCfg(
-        func=mdp.WidenCommandRanges,  # pyright: ignore[reportArgumentType]
-        params={
-            "command_name": "base_velocity",
-            "lin_vel_reward": "velocity_along_command",
-            "ang_vel_reward": "track_ang_vel_z",
-            "threshold": 0.7,
-            "step": 0.1,
-            "by_own_length": True,
-        },
-    )
+from rlmpc.tasks.terminations_cfg import TerminationsCfg
 
 
 @configclass

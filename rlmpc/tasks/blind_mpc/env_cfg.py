@@ -7,8 +7,9 @@ from rlmpc.mpc.robot import MpcRobot
 from rlmpc.robots.robot import Robot
 from rlmpc.tasks import mdp
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg, BlindFlatEnvCfg
-from rlmpc.tasks.locomotion_env_cfg import TerminationsCfg, in_play_mode
+from rlmpc.tasks.locomotion_env_cfg import in_play_mode
 from rlmpc.tasks.observations_cfg import PolicyCfg, PrivilegedCfg, TrackedTermsCfg
+from rlmpc.tasks.terminations_cfg import TerminationsCfg
 
 _ACTION = {"action_name": "mpc"}
 

@@ -6,8 +6,9 @@ from isaaclab.sensors import RayCasterCfg, patterns
 from isaaclab.utils import clone, configclass
 
 from rlmpc.robots.robot import Robot
-from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, LocomotionSceneCfg, in_play_mode
+from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, in_play_mode
 from rlmpc.tasks.observations_cfg import CriticCfg, PolicyCfg, PrivilegedCfg, ScanTermsCfg
+from rlmpc.tasks.scene_cfg import LocomotionSceneCfg
 from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
 
 

@@ -1,0 +1,1 @@
+"""Refuse configurations from which no simulation can be made, before anything starts."""
