@@ -11,7 +11,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.deploy.robot import Drive, RobotState
 from rlmpc.errors import UserError
 from rlmpc.export.deployment import Deployment
-from rlmpc.robots.description import gravity_in
+from rlmpc.robots.quaternions import gravity_in
 from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.observer import PLANNED, Observer
 from rlmpc.sim2sim.policy import Policy

@@ -10,7 +10,7 @@ from rlmpc.config.deploy import DeployCfg
 from rlmpc.contract.contract import Contract
 from rlmpc.deploy.robot import RobotState
 from rlmpc.errors import UserError
-from rlmpc.robots.description import gravity_in
+from rlmpc.robots.quaternions import gravity_in
 from rlmpc.robots.table import robot_named
 
 SATURATED = 0.95

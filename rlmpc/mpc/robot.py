@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlmpc.errors import UserError
-from rlmpc.robots.description import Body, CollisionShape, RobotDescription, quat_rotate
+from rlmpc.robots.description import Body, CollisionShape, RobotDescription
+from rlmpc.robots.quaternions import rotate
 from rlmpc.robots.robot import Robot
 
 NUM_LEG_JOINTS = 6
@@ -138,7 +139,7 @@ def _composite_inertia(description: RobotDescription, inertias: np.ndarray) -> n
     poses = description.body_poses(description.default_joint_pos)
     turns = np.array([_matrix(poses[body.name][1]) for body in description.bodies])
     coms = np.array(
-        [pos + quat_rotate(quat, b.com) for b, (pos, quat) in zip(description.bodies, poses.values(), strict=True)]
+        [pos + rotate(quat, b.com) for b, (pos, quat) in zip(description.bodies, poses.values(), strict=True)]
     )
     masses = np.array([body.mass for body in description.bodies])
     arms = coms - masses @ coms / masses.sum()
@@ -158,4 +159,4 @@ def _ancestry(description: RobotDescription) -> np.ndarray:
 
 def _matrix(quat_wxyz: np.ndarray | tuple[float, ...]) -> np.ndarray:
     """Return the rotation matrix of a unit quaternion `(w, x, y, z)` (3, 3)."""
-    return np.stack([quat_rotate(quat_wxyz, axis) for axis in np.eye(3)], axis=1)
+    return np.stack([rotate(quat_wxyz, axis) for axis in np.eye(3)], axis=1)

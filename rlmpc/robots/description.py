@@ -5,15 +5,15 @@ the same numbers without starting a simulation. Lengths are metres, masses kg, a
 `(w, x, y, z)`, whereas Isaac Lab 3 stores `(x, y, z, w)`.
 """
 
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+
+from rlmpc.robots.patterns import match
+from rlmpc.robots.quaternions import product, rotate, unit
 
 Vector = tuple[float, ...]
 """Three components of a position or direction, or four of a quaternion `(w, x, y, z)`."""
@@ -132,7 +132,7 @@ class RobotDescription:
     @cached_property
     def default_joint_pos(self) -> dict[str, float]:
         """[rad] default angle of every joint, by name."""
-        matches = _match_patterns(self.default_joint_pos_patterns, self.joint_names)
+        matches = match(self.default_joint_pos_patterns, self.joint_names)
         return {name: self.default_joint_pos_patterns[p] if (p := matches[name]) else 0.0 for name in self.joint_names}
 
     @cached_property
@@ -143,7 +143,7 @@ class RobotDescription:
             ValueError: If a joint has no actuator or several.
         """
         owners = {pattern: actuator for actuator in self.actuators for pattern in actuator.joints}
-        matches = _match_patterns(owners, self.joint_names)
+        matches = match(owners, self.joint_names)
         if unmoved := [name for name, pattern in matches.items() if pattern is None]:
             raise ValueError(f"joints without an actuator: {unmoved}")
         return {name: owners[pattern] for name, pattern in matches.items() if pattern is not None}
@@ -175,121 +175,6 @@ class RobotDescription:
             parent_pos, parent_quat = poses[body.parent]
             half_angle = 0.5 * joint_pos.get(body.joint.name, 0.0)
             hinge = np.array([np.cos(half_angle), *(np.sin(half_angle) * np.array(body.joint.axis))])
-            quat = _quat_mul(parent_quat, _quat_mul(_unit(body.quat_wxyz), hinge))
-            poses[body.name] = (parent_pos + quat_rotate(parent_quat, body.pos), quat)
+            quat = product(parent_quat, product(unit(body.quat_wxyz), hinge))
+            poses[body.name] = (parent_pos + rotate(parent_quat, body.pos), quat)
         return poses
-
-
-@cache
-def read_description(path: Path) -> RobotDescription:
-    """Read a robot from its JSON file; `docs/add-a-robot.md` describes the format.
-
-    Raises:
-        ValueError: If a body comes before its parent.
-    """
-    data = json.loads(path.read_text())
-    bodies = tuple(_read_body(entry) for entry in data["bodies"])
-    seen: set[str | None] = {None}
-    for body in bodies:
-        if body.parent not in seen:
-            raise ValueError(f"'{path}': the body {body.name} stands before its parent {body.parent}")
-        seen.add(body.name)
-    return RobotDescription(
-        name=data["robot"],
-        bodies=bodies,
-        actuators=tuple(_read_actuator(entry) for entry in data["actuators"]),
-        default_joint_pos_patterns=data["default_pose"]["joints"],
-        default_root_height=data["default_pose"]["root_height_m"],
-    )
-
-
-def matching(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
-    """Return the names that regular expressions match in full, in the order of the names.
-
-    Raises:
-        ValueError: If a pattern matches no name, or a name matches several patterns.
-    """
-    return [name for name, pattern in _match_patterns(patterns, names).items() if pattern is not None]
-
-
-def quat_rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarray:
-    """Rotate `vector` (3,) by the unit quaternion `(w, x, y, z)` (4,)."""
-    w, *xyz = quat_wxyz
-    v = np.fromiter(vector, float)
-    t = 2.0 * np.cross(xyz, v)
-    return v + w * t + np.cross(xyz, t)
-
-
-def gravity_in(quat_wxyz: np.ndarray) -> np.ndarray:
-    """Return the direction of gravity (3,) in the frame of a body with the orientation `(w, x, y, z)` (4,)."""
-    return quat_rotate(quat_wxyz * (1.0, -1.0, -1.0, -1.0), (0.0, 0.0, -1.0))
-
-
-def _quat_mul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the Hamilton product of two quaternions `(w, x, y, z)`."""
-    vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
-    return np.array([a[0] * b[0] - a[1:] @ b[1:], *vector])
-
-
-def _unit(vector: Vector) -> np.ndarray:
-    return np.array(vector) / np.linalg.norm(vector)
-
-
-def _match_patterns(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str | None]:
-    """Return the one pattern that matches each name in full, or None.
-
-    Raises:
-        ValueError: If a pattern matches no name, or a name matches several patterns.
-    """
-    found: dict[str, list[str]] = {name: [p for p in patterns if re.fullmatch(p, name)] for name in names}
-    if ambiguous := {name: p for name, p in found.items() if len(p) > 1}:
-        raise ValueError(f"several patterns match one joint: {ambiguous}")
-    if unused := set(patterns) - {p for matched in found.values() for p in matched}:
-        raise ValueError(f"patterns {sorted(unused)} match none of {list(found)}")
-    return {name: matched[0] if matched else None for name, matched in found.items()}
-
-
-def _read_body(entry: dict) -> Body:
-    is_root = entry["parent"] == "world"
-    joint = entry.get("joint")
-    return Body(
-        name=entry["name"],
-        parent=None if is_root else entry["parent"],
-        # The source places the root in the world; here the initial state does.
-        pos=(0.0, 0.0, 0.0) if is_root else tuple(entry["pos"]),
-        quat_wxyz=tuple(_unit(entry["quat_wxyz"])),
-        mass=entry["mass"],
-        com=tuple(entry["com"]),
-        inertia_quat_wxyz=tuple(_unit(entry["inertia_quat_wxyz"])),
-        diag_inertia=tuple(entry["diag_inertia"]),
-        joint=joint and Joint(joint["name"], tuple(joint["axis"]), *joint["range_rad"]),
-        collision=tuple(_read_shape(shape) for shape in entry["collision"]),
-    )
-
-
-def _read_shape(entry: dict) -> CollisionShape:
-    name, kind = entry["name"], entry["type"]
-    upright = (1.0, 0.0, 0.0, 0.0)
-    if kind == "sphere":
-        return CollisionShape(name, kind, (entry["radius"],), tuple(entry["pos"]), upright)
-    if kind == "box":
-        return CollisionShape(name, kind, tuple(entry["half_extents"]), tuple(entry["pos"]), upright)
-    start, end = np.array(entry["from"]), np.array(entry["to"])
-    length = float(np.linalg.norm(end - start))
-    # Shortest turn from z to the segment: (1 + z.d, z x d), normalised; head to tail is the same capsule.
-    direction = (end - start) / length * (1.0 if end[2] >= start[2] else -1.0)
-    turn = _unit((1.0 + direction[2], -direction[1], direction[0], 0.0))
-    centre = (start + end) / 2.0
-    return CollisionShape(name, kind, (entry["radius"], length / 2.0), tuple(centre.tolist()), tuple(turn.tolist()))
-
-
-def _read_actuator(entry: dict) -> Actuator:
-    return Actuator(
-        name=entry["name"],
-        joints=tuple(entry["joints"]),
-        effort_limit=entry["effort_limit_nm"],
-        velocity_limit=entry["velocity_limit_rad_s"],
-        armature=entry["armature_kg_m2"],
-        stiffness=entry["stiffness_nm_rad"],
-        damping=entry["damping_nm_s_rad"],
-    )

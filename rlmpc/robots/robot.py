@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from rlmpc.errors import nearest
-from rlmpc.robots.description import RobotDescription, matching, read_description
+from rlmpc.robots.description import RobotDescription
+from rlmpc.robots.patterns import matching
+from rlmpc.robots.read import read_description
 
 JOINT_GROUPS = ("arms", "waist", "hip_roll_yaw", "ankles", "ankle_pitch", "yaw")
 """Fields of `Robot` that are groups of joints."""

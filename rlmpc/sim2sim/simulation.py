@@ -20,7 +20,7 @@ from rlmpc.contract.actuation import controller_of
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.world import World
 from rlmpc.errors import UserError
-from rlmpc.robots.description import gravity_in, quat_rotate
+from rlmpc.robots.quaternions import gravity_in, rotate
 from rlmpc.robots.table import robot_named
 from rlmpc.sim2sim.actions import Actions
 from rlmpc.sim2sim.controlled import Controlled
@@ -121,12 +121,12 @@ class Simulation:
     @property
     def root_ang_vel_w(self) -> np.ndarray:
         """Angular velocity of the root in the world frame (3,) [rad/s]."""
-        return quat_rotate(self.root_quat_wxyz, self.root_ang_vel_b)
+        return rotate(self.root_quat_wxyz, self.root_ang_vel_b)
 
     @property
     def root_lin_vel_w(self) -> np.ndarray:
         """Velocity of the root's centre of mass, as in Isaac Lab, in the world frame (3,) [m/s]."""
-        arm = quat_rotate(self.root_quat_wxyz, self._root_com)
+        arm = rotate(self.root_quat_wxyz, self._root_com)
         return self.data.qvel[:3] + np.cross(self.root_ang_vel_w, arm)
 
     @property

@@ -113,8 +113,8 @@ def test_a_push_changes_the_velocity_in_the_frame_of_the_heading(world):
 
 
 def test_bodies_are_where_the_description_puts_them(world):
-    from rlmpc.robots.description import quat_rotate
     from rlmpc.robots.g1.config import G1
+    from rlmpc.robots.quaternions import rotate
 
     world.step()
     snapshot = world.snapshot()
@@ -122,7 +122,7 @@ def test_bodies_are_where_the_description_puts_them(world):
     poses = G1.description.body_poses(dict(zip(world.contract.joints["names"], joints, strict=True)))
     root_pos, root_quat = snapshot.body_pos[0, 0], snapshot.body_quat_wxyz[0, 0]
     for index, name in enumerate(G1.description.body_names):
-        expected = root_pos + quat_rotate(root_quat, poses[name][0])
+        expected = root_pos + rotate(root_quat, poses[name][0])
         np.testing.assert_allclose(snapshot.body_pos[0, index], expected, atol=1e-3)
 
 

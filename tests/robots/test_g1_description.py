@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rlmpc.robots.description import Actuator, RobotDescription, quat_rotate
+from rlmpc.robots.description import Actuator, RobotDescription
 from rlmpc.robots.g1.config import G1 as ROBOT
+from rlmpc.robots.quaternions import rotate
 
 G1 = ROBOT.description
 
@@ -31,7 +32,7 @@ def lowest_point_of_feet(joint_pos: dict[str, float]) -> float:
     for body in G1.bodies:
         pos, quat = poses[body.name]
         boxes = [shape for shape in body.collision if shape.kind == "box"]
-        heights += [(pos + quat_rotate(quat, box.pos + corner * box.size))[2] for box in boxes for corner in corners]
+        heights += [(pos + rotate(quat, box.pos + corner * box.size))[2] for box in boxes for corner in corners]
     return min(heights)
 
 
@@ -72,7 +73,7 @@ def test_each_foot_is_one_box_whose_sole_is_35_mm_below_the_ankle():
 def test_capsules_end_where_the_source_says():
     (hand,) = next(body for body in G1.bodies if body.name == "right_wrist_yaw_link").collision
     radius, half_length = hand.size
-    ends = [hand.pos + quat_rotate(hand.quat_wxyz, (0.0, 0.0, sign * half_length)) for sign in (-1.0, 1.0)]
+    ends = [hand.pos + rotate(hand.quat_wxyz, (0.0, 0.0, sign * half_length)) for sign in (-1.0, 1.0)]
     assert radius == 0.035
     assert np.allclose(sorted(end.tolist() for end in ends), [(0.07, 0.0, 0.0), (0.15, 0.02, 0.0)], atol=1e-9)
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from rlmpc.robots.description import Body, quat_rotate
+from rlmpc.robots.description import Body
 from rlmpc.robots.g1.config import G1 as ROBOT
+from rlmpc.robots.quaternions import rotate
 
 pytestmark = pytest.mark.sim
 
@@ -93,7 +94,7 @@ def per_joint(field: str) -> torch.Tensor:
 
 def inertia_in_body_frame(body: Body) -> torch.Tensor:
     """[kg m^2] inertia about the centre of mass in the axes of the body's frame, (3, 3)."""
-    axes = torch.tensor(np.stack([quat_rotate(body.inertia_quat_wxyz, unit) for unit in np.eye(3)], axis=1))
+    axes = torch.tensor(np.stack([rotate(body.inertia_quat_wxyz, unit) for unit in np.eye(3)], axis=1))
     return (axes @ torch.diag(torch.tensor(body.diag_inertia).double()) @ axes.T).float()
 
 
