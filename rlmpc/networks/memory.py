@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from rlmpc.networks.mlp import filled_up
 from rlmpc.networks.tree import like_rows
 
 CELLS: dict[str, type[nn.GRUCell] | type[nn.LSTMCell]] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
@@ -26,19 +28,20 @@ class RecurrentMemory(nn.Module):
         super().__init__()
         self.width = width
         self.cell = CELLS[kind](num_inputs, width)
-        self.names = ("hidden", "cell") if kind == "lstm" else ("hidden",)
+        self.names: tuple[str, ...] = ("hidden", "cell") if kind == "lstm" else ("hidden",)
 
     def initial(self, num_envs: int) -> dict[str, Tensor]:
         """Return the state at the start of an episode."""
         return {name: self.cell.weight_hh.new_zeros(num_envs, self.width) for name in self.names}
 
     def forward(self, x: Tensor, state: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the output (N, width) and the next state for one step of inputs (N, D)."""
-        if isinstance(self.cell, nn.LSTMCell):
-            hidden, cell = self.cell(x, (state["hidden"], state["cell"]))
-            return hidden, {"hidden": hidden, "cell": cell}
-        hidden = self.cell(x, state["hidden"])
-        return hidden, {"hidden": hidden}
+        """Return the output (N, width) and the next state for one step of inputs (N, D), which may be filled up."""
+        x, weight = filled_up(x, self.cell.weight_ih)
+        before = [state[name] for name in self.names]
+        # An LSTM takes and gives pairs.
+        after = functional_call(self.cell, {"weight_ih": weight}, (x, before if len(before) > 1 else before[0]))
+        following = dict(zip(self.names, after if len(before) > 1 else [after], strict=True))
+        return following["hidden"], following
 
     def unroll(self, x: Tensor, state: Mapping[str, Tensor], restarts: Tensor) -> Tensor:
         """Return the outputs (T, N, width) of T steps of inputs (T, N, D).
@@ -46,7 +49,7 @@ class RecurrentMemory(nn.Module):
         The gradient goes back through all T steps and no further: truncated backpropagation through time.
 
         Args:
-            x: inputs.
+            x: inputs, which may be filled up (see `filled_up`).
             state: state before the first step.
             restarts: (T, N) bool, whether the next input belongs to another episode, which starts from zeros.
         """

@@ -22,6 +22,21 @@ def aligned_width(num_columns: int, device: device) -> int:
     return num_columns + (-num_columns % ALIGNED if device.type == "cuda" else 0)
 
 
+def filled_up(input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return an input (..., D) and weights (C, D) with as many columns of zeros as make their product fast.
+
+    The input may be filled up already.
+    """
+    num_columns = weight.shape[-1]
+    missing = -num_columns % ALIGNED
+    is_filled = missing > 0 and input.shape[-1] == num_columns + missing
+    if not is_filled:
+        if aligned_width(num_columns, input.device) == num_columns:
+            return input, weight
+        input = F.pad(input, (0, missing))
+    return input, F.pad(weight, (0, missing))
+
+
 class AlignedLinear(nn.Linear):
     """A linear layer whose input a GPU fills up with zeros to a multiple of `ALIGNED` columns.
 
@@ -34,13 +49,7 @@ class AlignedLinear(nn.Linear):
 
     def product(self, input: Tensor, bias: Tensor | None = None) -> Tensor:
         """Return what `forward` does, with another bias or none."""
-        missing = -self.in_features % ALIGNED
-        is_filled = missing > 0 and input.shape[-1] == self.in_features + missing
-        if not is_filled:
-            if aligned_width(self.in_features, input.device) == self.in_features:
-                return F.linear(input, self.weight, bias)
-            input = F.pad(input, (0, missing))
-        return F.linear(input, F.pad(self.weight, (0, missing)), bias)
+        return F.linear(*filled_up(input, self.weight), bias)
 
 
 class HiddenLayer(AlignedLinear):

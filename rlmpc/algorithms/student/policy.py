@@ -33,7 +33,6 @@ class StudentPolicy(GaussianPolicy):
         num_sensed = contract.observations.dims()[settings.actor_group]
         num_inputs = num_sensed if settings.memory == "none" else settings.memory_width
         super().__init__(settings, contract, num_inputs)
-        self._sensed = slice(num_sensed)
         self.memory = None
         if settings.memory != "none":
             self.memory = RecurrentMemory(settings.memory, num_sensed, settings.memory_width)
@@ -63,8 +62,7 @@ class StudentPolicy(GaussianPolicy):
         """
         if self.memory is None:
             return {}
-        sensed = self.normalized(obs, self.actor_group)[..., self._sensed]
-        return {"recalled": self.memory.unroll(sensed, memory, restarts)}
+        return {"recalled": self.memory.unroll(self.normalized(obs, self.actor_group), memory, restarts)}
 
     def distribution(self, obs: Obs, inferred: Inferred) -> Normal:
         """Return the action distribution for groups `obs` (..., D_g) and `recalled`; mean and spread are (..., A)."""
