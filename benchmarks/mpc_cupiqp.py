@@ -1,9 +1,9 @@
 """Times the solver of the predictive controller beside cuPIQP, an interior-point method for many problems on a GPU.
 
-`python benchmarks/mpc_cupiqp.py num_envs=[1,256,1024,4096]`, after `uv pip install --group cupiqp`; needs a GPU. Prints a
-JSON line for each number of random problems and one for the recorded ones: milliseconds of a solve after an update and
-of the update (the least of `repeats`, as the first ones compile), how the problems end, the iterations, and how far the
-first wrench is from ours, in body weights.
+`python benchmarks/mpc_cupiqp.py num_envs=[1,256,1024,4096]`, after `uv pip install --group cupiqp`; needs a GPU. Prints
+a JSON line for each number of random problems and one for the recorded ones: milliseconds of a solve after an update
+and of the update (the least of `repeats`, as the first ones compile), how the problems end, and how far the first
+wrench is from ours, in body weights.
 """
 
 from __future__ import annotations

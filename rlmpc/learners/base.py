@@ -24,6 +24,7 @@ from rlmpc.errors import UserError
 from rlmpc.learners.metrics import IterationMeans, means_of_updates
 from rlmpc.learners.minibatches import Samples, minibatches, rows
 from rlmpc.learners.parallel import parallel
+from rlmpc.learners.ranks import average_gradients, sum_over_ranks
 from rlmpc.learners.recorder import Recorder
 from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import SkippedUpdates
@@ -206,7 +207,7 @@ class OnPolicyLearner(L.LightningModule):
         optimizer = self.optimizer
         optimizer.zero_grad()
         loss.backward()
-        self._average_gradients()
+        average_gradients(self.policy.parameters())
         norms = [self._clip(group["params"]) for group in optimizer.param_groups]
         total = sum(norms[1:], norms[0])
         nothing = total - total  # 0 or NaN
@@ -215,16 +216,6 @@ class OnPolicyLearner(L.LightningModule):
         wait()
         optimizer.step()
         return norms[0] + nothing
-
-    def _average_gradients(self) -> None:
-        """Make every gradient its mean over all ranks, in one collective."""
-        if self.trainer.world_size == 1:
-            return
-        reached = [parameter for parameter in self.policy.parameters() if parameter.grad is not None]
-        flat = torch.cat([parameter.grad.flatten() for parameter in reached if parameter.grad is not None])
-        flat = self.mean_over_ranks(flat)
-        for parameter, part in zip(reached, flat.split([parameter.numel() for parameter in reached]), strict=True):
-            parameter.grad = part.view_as(parameter)
 
     def _clip(self, parameters: list[torch.nn.Parameter]) -> Tensor:
         """Clip the gradient of a parameter group and return its norm before, a scalar."""
@@ -296,33 +287,6 @@ class OnPolicyLearner(L.LightningModule):
         self._report = Report(self.current_epoch, self._means.pop(), self._means.named)
         self._is_delivered = False
 
-    def mean_over_ranks(self, value: Tensor) -> Tensor:
-        """Return the mean of `value` over all ranks, of the same shape."""
-        return self.sum_over_ranks(value) / self.trainer.world_size
-
-    def sum_over_ranks(self, value: Tensor) -> Tensor:
-        """Return the sum of `value` over all ranks, of the same shape."""
-        if self.trainer.world_size == 1:
-            return value
-        value = value.clone()
-        torch.distributed.all_reduce(value)
-        return value
-
-    @torch.no_grad()
-    def normalize_over_ranks(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Shift and scale `x` to mean 0 and standard deviation 1 over all ranks' elements with `weight` 1, not 0.
-
-        Moments are formed in double precision from the start: in single precision the difference of squares loses a
-        spread that is small beside the mean.
-        """
-        weighted, weights = (x * weight).double(), weight.double()
-        moments = torch.stack([weighted.sum(), (weighted**2).sum(), weights.sum()])
-        total, squares, count = self.sum_over_ranks(moments).unbind()
-        count = count.clamp(min=1.0)
-        mean = total / count
-        std = (squares / count - mean**2).clamp(min=0.0).sqrt()
-        return ((x - mean) / (std + 1e-8)).to(x.dtype)
-
     @torch.no_grad()
     def update_normalizers(self, obs: Mapping[str, Tensor], valid: Tensor) -> None:
         """Merge the moments over all ranks of groups `obs` (..., D_g) into the policy's `RunningNormalizer`s.
@@ -334,6 +298,6 @@ class OnPolicyLearner(L.LightningModule):
             assert isinstance(normalizer, RunningNormalizer)
             first = self.policy.first_equal[group]
             if first == group:
-                normalizer.merge(self.sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid)))
+                normalizer.merge(sum_over_ranks(normalizer.centred_sums(obs[group], num_invalid)))
             else:
                 normalizer.load_state_dict(self.policy.normalizers[first].state_dict())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from rlmpc.learners.ranks import added_over_ranks
 from rlmpc.rollout.rollout import Metrics
 
 ROOT = "/rmse"
@@ -72,10 +72,3 @@ class IterationMeans(Metric):
             {name: math.sqrt(mean) if ROOT in name else mean for name, (mean, _) in observed.items()},
             {name: weight for name, (_, weight) in observed.items()},
         )
-
-
-def added_over_ranks(values: Tensor, group: Any) -> list[Tensor]:
-    """Add `values` over ranks by one `all_reduce`, in the form torchmetrics expects of a gather over ranks."""
-    total = values.clone()
-    torch.distributed.all_reduce(total, group=group)
-    return [total]

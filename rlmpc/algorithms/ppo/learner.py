@@ -18,6 +18,7 @@ from rlmpc.contract.contract import Contract
 from rlmpc.learners.base import GRAD_NORM, OnPolicyLearner
 from rlmpc.learners.minibatches import Samples, single_steps, start_of
 from rlmpc.learners.parallel import parallel
+from rlmpc.learners.ranks import mean_over_ranks, normalize_over_ranks
 from rlmpc.learners.schedules import adapt_lr, ramp
 from rlmpc.losses.gae import gae
 from rlmpc.losses.ppo import surrogate_loss, value_loss
@@ -107,7 +108,7 @@ class PpoLearner(OnPolicyLearner):
             log_prob=filled(rollout.acted.log_prob, weight, FILL_LOG_PROB),
             std=filled(rollout.acted.std, weight, FILL_STD),
         )
-        advantage = self.normalize_over_ranks(advantage, weight)
+        advantage = normalize_over_ranks(advantage, weight)
         memory = start_of(rollout.memory)
         restarts = terminated | truncated
         obs = self.policy.prepared(rollout.obs, self.places)
@@ -133,7 +134,7 @@ class PpoLearner(OnPolicyLearner):
         loss = sum(beside.values(), loss)
 
         # Not beside the gradients: ranks must agree on the order of their collectives.
-        kl_of_all = self.mean_over_ranks(kl.detach())
+        kl_of_all = mean_over_ranks(kl.detach())
         with parallel(self.device) as wait:
             lr.copy_(adapt_lr(lr, kl_of_all, cfg.desired_kl, (cfg.min_lr, cfg.max_lr)))
         grad_norm = self.descend(loss, wait)
