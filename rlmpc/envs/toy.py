@@ -21,7 +21,8 @@ from rlmpc.config.setting import check_settings, setting
 from rlmpc.contract.contract import Contract
 from rlmpc.contract.episode import Motion, Trial
 from rlmpc.contract.observations import ObsSchema, ObsTerm
-from rlmpc.envs.vec_env import Obs, Step, levels_for, round_seed
+from rlmpc.envs.saved_levels import levels_for
+from rlmpc.envs.vec_env import Obs, Step, round_seed
 from rlmpc.errors import UserError
 
 

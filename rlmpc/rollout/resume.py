@@ -8,7 +8,7 @@ from typing import Any
 
 from rlmpc.checkpoint.file import Checkpoint
 from rlmpc.envs.changes import curriculum_without
-from rlmpc.envs.vec_env import merged_states
+from rlmpc.envs.saved_levels import merged_states
 from rlmpc.errors import UserError
 from rlmpc.rollout.datamodule import RolloutDataModule
 

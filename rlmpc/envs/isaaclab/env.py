@@ -24,7 +24,8 @@ from rlmpc.envs.isaaclab.masked_env import MaskedEnv
 from rlmpc.envs.isaaclab.measuring import Measuring
 from rlmpc.envs.isaaclab.state import load_state, state_of
 from rlmpc.envs.isaaclab.substeps import bounded
-from rlmpc.envs.vec_env import Obs, Step, levels_for
+from rlmpc.envs.saved_levels import levels_for
+from rlmpc.envs.vec_env import Obs, Step
 from rlmpc.tasks import mdp
 from rlmpc.tasks.camera import take_pictures
 from rlmpc.tasks.solver_demand import DEMAND, NewtonDemandManager

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from rlmpc.envs.vec_env import levels_for, merged_states
+from rlmpc.envs.saved_levels import levels_for, merged_states
 
 
 def state(levels: list[int], kinds: list[int]) -> dict:
