@@ -30,8 +30,8 @@ from rlmpc.learners.report import Report, ReportCallback
 from rlmpc.learners.skipped import SkippedUpdates
 from rlmpc.networks.normalizer import RunningNormalizer
 from rlmpc.networks.policy import GaussianPolicy
-from rlmpc.rollout.collector import RolloutPolicy
 from rlmpc.rollout.rollout import Metrics, Rollout
+from rlmpc.rollout.rollout_policy import RolloutPolicy
 
 SKIPPED = "skipped_updates"
 """Key in a checkpoint of `SkippedUpdates.state_dict`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,41 +17,10 @@ from rlmpc.graphs import Replayed, at_once, copy_all
 from rlmpc.networks.tree import like_rows, same_tensors, tree_map
 from rlmpc.rollout.faults import FaultRecorder
 from rlmpc.rollout.held_out import HeldOut
-from rlmpc.rollout.interaction import Choice, Memory, is_broken, is_forgotten
+from rlmpc.rollout.interaction import is_broken, is_forgotten
 from rlmpc.rollout.rollout import Metrics, Rollout
+from rlmpc.rollout.rollout_policy import RolloutPolicy
 from rlmpc.rollout.storage import Storage, copies
-
-
-class RolloutPolicy(Protocol):
-    """What collecting needs from a policy, whose parameters and buffers change in place: recordings refer to them."""
-
-    groups: tuple[str, ...]
-    """Observation groups to keep for the update."""
-    critic_group: str | None
-    """Group that `value` takes; None for a policy without critic."""
-
-    @property
-    def variant(self) -> Hashable:
-        """What tells the ways in which it acts apart: `act` runs the same Python code as long as this is equal.
-
-        A GPU records each variant once; None is not recorded.
-        """
-        ...
-
-    def initial_memory(self, num_envs: int) -> dict[str, Tensor]:
-        """Return the memory at the start of an episode, (N, ...) each; empty for a policy without memory."""
-        ...
-
-    def act(self, obs: Obs, memory: Memory, deterministic: bool | Tensor = False) -> Choice:
-        """Choose actions for N environments; return them and how they were chosen, a dataclass of tensors.
-
-        They are means instead of samples where a mask (N,) `deterministic` says.
-        """
-        ...
-
-    def value(self, obs: Obs) -> Tensor:
-        """Estimate the expected return (N,) from `obs` alone: a GPU does so while it acts."""
-        ...
 
 
 class Collector:

@@ -11,8 +11,9 @@ import torch
 from rlmpc.checkpoint.compact import compact
 from rlmpc.checkpoint.random_state import load_random_state, random_state
 from rlmpc.envs.vec_env import VecEnv
-from rlmpc.rollout.collector import Collector, RolloutPolicy
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.rollout import Rollout
+from rlmpc.rollout.rollout_policy import RolloutPolicy
 
 
 class RolloutLoader:

@@ -23,9 +23,10 @@ from rlmpc.graphs import use_graphs
 from rlmpc.networks.policy import GaussianPolicy
 from rlmpc.networks.tree import leaves
 from rlmpc.rollout import collector
-from rlmpc.rollout.collector import Collector, RolloutPolicy
+from rlmpc.rollout.collector import Collector
 from rlmpc.rollout.held_out import HeldOut
 from rlmpc.rollout.rollout import Rollout
+from rlmpc.rollout.rollout_policy import RolloutPolicy
 from tests.recorded import RecordedOnCpu
 
 NUM_ENVS, NUM_STEPS, ITERATIONS, BROKEN = 16, 5, 8, 3
