@@ -79,6 +79,7 @@ def test_a_fault_in_a_run_with_held_out_environments_is_found_again(command):
         "env.promote_error=10.0",
         "env.demote_error=20.0",
         "logger=[]",
+        "checkpoint.export=false",
         "evaluation.num_envs=4",
     ]
     with pytest.MonkeyPatch.context() as patch:

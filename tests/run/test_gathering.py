@@ -87,7 +87,15 @@ def test_a_port_that_is_taken_is_named():
 
 @pytest.mark.slow
 def test_a_run_of_two_machines_of_which_one_never_comes_ends_with_a_sentence(warm, tmp_path):
-    arguments = ["task=toy", "device=cpu", "num_envs=16", "logger=[]", "run.dir=run", "trainer.num_nodes=2"]
+    arguments = [
+        "task=toy",
+        "device=cpu",
+        "num_envs=16",
+        "logger=[]",
+        "checkpoint.export=false",
+        "run.dir=run",
+        "trainer.num_nodes=2",
+    ]
     port = str(reserved_port())
     environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     done: subprocess.CompletedProcess[str] = warm.run(

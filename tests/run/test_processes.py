@@ -115,7 +115,14 @@ def test_what_contradicts_the_launcher_is_refused(launched, variables, argument,
 
 
 def arguments(folder: Path, *more: str) -> list[str]:
-    shared = ["task=toy", "device=cpu", "num_envs=16", "logger=[]", f"run.dir={folder / 'run'}"]
+    shared = [
+        "task=toy",
+        "device=cpu",
+        "num_envs=16",
+        "logger=[]",
+        "checkpoint.export=false",
+        f"run.dir={folder / 'run'}",
+    ]
     return [*shared, *(more or ["trainer.max_epochs=1000"])]
 
 

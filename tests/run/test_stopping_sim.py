@@ -14,7 +14,10 @@ import torch
 pytestmark = pytest.mark.sim
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["device=cpu", "num_envs=4", "env.scene.terrain.terrain_generator.num_rows=2", "logger=[]"]
+SMALL = [
+    *("device=cpu", "num_envs=4", "env.scene.terrain.terrain_generator.num_rows=2"),
+    *("logger=[]", "checkpoint.export=false"),
+]
 
 
 @pytest.fixture
