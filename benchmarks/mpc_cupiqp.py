@@ -9,7 +9,6 @@ wrench is from ours, in body weights.
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor
 
-from benchmarks.harness import device_name, print_line, settings
+from benchmarks.harness import Clock, device_name, print_line, settings
 from benchmarks.mpc_problems import G1, Problems, random_problems, recorded_problems
 from rlmpc.config.setting import check_settings, setting
 from rlmpc.errors import UserError
@@ -81,10 +80,10 @@ def compared(problems: Problems, mpc: MpcSettings, config: Arguments) -> dict[st
     with torch.no_grad():
         problem, _ = predictive.problem(*problems)
         ours = predictive.solver(problem, predictive.start(problem)).inputs
-    kind = torch.float32 if config.precision == "single" else torch.float64
-    dense = Written(*(tensor.to(kind).contiguous() for tensor in written(predictive, problem)))
+    dtype = torch.float32 if config.precision == "single" else torch.float64
+    dense = Written(*(tensor.to(dtype).contiguous() for tensor in written(predictive, problem)))
     changing = {"P": dense.hessian, "c": dense.linear, "G": dense.rows}
-    solver = DenseSolver(dtype=warp.float32 if config.precision == "single" else warp.float64)
+    solver = DenseSolver(dtype=warp.dtype_from_torch(dtype))
     solver.setup(**changing, h_u=torch.zeros_like(dense.rows[..., 0]), x_l=dense.low, x_u=dense.high)
     solver.solve()
     # Each update is followed by a solve, as in a controller.
@@ -110,11 +109,9 @@ def compared(problems: Problems, mpc: MpcSettings, config: Arguments) -> dict[st
 
 def timed(run: Callable[[], Any]) -> float:
     """Return the milliseconds that the device needs for it."""
-    torch.cuda.synchronize()
-    since = time.perf_counter()
+    clock = Clock("cuda")
     run()
-    torch.cuda.synchronize()
-    return 1e3 * (time.perf_counter() - since)
+    return 1e3 * clock.pause()
 
 
 def written(predictive: Predictive, problem: Problem) -> Written:

@@ -55,9 +55,8 @@ def _check_live(cfg: PlayCfg) -> None:
     """Refuse live play without its library, or together with what writes files."""
     if not is_installed("viser"):
         raise UserError("live=true needs viser, which is not installed: `pip install -e '.[live]'` in the clone")
-    if other := next(
-        (key for key in ("video", "export", "publish", "privileged", "metrics", "episodes") if getattr(cfg, key)), None
-    ):
+    others = ("video", "export", "publish", "privileged", "metrics", "episodes")
+    if other := next((key for key in others if getattr(cfg, key)), None):
         raise UserError(f"'{other}' has no effect with live=true, which only shows a page")
     if cfg.run.dir is not None:
         raise UserError("'run.dir' has no effect with live=true, which writes nothing")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from rlmpc.networks.mlp import filled_up
 from rlmpc.networks.tree import like_rows
@@ -38,9 +37,12 @@ class RecurrentMemory(nn.Module):
         """Return the output (N, width) and the next state for one step of inputs (N, D), which may be filled up."""
         x, weight = filled_up(x, self.cell.weight_ih)
         before = [state[name] for name in self.names]
-        # An LSTM takes and gives pairs.
-        after = functional_call(self.cell, {"weight_ih": weight}, (x, before if len(before) > 1 else before[0]))
-        following = dict(zip(self.names, after if len(before) > 1 else [after], strict=True))
+        weights = (weight, self.cell.weight_hh, self.cell.bias_ih, self.cell.bias_hh)
+        if isinstance(self.cell, nn.LSTMCell):
+            after = torch.lstm_cell(x, before, *weights)
+        else:
+            after = (torch.gru_cell(x, before[0], *weights),)
+        following = dict(zip(self.names, after, strict=True))
         return following["hidden"], following
 
     def unroll(self, x: Tensor, state: Mapping[str, Tensor], restarts: Tensor) -> Tensor:

@@ -13,9 +13,14 @@ def rotate(quat_wxyz: Iterable[float], vector: Iterable[float]) -> np.ndarray:
     return v + w * t + np.cross(xyz, t)
 
 
+def rotate_back(quat_wxyz: np.ndarray, vector: Iterable[float]) -> np.ndarray:
+    """Rotate `vector` (3,) by the inverse of the unit quaternion `(w, x, y, z)` (4,)."""
+    return rotate(quat_wxyz * (1.0, -1.0, -1.0, -1.0), vector)
+
+
 def gravity_in(quat_wxyz: np.ndarray) -> np.ndarray:
     """Return the direction of gravity (3,) in the frame of a body with the orientation `(w, x, y, z)` (4,)."""
-    return rotate(quat_wxyz * (1.0, -1.0, -1.0, -1.0), (0.0, 0.0, -1.0))
+    return rotate_back(quat_wxyz, (0.0, 0.0, -1.0))
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import mujoco
 import numpy as np
 
 from rlmpc.contract.live import Played, Shape, Snapshot, check_fit
-from rlmpc.robots.quaternions import rotate
+from rlmpc.robots.quaternions import rotate_back
 from rlmpc.sim2sim.evaluate import end_reason, motion_of
 from rlmpc.sim2sim.ground import FLAT, Box, make_ground, served_kinds
 from rlmpc.sim2sim.observer import Observer
@@ -188,7 +188,7 @@ class _Robot:
             motion_of(simulation).velocity[0],
             simulation.joint_torque,
             self._foot_forces(),
-            rotate(simulation.root_quat_wxyz * (1.0, -1.0, -1.0, -1.0), simulation.root_lin_vel_w),
+            rotate_back(simulation.root_quat_wxyz, simulation.root_lin_vel_w),
         )
 
     def _foot_forces(self) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rlmpc.contract.contract import Contract
-from rlmpc.robots.quaternions import rotate
+from rlmpc.robots.quaternions import rotate_back
 from rlmpc.sim2sim.observer import Observer
 from rlmpc.sim2sim.simulation import Simulation
 
@@ -121,7 +121,7 @@ def put(simulation: Simulation, state: Snapshot) -> None:
     data.qpos[:3], data.qpos[3:7] = state.root_pos, state.root_quat_wxyz
     data.qpos[7:], data.qvel[6:] = state.joint_pos, state.joint_vel
     data.qvel[:3] = 0.0
-    data.qvel[3:6] = rotate(state.root_quat_wxyz * (1.0, -1.0, -1.0, -1.0), state.root_ang_vel)
+    data.qvel[3:6] = rotate_back(state.root_quat_wxyz, state.root_ang_vel)
     simulation.command = state.command
 
 

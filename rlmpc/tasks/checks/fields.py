@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+GENERATOR = "scene.terrain.terrain_generator"
+"""Path of the ground's generator."""
+
 
 def fields_at(cfg: Any, paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     """Yield each of some fields whose section exists and is not switched off, with its value."""

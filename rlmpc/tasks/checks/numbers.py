@@ -5,9 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from rlmpc.tasks.checks.fields import fields_at
-
-_GENERATOR = "scene.terrain.terrain_generator"
+from rlmpc.tasks.checks.fields import GENERATOR, fields_at
 
 _POSITIVE = (
     "action_limit",
@@ -18,11 +16,11 @@ _POSITIVE = (
     "sim.physics.num_substeps",
     "sim.physics.solver_cfg.njmax",
     "sim.physics.solver_cfg.nconmax",
-    f"{_GENERATOR}.num_rows",
-    f"{_GENERATOR}.num_cols",
-    f"{_GENERATOR}.size",
-    f"{_GENERATOR}.horizontal_scale",
-    f"{_GENERATOR}.vertical_scale",
+    f"{GENERATOR}.num_rows",
+    f"{GENERATOR}.num_cols",
+    f"{GENERATOR}.size",
+    f"{GENERATOR}.horizontal_scale",
+    f"{GENERATOR}.vertical_scale",
     "scene.height_scanner.max_distance",
     "scene.height_scanner.pattern_cfg.resolution",
     "actions.gait_cycle.period_range_s",
@@ -35,7 +33,7 @@ _POSITIVE = (
 )
 
 _NOT_NEGATIVE = (
-    f"{_GENERATOR}.border_width",
+    f"{GENERATOR}.border_width",
     "scene.terrain.max_init_terrain_level",
     "scene.height_scanner.pattern_cfg.size",
     "scene.contact_forces.history_length",

@@ -4,7 +4,7 @@ from typing import Any
 
 from isaaclab.managers import ManagerTermBaseCfg
 
-from rlmpc.tasks.checks.fields import fields_at
+from rlmpc.tasks.checks.fields import GENERATOR, fields_at
 
 _REQUIRED = (
     "sim",
@@ -13,8 +13,8 @@ _REQUIRED = (
     "sim.physics.default_shape_cfg",
     "scene",
     "scene.terrain",
-    "scene.terrain.terrain_generator",
-    "scene.terrain.terrain_generator.sub_terrains",
+    GENERATOR,
+    f"{GENERATOR}.sub_terrains",
     "scene.robot",
     "scene.robot.spawn",
     "scene.robot.init_state",

@@ -4,6 +4,7 @@ import math
 
 from isaaclab.terrains import TerrainGeneratorCfg
 
+from rlmpc.tasks.checks.fields import GENERATOR
 from rlmpc.tasks.terrains import columns_of_kinds
 
 
@@ -28,6 +29,6 @@ def check_terrain(generator: TerrainGeneratorCfg) -> None:
     for name in wanted:
         if name not in placed:
             raise ValueError(
-                f"scene.terrain.terrain_generator.num_cols of {generator.num_cols} leaves no column for the terrain "
-                f"{name}; give it more columns, or leave the kind out with a proportion of 0"
+                f"{GENERATOR}.num_cols of {generator.num_cols} leaves no column for the terrain {name}; "
+                "give it more columns, or leave the kind out with a proportion of 0"
             )
