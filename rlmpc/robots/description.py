@@ -30,6 +30,16 @@ class CollisionShape:
     pos: Vector
     quat_wxyz: Vector
 
+    @property
+    def reach(self) -> np.ndarray:
+        """Half lengths of the upright box around it, along the axes of the body that carries it, shape (3,) [m]."""
+        if self.kind == "sphere":
+            return np.full(3, self.size[0])
+        axes = np.array([rotate(self.quat_wxyz, axis) for axis in np.eye(3)])
+        if self.kind == "capsule":
+            return self.size[0] + self.size[1] * np.abs(axes[2])
+        return np.abs(axes).T @ self.size
+
 
 @dataclass(frozen=True)
 class Joint:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from rlmpc.errors import nearest
 from rlmpc.robots.description import RobotDescription
 from rlmpc.robots.patterns import matching
@@ -53,6 +55,14 @@ class Robot:
     def revision(self) -> str:
         """SHA-256 of the description file, by which a policy knows what it was trained with."""
         return hashlib.sha256(self.description_file.read_bytes()).hexdigest()
+
+    @cached_property
+    def sole(self) -> tuple[float, float, float, float]:
+        """Where the left sole begins and ends along x, then along y of its foot [m]: the bounds of the foot's shapes."""
+        (foot,) = (body for body in self.description.bodies if body.name == self.feet[0])
+        low = np.min([shape.pos - shape.reach for shape in foot.collision], axis=0)
+        high = np.max([shape.pos + shape.reach for shape in foot.collision], axis=0)
+        return tuple(float(end) for axis in (0, 1) for end in (low[axis], high[axis]))  # pyright: ignore[reportReturnType]
 
     @property
     def source(self) -> str:

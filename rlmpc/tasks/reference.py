@@ -72,6 +72,7 @@ class ScanReferenceEnvCfg(ScanEnvCfg):
         command.ranges.lin_vel_x, command.limits.lin_vel_x = (0.0, 0.1), (0.0, 1.0)
         command.min_lin_vel_x_at_limit = 0.5
         self.rewards.action_rate.weight = -0.05
+        self.rewards.sole_overhang = None
         assert self.events.push is not None
         self.events.push.interval_range_s = (0.25, 7.0)
 

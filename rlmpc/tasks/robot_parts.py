@@ -28,7 +28,7 @@ class RobotPartCfg(SceneEntityCfg):
 def use_parts(cfg: Any, robot: Robot) -> None:
     """Point all terms at the parts of a robot, and switch off those about parts that it does not have.
 
-    A parameter `sole_offset` is set to the robot's.
+    Parameters `sole_offset` and `sole` are set to the robot's.
 
     Args:
         cfg: Configuration of an environment; changed in place.
@@ -47,6 +47,8 @@ def use_parts(cfg: Any, robot: Robot) -> None:
             entity.body_names = robot.bodies.get(entity.part)
         if "sole_offset" in term.params:
             term.params["sole_offset"] = robot.sole_offset_m
+        if "sole" in term.params:
+            term.params["sole"] = robot.sole
 
 
 def check_exchange(old: Robot, new: Robot) -> None:

@@ -36,6 +36,7 @@ from rlmpc.tasks.mdp.observations import (
     height_scan,
     velocity_error,
 )
+from rlmpc.tasks.mdp.overhang import sole_overhang
 from rlmpc.tasks.mdp.rewards import (
     downward_velocity_l2,
     gait_period_exp,

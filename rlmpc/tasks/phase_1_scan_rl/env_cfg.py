@@ -2,12 +2,16 @@
 
 from dataclasses import MISSING
 
+from isaaclab.managers import RewardTermCfg, SceneEntityCfg
 from isaaclab.sensors import RayCasterCfg, patterns
 from isaaclab.utils import clone, configclass
 
 from rlmpc.robots.robot import Robot
+from rlmpc.tasks import mdp
 from rlmpc.tasks.locomotion_env_cfg import LocomotionEnvCfg, in_play_mode
 from rlmpc.tasks.observations_cfg import CriticCfg, PolicyCfg, PrivilegedCfg, ScanTermsCfg
+from rlmpc.tasks.rewards_cfg import RewardsCfg
+from rlmpc.tasks.robot_parts import RobotPartCfg
 from rlmpc.tasks.scene_cfg import LocomotionSceneCfg
 from rlmpc.tasks.terrains import SCAN_TERRAIN_CFG
 
@@ -54,11 +58,31 @@ class ScanObservationsCfg:
 
 
 @configclass
+class ScanRewardsCfg(RewardsCfg):
+    """The rewards of the blind task, and that soles stand on ground."""
+
+    sole_overhang: RewardTermCfg | None = RewardTermCfg(
+        func=mdp.sole_overhang,
+        weight=-8.0,
+        params={
+            "asset_cfg": RobotPartCfg(part="feet"),
+            "sensor_cfg": RobotPartCfg(name="contact_forces", part="feet"),
+            "scanner_cfg": SceneEntityCfg("height_scanner"),
+            "sole_offset": MISSING,
+            "sole": MISSING,
+            "margin": 0.02,  # m
+            "depth": 0.3,  # m
+        },
+    )
+
+
+@configclass
 class ScanEnvCfg(LocomotionEnvCfg):
     """Stairs, boxes and stepping stones, seen from above; no commands backwards, where the scanner sees nothing."""
 
     scene: ScanSceneCfg = ScanSceneCfg(num_envs=4096, env_spacing=2.5)
     observations: ScanObservationsCfg = ScanObservationsCfg()
+    rewards: ScanRewardsCfg = ScanRewardsCfg()
 
     def __post_init__(self) -> None:
         """Set what differs from the blind task."""
