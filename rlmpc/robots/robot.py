@@ -58,7 +58,7 @@ class Robot:
 
     @cached_property
     def sole(self) -> tuple[float, float, float, float]:
-        """Where the left sole begins and ends along x, then along y of its foot [m]: the bounds of the foot's shapes."""
+        """Where the left sole begins and ends along x, then y of its foot [m]: the bounds of the foot's shapes."""
         (foot,) = (body for body in self.description.bodies if body.name == self.feet[0])
         low = np.min([shape.pos - shape.reach for shape in foot.collision], axis=0)
         high = np.max([shape.pos + shape.reach for shape in foot.collision], axis=0)

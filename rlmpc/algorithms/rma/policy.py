@@ -69,7 +69,7 @@ class RmaActorCritic(GaussianPolicy):
         self.scan_encoder = None
         if scan:
             encoder = mlp(width(scan), settings.scan_hidden, settings.scan_latent_dim, activation)
-            self.scan_encoder = nn.Sequential(encoder, nn.Tanh())
+            self.scan_encoder = nn.Sequential(encoder, nn.Tanh() if settings.scan_bounded else nn.Identity())
 
     @property
     def acting_groups(self) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ class RmaCfg(PpoCfg):
     scan_latent_dim: int = setting(32, least=1, largest=MAX_WIDTH, network=True)
     privileged_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
     scan_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
+    scan_bounded: bool = setting(True, network=True)
+    """Whether the latent of the scan is bounded by tanh, which gaps in the ground drive to its ends."""
     estimator_hidden: list[int] = setting([128, 64], least=1, largest=MAX_WIDTH, network=True)
     estimator_lr: float = setting(1.0e-3, above=0)
     history_lr: float = setting(1.0e-3, above=0)

@@ -1,6 +1,7 @@
 """How much of a sole has no ground under it, by hand. Needs Isaac Lab but starts no simulation."""
 
 import math
+from collections import UserDict
 from types import SimpleNamespace
 
 import pytest
@@ -54,12 +55,11 @@ def overhang(monkeypatch, ground, feet, *, turn=0.0, foot_turn=0.0, soles=(0.0, 
         body_quat_w=SimpleNamespace(torch=torch.tensor([[quat_of(turn + foot_turn)] * 2])),
     )
 
-    class Scene(dict):
-        sensors = {"height_scanner": scanner}
-
     monkeypatch.setattr(module, "sole_heights", lambda env, asset_cfg, sole_offset: torch.tensor([soles]))
     monkeypatch.setattr(module, "foot_contact", lambda env, sensor_cfg: torch.tensor([contact]))
-    env = SimpleNamespace(scene=Scene(robot=SimpleNamespace(data=data)))
+    scene = UserDict(robot=SimpleNamespace(data=data))
+    scene.sensors = {"height_scanner": scanner}
+    env = SimpleNamespace(scene=scene)
     entity = SimpleNamespace(name="height_scanner")
     (value,) = mdp.sole_overhang(env, FEET, entity, entity, 0.03, SOLE, margin=0.0, depth=0.3).tolist()
     return value
