@@ -3,6 +3,7 @@
 `task=blind_rl_reference` and `task=phase_1_scan_rl_reference` train with them; `docs/tasks.md` compares.
 """
 
+from isaaclab.sensors import patterns
 from isaaclab.utils import configclass
 
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
@@ -78,12 +79,10 @@ class ScanReferenceEnvCfg(ScanEnvCfg):
 
     def _use_scan(self) -> None:
         """Reach further down and less far to the sides, over equal shares of ground, and show frames of before."""
-        scanner, generator, policy = (
-            self.scene.height_scanner,
-            self.scene.terrain.terrain_generator,
-            self.observations.policy,
-        )
-        scanner.max_distance, scanner.pattern_cfg.size = 7.0, (1.3, 0.4)
+        scanner, policy = self.scene.height_scanner, self.observations.policy
+        scanner.max_distance, scanner.pattern_cfg = 7.0, patterns.GridPatternCfg(resolution=0.05, size=(1.3, 0.4))
+        generator = self.scene.terrain.terrain_generator
+        assert generator is not None
         generator.num_cols, generator.sub_terrains["stepping_stones"].proportion = 4, 1.0
         for term in (policy.base_ang_vel, policy.projected_gravity, policy.velocity_command, policy.last_action):
             term.history_length = 5

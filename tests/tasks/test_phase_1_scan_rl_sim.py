@@ -245,6 +245,47 @@ def test_the_scan_stands_first_in_every_group(adapter, env) -> None:
         assert manager.group_obs_term_dim[group][0] == (NUM_RAYS,)
 
 
+def expected_overhang(env, ground, index, sole, margin, depth):
+    """The share of the soles of one robot over ground that is deeper than `depth` [m], from 400 points under each."""
+    robot = env.scene["robot"]
+    shares = []
+    for foot in robot.find_bodies(".*_ankle_roll_link")[0]:
+        x, y, z, w = robot.data.body_quat_w.torch[index, foot].tolist()
+        forward = np.array([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)])
+        forward /= np.linalg.norm(forward)
+        left = np.array([-forward[1], forward[0]])
+        position = robot.data.body_pos_w.torch[index, foot].double().numpy()
+        along = np.linspace(sole[0] - margin, sole[1] + margin, 20)
+        across = np.linspace(sole[2] - margin, sole[3] + margin, 20)
+        points = [position[:2] + a * forward + b * left for a in along for b in across]
+        heights, _ = cast_down(ground, np.column_stack([points, np.full(len(points), position[2] + 0.2)]))
+        shares.append((heights < position[2] - 0.035 - depth).mean())
+    return sum(shares)
+
+
+def test_soles_hang_over_gaps_as_far_as_the_ground_says(adapter, env, ground, monkeypatch) -> None:
+    from rlmpc.tasks.mdp import overhang
+
+    monkeypatch.setattr(overhang, "foot_contact", lambda env, sensor_cfg: torch.ones(NUM_ENVS, 2))
+    start_on_level(adapter, NUM_ROWS - 1)
+    manager = env.reward_manager
+    params = dict(manager.get_term_cfg("sole_overhang").params)
+    seen, expected = [], []
+    for _ in range(6):
+        yaw = uniform(-math.pi, math.pi, NUM_ENVS)
+        place(env, ground, uniform(-2.5, 2.5, NUM_ENVS, 2), torch.zeros(NUM_ENVS), torch.zeros(NUM_ENVS), yaw)
+        adapter.step(zeros())
+        seen.append(overhang.sole_overhang(env, **params).numpy())
+        soles = {name: params[name] for name in ("sole", "margin", "depth")}
+        expected.append([expected_overhang(env, ground, index, **soles) for index in range(NUM_ENVS)])
+    seen, expected = np.array(seen), np.array(expected)
+    is_partial = (expected > 0.0) & (expected < 2.0)
+    assert is_partial.sum() > 10
+    # Rays are 5 cm apart, so a sole has 6 to 15 of them.
+    assert np.abs(seen - expected).max() < 0.5 and np.abs(seen - expected)[is_partial].mean() < 0.15
+    assert np.abs(seen - expected)[~is_partial].mean() < 0.01
+
+
 def test_fifty_random_steps_stay_finite_and_within_the_solver(adapter, env) -> None:
     start_on_level(adapter, NUM_ROWS - 1)
     adapter.pop_metrics()
