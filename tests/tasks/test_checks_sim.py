@@ -127,6 +127,8 @@ def test_a_derived_field_cannot_be_set(path: str, value) -> None:
         ({"curriculum.penalty_scale.params.full_share": 0}, "full_share must be above 0, not 0.0"),
         ({"curriculum.command_ranges.params.step": -0.1}, "command_ranges.params.step must be at least 0, not -0.1"),
         ({"rewards.velocity_along_command.params.stand_speed": 0}, "stand_speed must be above 0, not 0.0"),
+        ({"rewards.sole_overhang.params.depth": 0}, "sole_overhang.params.depth must be above 0, not 0.0"),
+        ({"rewards.sole_overhang.params.margin": -0.1}, "sole_overhang.params.margin must be at least 0, not -0.1"),
         ({f"{COLLISION}.triangle_pairs_per_env": -1}, "triangle_pairs_per_env must be above 0, not -1"),
         ({"observations.policy.concatenate_terms": False}, "policy.concatenate_terms must be True, not False"),
         ({"observations.policy.flatten_history_dim": False}, "policy.flatten_history_dim must be True, not False"),
@@ -186,8 +188,8 @@ def test_the_scale_of_yaw_joints_follows_its_setting_but_for_a_joint_that_has_it
         ({STONES: None}, "the terrain stepping_stones needs a proportion of at least 0"),
         ({f"{STONES}.proportion": -1.0}, "the terrain stepping_stones needs a proportion of at least 0"),
         ({"scene.terrain.terrain_type": "plane"}, "scene.terrain.terrain_type must be generator, not plane"),
-        ({f"{GENERATOR}.num_cols": 3}, "num_cols of 3 leaves no column for the terrain stepping_stones"),
-        ({f"{STONES}.proportion": 0.1}, "num_cols of 4 leaves no column for the terrain stepping_stones"),
+        ({f"{GENERATOR}.num_cols": 3}, "num_cols of 3 leaves no column for the terrain random_boxes"),
+        ({f"{STONES}.proportion": 0.1}, "num_cols of 5 leaves no column for the terrain stepping_stones"),
     ],
 )
 def test_terrain_that_cannot_be_built_or_has_no_place_is_refused(overrides: dict, sentence: str) -> None:
@@ -195,7 +197,7 @@ def test_terrain_that_cannot_be_built_or_has_no_place_is_refused(overrides: dict
 
 
 def test_columns_that_are_accepted_are_those_that_isaac_lab_builds() -> None:
-    """One column a kind, in order; and a kind with a proportion of 0 needs none."""
+    """Columns by share, in order; and a kind with a proportion of 0 needs none."""
     from isaaclab.terrains import TerrainGenerator
 
     def kinds_built(**overrides) -> list[str]:
@@ -207,7 +209,7 @@ def test_columns_that_are_accepted_are_those_that_isaac_lab_builds() -> None:
         TerrainGenerator(generator)
         return names
 
-    assert kinds_built() == ["stairs_up", "stairs_down", "random_boxes", "stepping_stones"]
+    assert kinds_built() == ["stairs_up", "stairs_down", "random_boxes", "stepping_stones", "stepping_stones"]
     without_stones = kinds_built(**{f"{STONES}.proportion": 0.0, f"{GENERATOR}.num_cols": 3})
     assert without_stones == ["stairs_up", "stairs_down", "random_boxes"]
 
@@ -240,9 +242,10 @@ def switch_off(cfg, path: str) -> None:
         # The command in three groups of observations, the critic's average errors, four rewards, pushes and all three
         # curricula.
         ("env.commands.base_velocity", 12),
-        ("env.scene.height_scanner", 3),
-        # Contacts in two groups of observations and three rewards.
-        ("env.scene.contact_forces", 5),
+        # The scan in three groups of observations and one reward.
+        ("env.scene.height_scanner", 4),
+        # Contacts in two groups of observations and four rewards.
+        ("env.scene.contact_forces", 6),
     ],
 )
 def test_what_others_read_is_switched_off_only_with_its_readers(cfg, path: str, num_readers: int) -> None:
