@@ -93,8 +93,8 @@ def test_a_robot_with_more_parts_is_no_override_of_one_with_fewer(biped) -> None
 def test_random_steps_stay_finite(adapter) -> None:
     assert adapter.num_actions == 7
     obs = adapter.reset()
-    # The scan; 6 joints x 10 frames twice, 7 actions, 13 others. Without frames of before: 6 joints twice, 7 actions, 13
-    # others; of the privileged ones 2 x 6 and 12 others.
+    # The scan; 6 joints x 10 frames twice, 7 actions, 13 others. Without frames of before: 6 joints twice, 7 actions,
+    # 13 others; of the privileged ones 2 x 6 and 12 others.
     assert {group: values.shape[1] for group, values in obs.items()} == {"policy": 599, "critic": 518, "teacher": 515}
     for _ in range(50):
         step = adapter.step(torch.randn(NUM_ENVS, 7))
