@@ -67,14 +67,14 @@ class PolicyCfg(SensedTermsCfg):
 
 @configclass
 class ScanTermsCfg(ObservationGroupCfg):
-    """What a height scanner sees. 243 values.
+    """What a height scanner sees. 459 values.
 
     The last base class of a group contributes its terms first: `class ScanPolicyCfg(PolicyCfg, ScanTermsCfg)` puts
     the scan before all other terms.
     """
 
     height_scan = ObservationTermCfg(func=mdp.height_scan, params={"sensor_cfg": SceneEntityCfg("height_scanner")})
-    """1 - min(d, 7 m) / 7 m for rays straight down, misses 0; 27 (x, fastest) x 9 (y)."""
+    """1 - min(d, 1.85 m) / 1.85 m for rays straight down, misses 0; 27 (x, fastest) x 17 (y)."""
 
 
 @configclass

@@ -3,6 +3,7 @@
 `task=blind_rl_reference` and `task=phase_1_scan_rl_reference` train with them; `docs/tasks.md` compares.
 """
 
+from isaaclab.sensors import patterns
 from isaaclab.utils import configclass
 
 from rlmpc.tasks.blind_rl.env_cfg import BlindEnvCfg
@@ -68,13 +69,24 @@ class ScanReferenceEnvCfg(ScanEnvCfg):
         """Replace the numbers; commands are forward only, and fast ones once they are followed."""
         super().__post_init__()
         use_reference_numbers(self)
+        self._use_scan()
         command = self.commands.base_velocity
         command.ranges.lin_vel_x, command.limits.lin_vel_x = (0.0, 0.1), (0.0, 1.0)
         command.min_lin_vel_x_at_limit = 0.5
         self.rewards.action_rate.weight = -0.05
-        self.rewards.sole_overhang = None
         assert self.events.push is not None
         self.events.push.interval_range_s = (0.25, 7.0)
+
+    def _use_scan(self) -> None:
+        """Reach further down and less far to the sides, over equal shares of ground, and show frames of before."""
+        scanner, policy = self.scene.height_scanner, self.observations.policy
+        scanner.max_distance, scanner.pattern_cfg = 7.0, patterns.GridPatternCfg(resolution=0.05, size=(1.3, 0.4))
+        generator = self.scene.terrain.terrain_generator
+        assert generator is not None
+        generator.num_cols, generator.sub_terrains["stepping_stones"].proportion = 4, 1.0
+        for term in (policy.base_ang_vel, policy.projected_gravity, policy.velocity_command, policy.last_action):
+            term.history_length = 5
+        self.rewards.sole_overhang = None
 
 
 BlindReferencePlayEnvCfg = in_play_mode(BlindReferenceEnvCfg)

@@ -40,11 +40,17 @@ BLIND_TERRAIN_CFG = TerrainGeneratorCfg(
 SCAN_TERRAIN_CFG = replace(
     BLIND_TERRAIN_CFG,
     num_rows=8,
-    num_cols=4,
+    num_cols=5,
     sub_terrains={
         **BLIND_TERRAIN_CFG.sub_terrains,
+        # Two of five columns: they take longest to learn.
         "stepping_stones": SteppingStonesCfg(
-            stone_width=(1.0, 0.8), gap_width=(0.05, 0.2), max_height=0.05, depth=8.0, platform_width=1.5
+            proportion=2.0,
+            stone_width=(1.0, 0.8),
+            gap_width=(0.05, 0.2),
+            max_height=0.05,
+            depth=8.0,
+            platform_width=1.5,
         ),
     },
 )

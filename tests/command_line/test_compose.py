@@ -37,7 +37,7 @@ def test_the_reference_task_explores_as_the_reference(task: str, agent: str):
     expected = {"entropy_coef", "max_std", "final_entropy_coef", "final_max_std"}
     if (task, agent) == ("phase_1_scan_rl", "rma"):
         assert (there.regularizer_start, there.regularizer_ramp) == (2000, 3000)
-        expected |= {"regularizer_start", "regularizer_ramp"}
+        expected |= {"regularizer_start", "regularizer_ramp", "scan_bounded", "recent_frames"}
     assert differing == expected
     assert (there.init_std, there.entropy_coef, there.max_std) == (1.0, 0.01, 2.0)
     assert (there.final_entropy_coef, there.final_max_std) == (None, None)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rlmpc.errors import UserError
+from rlmpc.robots.description import CollisionShape
 from rlmpc.robots.g1.config import G1
 from rlmpc.robots.robot import JOINT_GROUPS
 from rlmpc.robots.table import ROBOTS, robot_named
@@ -36,6 +37,26 @@ def test_names_that_the_description_does_not_have_are_refused():
         _ = replace(G1, arms=("tail_.*",)).joints
     with pytest.raises(ValueError, match=r"has no bodies \['chest'\]"):
         _ = replace(G1, torso="chest").bodies
+
+
+def test_the_sole_is_what_the_shape_of_the_foot_covers(biped):
+    assert G1.sole == pytest.approx((-0.055, 0.125, -0.03, 0.03))
+    assert biped.sole == pytest.approx((-0.06, 0.12, -0.04, 0.04))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "quat_wxyz", "reach"),
+    [
+        ("sphere", (0.1,), (1, 0, 0, 0), (0.1, 0.1, 0.1)),
+        ("box", (0.1, 0.2, 0.3), (1, 0, 0, 0), (0.1, 0.2, 0.3)),
+        # Turned by a right angle about x.
+        ("box", (0.1, 0.2, 0.3), (0.5**0.5, 0.5**0.5, 0, 0), (0.1, 0.3, 0.2)),
+        ("capsule", (0.1, 0.3), (1, 0, 0, 0), (0.1, 0.1, 0.4)),
+        ("capsule", (0.1, 0.3), (0.5**0.5, 0.5**0.5, 0, 0), (0.1, 0.4, 0.1)),
+    ],
+)
+def test_a_shape_reaches_as_far_as_it_is_turned(kind, size, quat_wxyz, reach):
+    assert CollisionShape("foot", kind, size, (0.0, 0.0, 0.0), quat_wxyz).reach == pytest.approx(reach)
 
 
 def test_an_unknown_robot_is_refused():

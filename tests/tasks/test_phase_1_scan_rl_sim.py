@@ -15,6 +15,8 @@ VX = torch.tensor([True, False, False])
 """The first of the command's axes."""
 """Levels; the hardest tiles have a difficulty of 2/3 to 1."""
 MAX_DISTANCE = 7.0
+"""Further than the default, so that all but gaps is in reach."""
+NUM_LINES, NUM_RAYS = 17, 459
 EDGE = 1e-4
 """Rays closer than this to an edge of a triangle [m] may pass a wall on either side and are left out."""
 
@@ -25,6 +27,7 @@ def adapter():
 
     cfg = load_env_cfg("RLMPC-Phase1-Scan-G1-v0")
     cfg.scene.terrain.terrain_generator.num_rows = NUM_ROWS
+    cfg.scene.height_scanner.max_distance = MAX_DISTANCE
     adapter = IsaacLabEnv(cfg, NUM_ENVS, torch.device("cpu"), seed=1)
     yield adapter
     adapter.close()
@@ -71,19 +74,19 @@ def cast_down(triangles, starts):
 
 
 def expected_starts(env, index):
-    """Where the rays of one robot must start (243, 3) [m]: offset and grid turned by the torso's yaw alone."""
+    """Where the rays of one robot must start (459, 3) [m]: offset and grid turned by the torso's yaw alone."""
     robot = env.scene["robot"]
     torso = robot.body_names.index("torso_link")
     position = robot.data.body_pos_w.torch[index, torso].double().numpy()
     x, y, z, w = robot.data.body_quat_w.torch[index, torso].tolist()
     yaw = math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
     forward, left = np.array([math.cos(yaw), math.sin(yaw), 0.0]), np.array([-math.sin(yaw), math.cos(yaw), 0.0])
-    grid = [(0.2 - 0.65 + 0.05 * column, -0.2 + 0.05 * row) for row in range(9) for column in range(27)]
+    grid = [(0.2 - 0.65 + 0.05 * column, -0.4 + 0.05 * row) for row in range(NUM_LINES) for column in range(27)]
     return np.array([position + dx * forward + dy * left + np.array([0.0, 0.0, 0.43]) for dx, dy in grid])
 
 
 def compare(env, ground, groups):
-    """Asserts that all scans are right; returns the expected distances (N, 243) [m], infinite for a miss."""
+    """Asserts that all scans are right; returns the expected distances (N, 459) [m], infinite for a miss."""
     hits = env.scene.sensors["height_scanner"].data.ray_hits_w.torch.double().numpy()
     distances, num_doubtful = [], 0
     for index in range(NUM_ENVS):
@@ -102,9 +105,9 @@ def compare(env, ground, groups):
         np.testing.assert_allclose(hits[index][is_sure], expected[is_sure], atol=1e-3, rtol=0)
         closeness = 1.0 - np.minimum(distance, MAX_DISTANCE) / MAX_DISTANCE
         for group in ("policy", "critic", "teacher"):
-            seen = groups[group][index, :243].double().numpy()
+            seen = groups[group][index, :NUM_RAYS].double().numpy()
             np.testing.assert_allclose(seen[is_clear], closeness[is_clear], atol=1e-3 / MAX_DISTANCE, rtol=0)
-    assert num_doubtful < 0.01 * NUM_ENVS * 243
+    assert num_doubtful < 0.01 * NUM_ENVS * NUM_RAYS
     return np.array(distances)
 
 
@@ -193,15 +196,15 @@ def test_rays_run_from_rear_to_front_then_from_right_to_left(adapter, env, groun
     level, left = torch.zeros(NUM_ENVS), torch.tensor([-math.sin(yaw), math.cos(yaw)])
 
     place(env, ground, torch.zeros(NUM_ENVS, 2), level, level, level + yaw)
-    ahead = adapter.step(zeros()).obs["policy"][of_kind(env, "stairs_up"), :243].view(-1, 9, 27)
+    ahead = adapter.step(zeros()).obs["policy"][of_kind(env, "stairs_up"), :NUM_RAYS].view(-1, NUM_LINES, 27)
     step_height = 0.1 / MAX_DISTANCE
     assert (ahead[:, :, 26] - ahead[:, :, 0] > step_height).all()
     assert ((ahead[:, :, :20] - ahead[:, :, :1]).abs() < 1e-4).all()
 
     place(env, ground, (0.62 * left).expand(NUM_ENVS, 2), level, level, level + yaw)
-    beside = adapter.step(zeros()).obs["policy"][of_kind(env, "stairs_up"), :243].view(-1, 9, 27)
-    assert ((beside[:, 8] - beside[:, 0])[:, :20] > step_height).all()
-    assert ((beside[:, :6] - beside[:, :1])[..., :20].abs() < 1e-4).all()
+    beside = adapter.step(zeros()).obs["policy"][of_kind(env, "stairs_up"), :NUM_RAYS].view(-1, NUM_LINES, 27)
+    assert ((beside[:, 16] - beside[:, 0])[:, :20] > step_height).all()
+    assert ((beside[:, :10] - beside[:, :1])[..., :20].abs() < 1e-4).all()
 
 
 def test_the_scan_is_one_minus_the_share_of_seven_metres_and_zero_for_a_miss() -> None:
@@ -230,16 +233,57 @@ def test_the_scan_stands_first_in_every_group(adapter, env) -> None:
 
     obs = adapter.reset()
     assert {group: values.shape[1] for group, values in obs.items()} == {
-        "policy": 1022,
-        "critic": 417,
-        "teacher": 414,
+        "policy": 1082,
+        "critic": 633,
+        "teacher": 630,
     }
     manager = env.observation_manager
     blind = ObservationsCfg()
     for group, names in manager.active_terms.items():
         blind_terms = [name for name, term in vars(getattr(blind, group)).items() if hasattr(term, "history_length")]
         assert names == ["height_scan", *blind_terms]
-        assert manager.group_obs_term_dim[group][0] == (243,)
+        assert manager.group_obs_term_dim[group][0] == (NUM_RAYS,)
+
+
+def expected_overhang(env, ground, index, sole, margin, depth):
+    """The share of the soles of one robot over ground that is deeper than `depth` [m], from 400 points under each."""
+    robot = env.scene["robot"]
+    shares = []
+    for foot in robot.find_bodies(".*_ankle_roll_link")[0]:
+        x, y, z, w = robot.data.body_quat_w.torch[index, foot].tolist()
+        forward = np.array([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)])
+        forward /= np.linalg.norm(forward)
+        left = np.array([-forward[1], forward[0]])
+        position = robot.data.body_pos_w.torch[index, foot].double().numpy()
+        along = np.linspace(sole[0] - margin, sole[1] + margin, 20)
+        across = np.linspace(sole[2] - margin, sole[3] + margin, 20)
+        points = [position[:2] + a * forward + b * left for a in along for b in across]
+        heights, _ = cast_down(ground, np.column_stack([points, np.full(len(points), position[2] + 0.2)]))
+        shares.append((heights < position[2] - 0.035 - depth).mean())
+    return sum(shares)
+
+
+def test_soles_hang_over_gaps_as_far_as_the_ground_says(adapter, env, ground, monkeypatch) -> None:
+    from rlmpc.tasks.mdp import overhang
+
+    monkeypatch.setattr(overhang, "foot_contact", lambda env, sensor_cfg: torch.ones(NUM_ENVS, 2))
+    start_on_level(adapter, NUM_ROWS - 1)
+    manager = env.reward_manager
+    params = dict(manager.get_term_cfg("sole_overhang").params)
+    seen, expected = [], []
+    for _ in range(6):
+        yaw = uniform(-math.pi, math.pi, NUM_ENVS)
+        place(env, ground, uniform(-2.5, 2.5, NUM_ENVS, 2), torch.zeros(NUM_ENVS), torch.zeros(NUM_ENVS), yaw)
+        adapter.step(zeros())
+        seen.append(overhang.sole_overhang(env, **params).numpy())
+        soles = {name: params[name] for name in ("sole", "margin", "depth")}
+        expected.append([expected_overhang(env, ground, index, **soles) for index in range(NUM_ENVS)])
+    seen, expected = np.array(seen), np.array(expected)
+    is_partial = (expected > 0.0) & (expected < 2.0)
+    assert is_partial.sum() > 10
+    # Rays are 5 cm apart, so a sole has 6 to 15 of them.
+    assert np.abs(seen - expected).max() < 0.5 and np.abs(seen - expected)[is_partial].mean() < 0.15
+    assert np.abs(seen - expected)[~is_partial].mean() < 0.01
 
 
 def test_fifty_random_steps_stay_finite_and_within_the_solver(adapter, env) -> None:

@@ -60,7 +60,7 @@ def test_the_scan_play_variant_steps_and_sees_its_own_ground() -> None:
         produced = rollout(cfg, num_steps=10)
         assert all(torch.isfinite(part).all() for part in produced)
         # Two robots a kind; the first kind is upward stairs, whose first step is within the scan's reach.
-        scan = 7.0 * (1.0 - produced[0][:2, :243])
+        scan = cfg.scene.height_scanner.max_distance * (1.0 - produced[0][:2, :459])
         return scan.amax(dim=1) - scan.amin(dim=1)
 
     torch.testing.assert_close(spread_on_stairs(1.0), torch.full((2,), 0.17), atol=1e-3, rtol=0)

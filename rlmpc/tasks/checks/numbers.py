@@ -29,6 +29,7 @@ _POSITIVE = (
     "curriculum.penalty_scale.params.full_share",
     "rewards.velocity_along_command.params.min_speed",
     "rewards.velocity_along_command.params.stand_speed",
+    "rewards.sole_overhang.params.depth",
     "sim.physics.collision_cfg.triangle_pairs_per_env",
 )
 
@@ -45,6 +46,7 @@ _NOT_NEGATIVE = (
     "curriculum.command_ranges.params.step",
     "curriculum.penalty_scale.params.start",
     "rewards.swing_clearance.params.height",
+    "rewards.sole_overhang.params.margin",
 )
 
 _NOT_ABOVE: dict[str, float | str] = {

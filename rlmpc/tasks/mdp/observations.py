@@ -183,8 +183,8 @@ def height_scan(env: ManagerBasedEnv, sensor_cfg: SceneEntityCfg) -> torch.Tenso
 
     Isaac Lab turns the scanner's offset and grid by the yaw of the body it is mounted on, never by roll or pitch: all
     rays of a robot start at one height, the body's plus the z of the offset. The order of rays is the pattern's. In a
-    `GridPatternCfg` x (forward) runs fastest, then y (left), both rising: of 27 x 9 rays, 0 is rear right, 26 front
-    right, 216 rear left and 242 front left.
+    `GridPatternCfg` x (forward) runs fastest, then y (left), both rising: of 27 x 17 rays, 0 is rear right, 26
+    front right, 432 rear left and 458 front left.
 
     Args:
         env: The environment.

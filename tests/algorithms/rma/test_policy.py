@@ -25,7 +25,9 @@ TORSO = (ObsTerm("torso_mass", 1), ObsTerm("torso_com", 3))
 
 def policy(task: str, with_phase: bool, num_frictions: int = 2, **settings: Any) -> RmaActorCritic:
     """The policy of `agent=rma` on a task's groups."""
-    sensed = (SCAN if task == "phase_1_scan_rl" else ()) + JOINTS + FIVE_FRAMES + (PHASE if with_phase else ())
+    sensed = (
+        (SCAN if task == "phase_1_scan_rl_reference" else ()) + JOINTS + FIVE_FRAMES + (PHASE if with_phase else ())
+    )
     privileged = (*GAINS, *TORSO, ObsTerm("foot_friction", num_frictions))
     schema = ObsSchema({"policy": sensed, "critic": sensed + privileged})
     overrides = [f"agent.{name}={value}" for name, value in settings.items()]
@@ -44,10 +46,10 @@ def observe(policy: RmaActorCritic, num_envs: int = 3) -> dict[str, torch.Tensor
     ("task", "with_phase", "num_inputs"),
     [
         ("blind_rl", False, 520),
-        ("phase_1_scan_rl", False, 552),
+        ("phase_1_scan_rl_reference", False, 552),
         # Ours observes the gait phase as well: 4 inputs more.
         ("blind_rl", True, 524),
-        ("phase_1_scan_rl", True, 556),
+        ("phase_1_scan_rl_reference", True, 556),
     ],
 )
 def test_the_actor_is_as_wide_as_the_references_and_by_the_phase_wider(task: str, with_phase: bool, num_inputs: int):
@@ -65,7 +67,7 @@ def test_the_actor_is_as_wide_as_the_references_and_by_the_phase_wider(task: str
 
 def test_the_encoders_have_the_references_widths():
     """Ours has two frictions where the reference has four, so its privileged encoder takes 66 and ours 64."""
-    rma = policy("phase_1_scan_rl", with_phase=False, num_frictions=4, estimator_imu=False)
+    rma = policy("phase_1_scan_rl_reference", with_phase=False, num_frictions=4, estimator_imu=False)
 
     def widths(network: torch.nn.Module) -> list[int]:
         layers = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
@@ -85,11 +87,11 @@ def test_the_estimator_sees_the_newest_frame_and_the_imu_unless_told_otherwise()
 
 def test_a_task_without_a_scan_has_no_scan_encoder():
     assert policy("blind_rl", True).scan_encoder is None
-    assert policy("phase_1_scan_rl", True).scan_encoder is not None
+    assert policy("phase_1_scan_rl_reference", True).scan_encoder is not None
 
 
 def test_on_the_history_latent_the_actor_needs_nothing_that_a_robot_does_not_sense():
-    rma = policy("phase_1_scan_rl", True)
+    rma = policy("phase_1_scan_rl_reference", True)
     obs = observe(rma)
     other = obs | {"critic": torch.randn_like(obs["critic"])}
     rma.on_robot()
@@ -118,7 +120,7 @@ def test_it_teaches_its_privileged_latent_and_the_true_velocity():
 
 
 def test_each_part_reads_its_own_terms():
-    rma = policy("phase_1_scan_rl", True)
+    rma = policy("phase_1_scan_rl_reference", True)
     obs = observe(rma)
     obs["critic"].requires_grad_()
     obs["policy"].requires_grad_()
@@ -136,7 +138,7 @@ def test_each_part_reads_its_own_terms():
 
 
 def test_the_actor_takes_scan_velocity_latent_recent_frames_and_the_rest_in_this_order():
-    rma = policy("phase_1_scan_rl", True)
+    rma = policy("phase_1_scan_rl_reference", True)
     obs = observe(rma)
     taken = []
     rma.actor.register_forward_pre_hook(lambda _, inputs: taken.append(inputs[0]))
@@ -151,7 +153,7 @@ def test_the_actor_takes_scan_velocity_latent_recent_frames_and_the_rest_in_this
 
 
 def test_every_part_sees_its_group_normalized():
-    rma = policy("phase_1_scan_rl", True)
+    rma = policy("phase_1_scan_rl_reference", True)
     obs = observe(rma)
     before = {name: output.detach() for name, output in outputs(rma, obs).items()}
     for normalizer in rma.normalizers.values():
@@ -174,7 +176,7 @@ def outputs(rma: RmaActorCritic, obs: dict[str, torch.Tensor]) -> dict[str, torc
 
 def test_every_part_sees_the_same_of_prepared_observations_also_where_a_gpu_fills_rows_up(monkeypatch):
     monkeypatch.setattr(policy_module, "aligned_width", lambda num_columns, device: num_columns + -num_columns % 8)
-    rma = policy("phase_1_scan_rl", True)
+    rma = policy("phase_1_scan_rl_reference", True)
     for normalizer in rma.normalizers.values():
         normalizer.mean.fill_(0.5)
     obs = observe(rma)
@@ -183,9 +185,14 @@ def test_every_part_sees_the_same_of_prepared_observations_also_where_a_gpu_fill
     torch.testing.assert_close(outputs(rma, ready), outputs(rma, obs))
 
 
-def test_a_scans_latent_is_bounded():
-    rma = policy("phase_1_scan_rl", True)
-    assert rma.scan_encoder(1e3 * torch.randn(50, 243)).abs().max() <= 1.0
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_scans_latent_is_bounded_in_the_reference_and_learns_from_gaps_where_it_is_not(bounded: bool):
+    rma = policy("phase_1_scan_rl_reference", True, scan_bounded=bounded)
+    deep = (1e3 * torch.randn(50, 243)).requires_grad_()
+    latent = rma.scan_encoder(deep)
+    latent.sum().backward()
+    assert (latent.abs().max() <= 1.0) == bounded
+    assert (deep.grad.abs().mean() < 0.01) == bounded
 
 
 def test_the_history_is_read_with_its_oldest_frame_first():
