@@ -67,10 +67,10 @@ def test_on_the_first_minibatch_of_every_kind_of_iteration_the_ratio_is_one_and_
     assert ["loss/history" in one for one in numbers] == [False, True] * 2
 
 
-def test_the_actor_takes_the_references_inputs_and_the_gait_phase(env):
-    """Scan 32, velocity 3, latent 32, joints 290, other terms 195: the reference's 552; and 4 of the phase."""
+def test_the_actor_takes_latents_and_one_frame_of_what_is_sensed(env):
+    """Scan 32, velocity 3, latent 32, joints 58, other terms 39, phase 4; `test_policy.py` has the reference's."""
     policy = new_learner(env).policy
-    assert policy.actor[0].in_features == 552 + 4
+    assert policy.actor[0].in_features == 168
     assert policy.estimator[0].in_features == 58 + 6
     assert policy.privileged_encoder[0].in_features == 64
     obs = env.reset()

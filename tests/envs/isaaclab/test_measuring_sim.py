@@ -235,5 +235,5 @@ def test_kinds_share_the_columns_as_the_generator_deals_them_out(env):
         "stairs_down": [2, 3],
         "random_boxes": [4, 5],
     }
-    assert list(columns_of_kinds(SCAN_TERRAIN_CFG).values()) == [[0], [1], [2], [3]]
-    assert columns_of_kinds(replace(SCAN_TERRAIN_CFG, curriculum=False)) == {"mixed": [0, 1, 2, 3]}
+    assert list(columns_of_kinds(SCAN_TERRAIN_CFG).values()) == [[0], [1], [2], [3, 4]]
+    assert columns_of_kinds(replace(SCAN_TERRAIN_CFG, curriculum=False)) == {"mixed": [0, 1, 2, 3, 4]}
