@@ -119,13 +119,13 @@ def _leg(robot: Robot, foot: str) -> list[int]:
 
 def _sole(robot: Robot, foot: str) -> CollisionShape:
     """Return the box under a foot."""
-    (body,) = (body for body in robot.description.bodies if body.name == foot)
-    if len(body.collision) != 1 or body.collision[0].kind != "box" or body.collision[0].quat_wxyz != (1, 0, 0, 0):
+    shapes = robot.description.body(foot).collision
+    if len(shapes) != 1 or shapes[0].kind != "box" or shapes[0].quat_wxyz != (1, 0, 0, 0):
         raise UserError(
             f"the predictive controller needs one upright box as the collision shape of each foot; {robot.name} has "
-            f"{', '.join(shape.kind for shape in body.collision) or 'none'} at {foot}"
+            f"{', '.join(shape.kind for shape in shapes) or 'none'} at {foot}"
         )
-    return body.collision[0]
+    return shapes[0]
 
 
 def _inertia(body: Body) -> np.ndarray:

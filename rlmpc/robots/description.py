@@ -124,6 +124,14 @@ class RobotDescription:
         """Names of all bodies, depth first."""
         return tuple(body.name for body in self.bodies)
 
+    def body(self, name: str) -> Body:
+        """Return the body of a name.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        return self.bodies[self.body_names.index(name)]
+
     @cached_property
     def joints(self) -> tuple[Joint, ...]:
         """All joints, depth first; this is also the order of joints in the simulation."""

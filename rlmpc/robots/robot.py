@@ -59,9 +59,9 @@ class Robot:
     @cached_property
     def sole(self) -> tuple[float, float, float, float]:
         """Where the left sole begins and ends along x, then y of its foot [m]: the bounds of the foot's shapes."""
-        (foot,) = (body for body in self.description.bodies if body.name == self.feet[0])
-        x_low, y_low, _ = np.min([shape.pos - shape.reach for shape in foot.collision], axis=0).tolist()
-        x_high, y_high, _ = np.max([shape.pos + shape.reach for shape in foot.collision], axis=0).tolist()
+        shapes = self.description.body(self.feet[0]).collision
+        x_low, y_low, _ = np.min([shape.pos - shape.reach for shape in shapes], axis=0).tolist()
+        x_high, y_high, _ = np.max([shape.pos + shape.reach for shape in shapes], axis=0).tolist()
         return x_low, x_high, y_low, y_high
 
     @property

@@ -79,13 +79,12 @@ class ScanReferenceEnvCfg(ScanEnvCfg):
 
     def _use_scan(self) -> None:
         """Reach further down and less far to the sides, over equal shares of ground, and show frames of before."""
-        scanner, policy = self.scene.height_scanner, self.observations.policy
+        scanner = self.scene.height_scanner
         scanner.max_distance, scanner.pattern_cfg = 7.0, patterns.GridPatternCfg(resolution=0.05, size=(1.3, 0.4))
         generator = self.scene.terrain.terrain_generator
         assert generator is not None
         generator.num_cols, generator.sub_terrains["stepping_stones"].proportion = 4, 1.0
-        for term in (policy.base_ang_vel, policy.projected_gravity, policy.velocity_command, policy.last_action):
-            term.history_length = 5
+        self.observations.policy.keep_frames(5)
         self.rewards.sole_overhang = None
 
 

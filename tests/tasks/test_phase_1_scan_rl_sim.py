@@ -11,9 +11,9 @@ pytestmark = pytest.mark.sim
 
 NUM_ENVS = 16
 NUM_ROWS = 3
+"""Levels; the hardest tiles have a difficulty of 2/3 to 1."""
 VX = torch.tensor([True, False, False])
 """The first of the command's axes."""
-"""Levels; the hardest tiles have a difficulty of 2/3 to 1."""
 MAX_DISTANCE = 7.0
 """Further than the default, so that all but gaps is in reach."""
 NUM_LINES, NUM_RAYS = 17, 459
@@ -268,8 +268,7 @@ def test_soles_hang_over_gaps_as_far_as_the_ground_says(adapter, env, ground, mo
 
     monkeypatch.setattr(overhang, "foot_contact", lambda env, sensor_cfg: torch.ones(NUM_ENVS, 2))
     start_on_level(adapter, NUM_ROWS - 1)
-    manager = env.reward_manager
-    params = dict(manager.get_term_cfg("sole_overhang").params)
+    params = env.reward_manager.get_term_cfg("sole_overhang").params
     seen, expected = [], []
     for _ in range(6):
         yaw = uniform(-math.pi, math.pi, NUM_ENVS)

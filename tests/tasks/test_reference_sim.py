@@ -151,7 +151,7 @@ def differences(task: str, *arguments: str) -> dict[str, tuple[Any, Any]]:
 def overrides_of_the_table(head: str) -> list[str]:
     """The overrides that a table of the page, known by the beginning of its head, has in its last column."""
     table = DOC.read_text().partition(f"\n{head}")[2].partition("\n\n")[0]
-    return [f"env.{override}" for override in re.findall(r"`([a-z_.0-9]+=[^`]+)`", table)]
+    return [f"env.{override}" for override in re.findall(r"`([a-z_.]+=[^`]+)`", table)]
 
 
 def test_the_overrides_of_the_page_make_the_default_the_reference_and_each_of_them_does_something():

@@ -44,8 +44,12 @@ class ScanPolicyCfg(PolicyCfg, ScanTermsCfg):
     def __post_init__(self) -> None:
         """Leave out frames of before."""
         super().__post_init__()
+        self.keep_frames(1)
+
+    def keep_frames(self, number: int) -> None:
+        """Keep so many frames of each term that no history encoder reads."""
         for term in (self.base_ang_vel, self.projected_gravity, self.velocity_command, self.last_action):
-            term.history_length = 1
+            term.history_length = number
 
 
 @configclass

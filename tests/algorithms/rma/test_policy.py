@@ -25,9 +25,8 @@ TORSO = (ObsTerm("torso_mass", 1), ObsTerm("torso_com", 3))
 
 def policy(task: str, with_phase: bool, num_frictions: int = 2, **settings: Any) -> RmaActorCritic:
     """The policy of `agent=rma` on a task's groups."""
-    sensed = (
-        (SCAN if task == "phase_1_scan_rl_reference" else ()) + JOINTS + FIVE_FRAMES + (PHASE if with_phase else ())
-    )
+    scan = SCAN if task == "phase_1_scan_rl_reference" else ()
+    sensed = scan + JOINTS + FIVE_FRAMES + (PHASE if with_phase else ())
     privileged = (*GAINS, *TORSO, ObsTerm("foot_friction", num_frictions))
     schema = ObsSchema({"policy": sensed, "critic": sensed + privileged})
     overrides = [f"agent.{name}={value}" for name, value in settings.items()]
