@@ -148,7 +148,7 @@ def _unserved(checkpoint: Checkpoint, groups: Iterable[str]) -> str | None:
 
 
 def _changed(checkpoint: Checkpoint) -> list[str]:
-    """Return arguments for what differs from the defaults of the task: settings of the agent, then overrides."""
+    """Return arguments for what differs from the task's own file: settings of the agent, then of the environment."""
     task = load_choice("task", checkpoint.config["task"]["name"], checkpoint.path)
     default = ALGORITHMS[checkpoint.algorithm].settings()
     fill(default, task.get("agent", {}))
@@ -156,7 +156,8 @@ def _changed(checkpoint: Checkpoint) -> list[str]:
     defaults = asdict(default)
     saved = {name: v for name, v in checkpoint.hyperparameters["agent"].items() if v != defaults.get(name)}
     changed = {f"agent.{name}": value for name, value in saved.items()}
-    changed |= flatten(checkpoint.config["env"], "env.")
+    env, said = flatten(checkpoint.config["env"], "env."), flatten(task.get("env", {}), "env.")
+    changed |= {key: value for key, value in env.items() if key not in said or value != said[key]}
     return [f"{key}={json.dumps(value, separators=(',', ':'))}".replace('"', "") for key, value in changed.items()]
 
 
