@@ -45,7 +45,7 @@ def documented() -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory) -> dict[str, Path]:
-    """A teacher, its run's folder, and its student."""
+    """A teacher, its run's folder and config, its student, and a policy that adapts."""
     folder = tmp_path_factory.mktemp("documented")
     small = ["device=cpu", "num_envs=8", "agent.num_steps=8", "trainer.max_epochs=1", "logger=[]"]
     train.main(["task=toy", *small, f"run.dir={folder / 'teacher'}"])
@@ -54,7 +54,7 @@ def paths(tmp_path_factory) -> dict[str, Path]:
     train.main([*distill, *small, f"run.dir={folder / 'student'}"])
     return {
         "teacher": teacher, "run": folder / "teacher", "student": folder / "student/checkpoints/last.ckpt",
-        "config": folder / "teacher/config.yaml",
+        "config": folder / "teacher/config.yaml", "adapting": ROOT / "pretrained/phase_1_scan_rl",
     }  # fmt: skip
 
 
@@ -72,7 +72,9 @@ def test_a_documented_command_has_settings_that_exist(paths, monkeypatch, script
         named = {"gravel": "task=toy", "small_actions": "agent=ppo"}.get(value, argument)
         if key == "agent.action_coef" or value == "biped":
             continue
-        given.append(f"{key}={paths[ORIGINS[key]]}" if key in ORIGINS else named)
+        is_adapting = key == "init_ckpt" and "task=phase_1_scan_rl" in arguments
+        origin = "adapting" if is_adapting else ORIGINS.get(key)
+        given.append(named if origin is None else f"{key}={paths[origin]}")
     if given == ["list=true"] or (given[:1] == [arguments] and arguments.startswith("replay=")):
         # Composed of nothing, and of a file that only a run with a fault leaves (`tests/test_replay.py`).
         return
