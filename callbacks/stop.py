@@ -34,6 +34,10 @@ class StopBetweenIterations(Callback):
             assert isinstance(hosts, torch.distributed.ProcessGroup)
             self._hosts = hosts
 
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take signals back from compilers that took them in the iteration before."""
+        self._signals.take()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop all ranks if one of them was signalled."""
         received = int(self._signals.received or 0)

@@ -13,13 +13,13 @@ import pytest
 import play
 from rlmpc.algorithms.restore import restore_policy
 from rlmpc.checkpoint.find import find_checkpoint
-from rlmpc.play.card import identity
+from rlmpc.play.card import identity, training
 
 ROOT = Path(__file__).resolve().parents[1] / "pretrained"
 POLICIES = {
-    "blind_rl/teacher": ("blind_rl", "ppo"),
-    "blind_rl/student": ("blind_rl", "student"),
-    "phase_1_scan_rl": ("phase_1_scan_rl", "rma"),
+    "blind_rl/teacher": ("blind_rl_practice", "ppo"),
+    "blind_rl/student": ("blind_rl_practice", "student"),
+    "phase_1_scan_rl": ("phase_1_scan_rl_practice", "rma"),
 }
 MAX_BYTES = 6 * 2**20
 SHORT = ["terrains=[stairs_up]", "levels=[0]", "command=[0.4,0,0]", "steps=5", "run.dir=results"]
@@ -35,8 +35,10 @@ def test_a_published_policy_is_the_one_that_its_card_describes(name: str):
     assert (checkpoint.config["task"]["name"], checkpoint.algorithm) == POLICIES[name]
     assert checkpoint.path.stat().st_size <= MAX_BYTES
     card = " ".join(checkpoint.path.with_name("README.md").read_text().split())
-    for line in identity(checkpoint, restore_policy(checkpoint).acting_groups):
-        assert line in card
+    for line in identity(checkpoint, restore_policy(checkpoint).acting_groups) + training(checkpoint):
+        assert line.strip() in card
+    # What the task's own file says is no override.
+    assert " env." not in card
     assert f" python play.py ckpt=pretrained/{name} " in card
 
 

@@ -95,8 +95,9 @@ def test_the_value_function_may_see_any_group(command, group):
 def test_list_names_what_can_be_chosen(command):
     code, out, _ = command(train.main, "list=true")
     assert code == 0
-    blind = "blind_mpc, blind_mpc_flat, blind_rl, blind_rl_flat, blind_rl_reference"
-    assert f"task: {blind}, phase_1_scan_rl, phase_1_scan_rl_reference, toy" in out
+    blind = "blind_mpc, blind_mpc_flat, blind_rl, blind_rl_flat, blind_rl_practice, blind_rl_reference"
+    scan = "phase_1_scan_rl, phase_1_scan_rl_practice, phase_1_scan_rl_reference"
+    assert f"task: {blind}, {scan}, toy" in out
     assert "agent: finetune, ppo, rma, student" in out
 
 

@@ -63,7 +63,7 @@ class StopSignals:
         read, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
         self._previous_fd = signal.set_wakeup_fd(self._pipe)
-        self._take_all()
+        self.take()
         Thread(target=self._watch, args=(read,), daemon=True).start()
         return self
 
@@ -82,9 +82,10 @@ class StopSignals:
     def defer(self) -> None:
         """Remember signals from now on, and take back those whose handlers were replaced meanwhile."""
         self._is_deferring = True
-        self._take_all()
+        self.take()
 
-    def _take_all(self) -> None:
+    def take(self) -> None:
+        """Take the signals, again where other code took them: native code does so without Python's knowledge."""
         signals = [signal.SIGTERM, signal.SIGINT]
         # What nohup started goes on when its terminal is closed.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -101,6 +102,14 @@ def test_a_signal_finishes_the_iteration_and_saves(
     assert f"{signum.name}: stopping after this iteration; press Ctrl-C again to stop at once" in out
     assert f"stopped by {signum.name}; the run is in 'run', its last checkpoint is epoch=2.ckpt" in out
     assert "go on with: python train.py resume=run" in out
+
+
+def test_native_code_that_took_a_signal_in_an_iteration_before_does_not_keep_it(command, sends, at_call):
+    ignored = ctypes.c_void_p(int(signal.SIG_IGN))
+    at_call(ToyEnv, "step", 1 * 4 + 2, lambda: ctypes.CDLL(None).signal(int(signal.SIGTERM), ignored))
+    at_call(ToyEnv, "step", 2 * 4 + 2, sends(signal.SIGTERM))
+    assert command(train.main, *SMALL, "run.dir=run")[0] == 143
+    assert saved() == ["epoch=2.ckpt", "last.ckpt"]
 
 
 def test_a_run_that_was_stopped_goes_on_from_there(command, sends, at_call):
