@@ -15,8 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 train: $(READY)
 	$(BIN)/python train.py stage=teacher task=blind_rl $(ARGS)
 
-# Two processes of one thread each; a module shares what it has set up, for example a simulator.
-TESTS := -n 2 --no-loadscope-reorder
+# Three processes of one thread each: on two cores, as tests of whole commands wait for them. A module shares what it has
+# set up, for example a simulator.
+TESTS := -n 3 --no-loadscope-reorder
 test quick: export OMP_NUM_THREADS := 1
 quick: $(READY)
 	$(BIN)/python -m pytest -m "not sim and not slow" $(TESTS)
