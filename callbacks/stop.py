@@ -35,7 +35,7 @@ class StopBetweenIterations(Callback):
             self._hosts = hosts
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take signals back: Triton 3.6 takes them for itself when it compiles, as it does in a first iteration."""
+        """Take signals back from Triton, whose compiler takes them for itself, mostly in a first iteration."""
         self._signals.take()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

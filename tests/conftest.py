@@ -25,7 +25,7 @@ SIMULATOR_PACKAGES = ("isaaclab", "isaaclab_newton", "isaaclab_tasks", "isaaclab
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-golden", action="store_true", help="write the golden curve instead of comparing with it")
     parser.addoption("--all-seeds", action="store_true", help="train with all seeds of docs/results.md, not one")
-    parser.addoption("--kills", type=int, default=2, help="how often test_kills.py kills its run")
+    parser.addoption("--kills", type=int, default=3, help="how often test_kills.py kills its run")
     parser.addoption("--kill-seed", type=int, default=0, help="what draws the moments at which it does")
 
 

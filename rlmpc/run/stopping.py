@@ -85,7 +85,11 @@ class StopSignals:
         self.take()
 
     def take(self) -> None:
-        """Take the signals, again where other code took them: native code does so without Python's knowledge."""
+        """Take the signals, again where other code took them: native code does so without Python's knowledge.
+
+        Triton's compiler is such code. LLVM's handler hands a signal on, but one more in that moment ends the process,
+        and `timeout`, torchrun and SLURM may send more than one.
+        """
         signals = [signal.SIGTERM, signal.SIGINT]
         # What nohup started goes on when its terminal is closed.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -122,7 +122,7 @@ def test_contacts_of_walking_and_falling_robots_are_to_the_bit_those_of_the_stoc
     assert isinstance(ours, BroadPhaseAboveGround)
     torch.manual_seed(0)
     num_contacts, num_pairs = [], []
-    for _ in range(90):
+    for _ in range(120):
         env.step(torch.randn(num_envs, 30) * 0.6)
         expected = contacts_of(pipeline, stock, state)
         found = contacts_of(pipeline, ours, state)
