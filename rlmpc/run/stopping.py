@@ -63,6 +63,7 @@ class StopSignals:
         read, self._pipe = os.pipe()
         os.set_blocking(self._pipe, False)
         self._previous_fd = signal.set_wakeup_fd(self._pipe)
+        self._previous = {signum: signal.getsignal(signum) for signum in _stop_signals()}
         self.take()
         Thread(target=self._watch, args=(read,), daemon=True).start()
         return self
@@ -90,15 +91,8 @@ class StopSignals:
         Triton's compiler is such code. LLVM's handler hands a signal on, but one more in that moment ends the process,
         and `timeout`, torchrun and SLURM may send more than one.
         """
-        signals = [signal.SIGTERM, signal.SIGINT]
-        # What nohup started goes on when its terminal is closed.
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            signals.append(signal.SIGHUP)
-        if slurm_job() is not None:
-            signals.append(REQUEUE_SIGNAL)
-        for signum in signals:
-            before = signal.signal(signum, self._handle)
-            self._previous.setdefault(signum, before)
+        for signum in self._previous:
+            signal.signal(signum, self._handle)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         is_waiting = self.received == REQUEUE_SIGNAL and not self._is_deferring
@@ -136,6 +130,17 @@ class StopSignals:
         assert first is not None
         self._say(f"still not finished {limit_s:g} s after {first.name}; stopped at once")
         os._exit(exit_code(first))
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """Return the signals that stop a run of this process."""
+    signals = [signal.SIGTERM, signal.SIGINT]
+    # What nohup started goes on when its terminal is closed.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    if slurm_job() is not None:
+        signals.append(REQUEUE_SIGNAL)
+    return signals
 
 
 def how_to_go_on(folder: Path) -> str:
